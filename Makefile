@@ -1,0 +1,27 @@
+# Everything runs in .venv, which is made on first use and brought up to date when the
+# dependencies change.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup sweep test lint
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
+
+setup: .venv/ready ## make .venv with the tested set of packages
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+sweep: setup ## compare two models, frozen first or not, on the digits; writes a report
+	$(BIN)/python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,5
+
+test: setup ## run every test
+	$(BIN)/python -m pytest
+
+lint: setup ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
