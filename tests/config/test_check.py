@@ -1,0 +1,79 @@
+"""Every value that cannot work is refused with its key, its value, and what would do."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from tests.conftest import ROOT, config_of
+from transfer.config import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["epochs=0"], "epochs"),
+        (["freeze_epochs=-1"], "freeze_epochs"),
+        (["freeze_epochs=50", "epochs=40"], "freeze_epochs"),
+        (["unfreeze_lr=0"], "unfreeze_lr"),
+        (["unfreeze_lr=nan"], "unfreeze_lr"),
+        (["label_smoothing=1"], "label_smoothing"),
+        (["image_size=4"], "image_size"),
+        (["batch_size=0"], "batch_size"),
+        (["batch_size=1"], "batch_size"),
+        (["seed=-1"], "seed"),
+        (["device=gpu"], "device"),
+        (["device=cpu:1"], "device"),
+        (["precision=half"], "precision"),
+        (["data.validation_fraction=0"], "data.validation_fraction"),
+        (["data.train_per_class=0"], "data.train_per_class"),
+        (["data.mean=[0.5]"], "data.mean"),
+        (["data.std=[0.5,0.5,0]"], "data.std"),
+        (["data.augment.rotation=200"], "data.augment.rotation"),
+        (["data.augment.hue=0.6"], "data.augment.hue"),
+        (["data=image_folder", "data.root=x", "data.val_folder=' '"], "data.val_folder"),
+        (["optimizer.lr=-1"], "optimizer.lr"),
+        (["optimizer.backbone_lr_ratio=2"], "optimizer.backbone_lr_ratio"),
+        (["optimizer.betas=[0.9]"], "optimizer.betas"),
+        (["optimizer=sgd", "optimizer.momentum=0"], "optimizer.nesterov"),
+        (["schedule.factor=1"], "schedule.factor"),
+        (["schedule=one_cycle", "schedule.start_divisor=0"], "schedule.start_divisor"),
+        (["schedule=cosine", "schedule.end_fraction=2"], "schedule.end_fraction"),
+    ],
+)
+def test_refused(overrides: list[str], key: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config_of(*overrides)
+    assert refused.value.key == key
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"{key}=")
+
+
+@pytest.mark.parametrize("freeze_epochs", [0, 3])
+def test_nothing_or_everything_may_be_frozen(freeze_epochs: int) -> None:
+    config = config_of("epochs=3", f"freeze_epochs={freeze_epochs}")
+    assert config.freeze_epochs == freeze_epochs
+
+
+@pytest.mark.parametrize("data", ["digits", "cifar10", "cifar100", "fashion_mnist"])
+@pytest.mark.parametrize("schedule", ["plateau", "one_cycle", "cosine", "constant"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_every_choice_composes(data: str, schedule: str, optimizer: str) -> None:
+    config = config_of(f"data={data}", f"schedule={schedule}", f"optimizer={optimizer}")
+    assert (config.data.name, config.schedule.name, config.optimizer.name) == (
+        data,
+        schedule,
+        optimizer,
+    )
+
+
+@pytest.mark.parametrize("experiment", [path.stem for path in (ROOT / "conf/experiment").iterdir()])
+def test_every_experiment_composes(experiment: str) -> None:
+    root = [] if experiment == "article" else ["data.root=images"]
+    config_of(f"experiment={experiment}", *root)
+
+
+def test_an_error_survives_the_way_out_of_a_worker() -> None:
+    error = ConfigError("epochs", 0, "must be at least 1")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error) == "epochs=0: must be at least 1"

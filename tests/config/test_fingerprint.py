@@ -1,0 +1,53 @@
+"""The fingerprint follows what changes a result, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import config_of
+from transfer.config import configuration, fingerprint, flatten
+
+DIGESTS = {"data_digest": "d", "weights_digest": "none"}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=1",
+        "epochs=39",
+        "precision=bfloat16",
+        "data.seed=1",
+        "optimizer.lr=0.002",
+        "model=resnet50",
+    ],
+)
+def test_changes_with_what_changes_a_result(override: str) -> None:
+    assert fingerprint(config_of(), **DIGESTS) != fingerprint(config_of(override), **DIGESTS)
+
+
+@pytest.mark.parametrize(
+    "override", ["device=cuda:1", "tracking.uri=http://x", "data.root=elsewhere"]
+)
+def test_stays_with_what_does_not(override: str) -> None:
+    assert fingerprint(config_of(), **DIGESTS) == fingerprint(config_of(override), **DIGESTS)
+
+
+def test_changes_with_the_content_of_data_and_weights() -> None:
+    names = {
+        fingerprint(config_of(), data_digest=data, weights_digest=weights)
+        for data in "ab"
+        for weights in "cd"
+    }
+    assert len(names) == 4
+
+
+def test_a_configuration_is_shared_by_its_seeds() -> None:
+    seeds = [config_of("seed=0"), config_of("seed=1")]
+    assert len({configuration(config, **DIGESTS) for config in seeds}) == 1
+
+
+def test_flatten_gives_dotted_keys() -> None:
+    flat = flatten(config_of("data.augment.rotation=3"))
+    assert flat["data.augment.rotation"] == 3
+    assert flat["model.name"] == "resnet18"
+    assert not any(isinstance(value, dict) for value in flat.values())

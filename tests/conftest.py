@@ -1,0 +1,119 @@
+"""What the tests share: small configurations, small images, and train.py run as a user would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from PIL import Image
+
+from transfer.config import Config, register_schema, typed_config
+from transfer.tracking.store import experiment_id, open_store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A training of about a second: 50 images for training, 10 classes.
+TINY = ("data.train_per_class=5", "batch_size=25", "epochs=2", "freeze_epochs=1")
+
+
+def config_of(*overrides: str) -> Config:
+    """The configuration that train.py would get from these overrides."""
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return typed_config(compose("config", overrides=list(overrides)))
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder to stand in, with a store of its own; the repository stays clean."""
+
+    folder: Path
+    store: str
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of the repository; paths on the command line are relative to it."""
+        script, *rest = arguments
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *rest],
+            cwd=self.folder,
+            env={**os.environ, "MLFLOW_TRACKING_URI": self.store},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.store)
+
+    def runs(self) -> list[Run]:
+        """Every run of the store, sweeps' parents included."""
+        return list(self.client.search_runs([experiment_id(self.client)]))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables made; making them takes MLflow several seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    open_store(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def new_workplace(
+    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Workplace]:
+    def make() -> Workplace:
+        folder = tmp_path_factory.mktemp("workplace")
+        shutil.copy(empty_store, folder / "mlflow.db")
+        return Workplace(folder, f"sqlite:///{folder}/mlflow.db")
+
+    return make
+
+
+@pytest.fixture
+def workplace(new_workplace: Callable[[], Workplace]) -> Workplace:
+    return new_workplace()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    workplace: Workplace
+    command: tuple[str, ...]
+    process: subprocess.CompletedProcess[str]
+
+    @property
+    def folder(self) -> Path:
+        [report] = self.workplace.folder.glob("multirun/*/*/report.md")
+        return report.parent
+
+
+@pytest.fixture(scope="session")
+def sweep(new_workplace: Callable[[], Workplace]) -> Sweep:
+    """The sweep of the contract on a tenth of the digits, run once for all tests."""
+    place = new_workplace()
+    choices = ("model=resnet18,mobilenet_v3_small", "freeze_epochs=0,1")
+    small = tuple(override for override in TINY if not override.startswith("freeze_epochs"))
+    command = ("train.py", "-m", *choices, *small)
+    return Sweep(place, command, place.run(*command))
+
+
+def write_images(folder: Path, classes: dict[str, int], size: tuple[int, int] = (16, 16)) -> None:
+    """Make a class folder for each name with so many random JPEG pictures."""
+    random = np.random.default_rng(0)
+    for name, count in classes.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.jpg")

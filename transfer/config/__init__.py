@@ -1,0 +1,38 @@
+"""What can be chosen: the schema, its checks, and a fingerprint of the choice. Knows no torch."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+from transfer.config.check import check_config
+from transfer.config.errors import ConfigError
+from transfer.config.fingerprint import configuration, fingerprint, flatten
+from transfer.config.schema import Config, register_schema
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "check_config",
+    "configuration",
+    "fingerprint",
+    "flatten",
+    "register_schema",
+    "typed_config",
+]
+
+
+def typed_config(composed: DictConfig) -> Config:
+    """Turn what Hydra composed into checked dataclasses, so that the rest knows no OmegaConf.
+
+    Raises:
+        ConfigError: a value is out of range, or two keys contradict each other.
+    """
+    job = copy.deepcopy(composed)
+    with flag_override(job, ["struct", "readonly"], [False, False]):
+        job.pop("hydra", None)
+    config = cast(Config, OmegaConf.to_object(job))
+    check_config(config)
+    return config
