@@ -1,0 +1,35 @@
+"""Stratified splits: each class in its share, and the same for the same seed."""
+
+from __future__ import annotations
+
+import torch
+
+from transfer.data.split import keep_per_class, stratified_split
+
+LABELS = torch.tensor([0] * 100 + [1] * 50 + [2] * 2)
+
+
+def test_holds_out_the_share_of_each_class() -> None:
+    kept, held_out = stratified_split(LABELS, 0.1, seed=0)
+    assert torch.bincount(LABELS[held_out]).tolist() == [10, 5, 1]
+    assert torch.cat([kept, held_out]).sort().values.tolist() == list(range(len(LABELS)))
+
+
+def test_depends_on_the_seed_alone() -> None:
+    torch.manual_seed(1)
+    first = stratified_split(LABELS, 0.1, seed=3)[1]
+    torch.manual_seed(2)
+    assert torch.equal(first, stratified_split(LABELS, 0.1, seed=3)[1])
+    assert not torch.equal(first, stratified_split(LABELS, 0.1, seed=4)[1])
+
+
+def test_a_class_of_one_image_is_kept() -> None:
+    kept, held_out = stratified_split(torch.tensor([0, 0, 1]), 0.5, seed=0)
+    assert 2 in kept.tolist()
+    assert len(held_out) == 1
+
+
+def test_keeps_so_many_a_class() -> None:
+    kept = keep_per_class(LABELS, 10, seed=0)
+    assert torch.bincount(LABELS[kept]).tolist() == [10, 10, 2]
+    assert torch.equal(kept, keep_per_class(LABELS, 10, seed=0))

@@ -1,0 +1,94 @@
+"""A data set as uint8 images, labels, class names and a digest, split and ready."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import torch
+
+from transfer.config import ConfigError
+from transfer.config.schema import DataConfig
+from transfer.data.batches import Batches
+from transfer.data.image_data import (
+    ImageData,
+    Source,
+    Split,
+    channel_statistics,
+    content_digest,
+)
+from transfer.data.image_folder import read_image_folder
+from transfer.data.sources import READERS
+from transfer.data.split import keep_per_class, stratified_split
+
+__all__ = ["Batches", "ImageData", "Source", "Split", "load_data"]
+
+# The jobs of a sweep mostly share one data set: the last one read stays in memory.
+_last_read: dict[str, tuple[Source, str]] = {}
+
+
+def load_data(config: DataConfig, image_size: int) -> ImageData:
+    """Read a data set and split it.
+
+    Args:
+        config: which set, and how it is split.
+        image_size: pixels; matters only to folders whose images differ in size.
+
+    Raises:
+        ConfigError: the data is missing, damaged, or too small to split.
+    """
+    source, digest = _read(config, image_size)
+    train, test = source.train, source.test
+    if test is None:
+        kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
+        train, test = train.subset(kept), train.subset(held_out)
+    val = source.val
+    if val is None:
+        kept, held_out = stratified_split(train.labels, config.validation_fraction, config.seed)
+        train, val = train.subset(kept), train.subset(held_out)
+    if config.train_per_class is not None:
+        train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
+    _require_every_class(config, train, val, test, source.classes)
+    # Measuring takes a second on a large set: only where a statistic is not given.
+    given = config.mean and config.std
+    mean, std = ((), ()) if given else channel_statistics(train.images)
+    return ImageData(
+        name=config.name,
+        classes=source.classes,
+        train=train,
+        val=val,
+        test=test,
+        digest=digest,
+        mean=tuple(config.mean or mean),
+        std=tuple(config.std or std),
+    )
+
+
+def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
+    what = {key: asdict(config)[key] for key in asdict(config) if key == "name" or "folder" in key}
+    key = json.dumps([what, config.root, image_size if config.name == "image_folder" else None])
+    if key not in _last_read:
+        if config.name == "image_folder":
+            source = read_image_folder(config, image_size)
+        elif config.name in READERS:
+            source = READERS[config.name](config)
+        else:
+            choices = ", ".join([*READERS, "image_folder"])
+            raise ConfigError("data.name", config.name, f"choose from {choices}")
+        _last_read.clear()
+        _last_read[key] = (source, content_digest(source))
+    return _last_read[key]
+
+
+def _require_every_class(
+    config: DataConfig, train: Split, val: Split, test: Split, classes: tuple[str, ...]
+) -> None:
+    """A class with too few images would be trained on and never tested, or the reverse."""
+    for name, split in (("training", train), ("validation", val), ("test", test)):
+        counts = torch.bincount(split.labels, minlength=len(classes))
+        missing = [classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
+        if missing:
+            problem = f"no {name} image is left of {', '.join(missing[:5])}; give it more images"
+            raise ConfigError("data", config.name, problem)
+    if len(train) < 2:
+        raise ConfigError("data", config.name, "at least two training images are needed")

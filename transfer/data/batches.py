@@ -1,0 +1,48 @@
+"""A split on the device, handed out in batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from transfer.data.image_data import Split
+
+
+class Batches:
+    """Batches of one split, which lies on the device as a whole.
+
+    Args:
+        split: the images and labels.
+        batch_size: images a batch; the last batch of an epoch may be smaller.
+        device: where the split is kept and the batches are.
+    """
+
+    def __init__(self, split: Split, batch_size: int, device: torch.device) -> None:
+        self.images = split.images.to(device)
+        self.labels = split.labels.to(device)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        """How many batches `in_order` gives."""
+        return math.ceil(len(self.labels) / self.batch_size)
+
+    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in the split's order: uint8 [B, 3, H, W] and int64 [B]."""
+        yield from zip(
+            self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True
+        )
+
+    def training_batches(self) -> int:
+        """How many batches `shuffled` gives."""
+        # A last batch of one image would stop BatchNorm, which needs a variance.
+        return len(self) - (len(self.labels) % self.batch_size == 1)
+
+    def shuffled(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in an order drawn from `generator` (a CPU generator, so that the
+        order is the same on every device); a last batch of a single image is left out."""
+        order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
+        for indices in order.split(self.batch_size)[: self.training_batches()]:
+            yield self.images[indices], self.labels[indices]

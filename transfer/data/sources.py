@@ -1,0 +1,133 @@
+"""The data sets that are known by name, each read into memory in one go."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transfer.config import ConfigError
+from transfer.config.schema import DataConfig
+from transfer.data.download import require_network
+from transfer.data.image_data import Source, Split
+from transfer.vision import torchvision
+
+# Where Debian's package dataset-fashion-mnist puts its files.
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+_INSTEAD = "use data=digits, which needs no network, or put {files} into data.root={root}"
+
+
+def read_digits(config: DataConfig) -> Source:
+    """scikit-learn's copy of the UCI digits: 1,797 of 8x8, levels 0 to 16; no test split."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    levels = torch.from_numpy(digits.images)
+    grey = (levels * (255 / 16)).round().to(torch.uint8)
+    labels = torch.from_numpy(digits.target).long()
+    classes = tuple(str(name) for name in digits.target_names)
+    return Source(classes, Split(_three_channels(grey), labels))
+
+
+def read_cifar(config: DataConfig) -> Source:
+    """CIFAR-10 or CIFAR-100 through torchvision, which checks the MD5 of every file it opens."""
+    kind = (
+        torchvision.datasets.CIFAR10 if config.name == "cifar10" else torchvision.datasets.CIFAR100
+    )
+    root = _folder(config)
+    folder, archive = root / kind.base_folder, root / kind.filename
+    if not folder.is_dir() and not archive.is_file():
+        instead = _INSTEAD.format(files=kind.filename, root=config.root)
+        require_network(kind.url, key="data", value=config.name, instead=instead)
+    elif archive.is_file() and not folder.is_dir():
+        _require_md5(archive, kind.tgz_md5)
+    parts = [
+        kind(root, train=train, download=not _complete(folder, kind)) for train in (True, False)
+    ]
+    train, test = (
+        Split(
+            torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(),
+            torch.tensor(part.targets),
+        )
+        for part in parts
+    )
+    return Source(tuple(parts[0].classes), train, test=test)
+
+
+def read_fashion_mnist(config: DataConfig) -> Source:
+    """Fashion-MNIST from `data.root`, Debian's folder, or a download, in this order."""
+    kind = torchvision.datasets.FashionMNIST
+    root = _folder(config)
+    folders = (root / "FashionMNIST" / "raw", root, DEBIAN_FASHION_MNIST)
+    found = next((folder for folder in folders if _idx_file(folder, "train-labels-idx1")), None)
+    if found is None:
+        instead = _INSTEAD.format(files="its four IDX files", root=config.root)
+        instead += ", or install Debian's package dataset-fashion-mnist"
+        url = kind.mirrors[0] + kind.resources[0][0]
+        require_network(url, key="data", value=config.name, instead=instead)
+        kind(root, download=True)
+        found = folders[0]
+    train, test = (
+        Split(
+            _three_channels(_read_idx(found, f"{part}-images-idx3")),
+            _read_idx(found, f"{part}-labels-idx1").long(),
+        )
+        for part in ("train", "t10k")
+    )
+    return Source(tuple(kind.classes), train, test=test)
+
+
+READERS: dict[str, Callable[[DataConfig], Source]] = {
+    "digits": read_digits,
+    "cifar10": read_cifar,
+    "cifar100": read_cifar,
+    "fashion_mnist": read_fashion_mnist,
+}
+
+
+def _folder(config: DataConfig) -> Path:
+    if not config.root:
+        raise ConfigError("data.root", config.root, "give the folder to read from and download to")
+    return Path(config.root).expanduser()
+
+
+def _complete(folder: Path, kind: type) -> bool:
+    names = [name for name, _ in kind.train_list + kind.test_list]  # type: ignore[attr-defined]
+    return all((folder / name).is_file() for name in names)
+
+
+def _require_md5(archive: Path, expected: str) -> None:
+    # torchvision would silently download over a damaged archive.
+    if not torchvision.datasets.utils.check_integrity(str(archive), expected):
+        problem = f"{archive.name} there is damaged or not the official one (its MD5 differs)"
+        raise ConfigError("data.root", archive.parent, f"{problem}; remove or replace it")
+
+
+def _three_channels(grey: Tensor) -> Tensor:
+    """uint8 [N, H, W] -> [N, 3, H, W]."""
+    return grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+
+
+def _idx_file(folder: Path, stem: str) -> Path | None:
+    candidates = (folder / f"{stem}-ubyte", folder / f"{stem}-ubyte.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_idx(folder: Path, stem: str) -> Tensor:
+    """Read an IDX file of bytes: two zeros, the type, the rank, big-endian sizes, the data."""
+    path = _idx_file(folder, stem)
+    if path is None:
+        raise ConfigError("data.root", folder, f"{stem}-ubyte or {stem}-ubyte.gz is missing there")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        rank = content[3]
+        shape = np.frombuffer(content, dtype=">u4", count=rank, offset=4).astype(int)
+        values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except (OSError, EOFError, IndexError, ValueError) as error:
+        raise ConfigError("data.root", folder, f"{path.name} is damaged ({error})") from error
+    return torch.from_numpy(values.copy())
