@@ -1,0 +1,49 @@
+"""From stored images to what a network reads."""
+
+from __future__ import annotations
+
+import torch
+
+from transfer.augment import Preprocess, augment
+from transfer.config.schema import AugmentConfig
+
+ARTICLE = AugmentConfig(
+    crop_padding=4, flip=True, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, rotation=15
+)
+
+
+def _stored(size: int = 32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (4, 3, size, size), dtype=torch.uint8, generator=generator)
+
+
+def test_evaluation_images_are_never_augmented() -> None:
+    preprocess = Preprocess(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.5), ARTICLE)
+    mean = torch.tensor((0.5, 0.4, 0.3)).view(1, 3, 1, 1)
+    std = torch.tensor((0.2, 0.25, 0.5)).view(1, 3, 1, 1)
+    torch.testing.assert_close(preprocess(_stored()), (_stored() / 255 - mean) / std)
+
+
+def test_training_images_are_augmented_at_the_size_asked_for() -> None:
+    preprocess = Preprocess(48, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), ARTICLE)
+    first = preprocess(_stored(), torch.Generator().manual_seed(1))
+    assert first.shape == (4, 3, 48, 48)
+    assert first.dtype == torch.float32
+    assert first.min() >= 0 and first.max() <= 1
+    assert torch.equal(first, preprocess(_stored(), torch.Generator().manual_seed(1)))
+    assert not torch.equal(first, preprocess(_stored(), torch.Generator().manual_seed(2)))
+    assert not torch.equal(first, preprocess(_stored()))
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    images = torch.rand(2, 3, 8, 8)
+    assert torch.equal(augment(images, AugmentConfig(), torch.Generator()), images)
+
+
+def test_padding_grows_with_the_image() -> None:
+    # A white image with black moving in: at most an eighth of each edge at every size.
+    for size in (32, 64):
+        images = torch.ones(200, 3, size, size)
+        config = AugmentConfig(crop_padding=4)
+        black = augment(images, config, torch.Generator().manual_seed(0))[:, 0] == 0
+        assert black[:, :, size // 2].sum(dim=1).max() == size // 8

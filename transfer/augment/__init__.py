@@ -1,0 +1,78 @@
+"""From a batch of stored images to what a network reads: resize, augment, normalise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from transfer.augment.color import random_color_jitter
+from transfer.augment.geometry import random_crop, random_flip, random_rotation
+from transfer.config.schema import AugmentConfig
+
+__all__ = ["Preprocess", "augment"]
+
+# crop_padding is given for images of this size and grows with image_size, so that a
+# sweep over sizes shifts by the same share of the picture.
+_PADDING_REFERENCE_SIZE = 32
+
+
+def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Crop, flip, colour jitter, rotation, in this order, random for each image.
+
+    Args:
+        images: float [N, 3, H, W], 0 to 1.
+        config: how strong each is; 0 (or false) leaves it out.
+        generator: CPU generator.
+
+    Returns:
+        float [N, 3, H, W], 0 to 1.
+    """
+    if config.crop_padding:
+        padding = round(config.crop_padding * images.shape[-1] / _PADDING_REFERENCE_SIZE)
+        images = random_crop(images, padding, generator)
+    if config.flip:
+        images = random_flip(images, generator)
+    if config.brightness or config.contrast or config.saturation or config.hue:
+        images = random_color_jitter(
+            images,
+            brightness=config.brightness,
+            contrast=config.contrast,
+            saturation=config.saturation,
+            hue=config.hue,
+            generator=generator,
+        )
+    if config.rotation:
+        images = random_rotation(images, config.rotation, generator)
+    return images
+
+
+class Preprocess:
+    """uint8 [N, 3, h, w] to normalised float32 [N, 3, image_size, image_size].
+
+    Args:
+        image_size: pixels.
+        mean, std: of each channel, on a scale of 0 to 1.
+        config: the augmentation of training images.
+    """
+
+    def __init__(
+        self, image_size: int, mean: Sequence[float], std: Sequence[float], config: AugmentConfig
+    ) -> None:
+        self.image_size = image_size
+        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self.std = torch.tensor(std).view(1, 3, 1, 1)
+        self.config = config
+
+    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Augment only when given a generator: evaluation images never are."""
+        pixels = images.float() / 255
+        if pixels.shape[-2:] != (self.image_size, self.image_size):
+            size = (self.image_size, self.image_size)
+            pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
+        if generator is not None:
+            pixels = augment(pixels, self.config, generator)
+        normalised = (pixels - self.mean.to(pixels.device)) / self.std.to(pixels.device)
+        return normalised.contiguous(memory_format=torch.channels_last)
