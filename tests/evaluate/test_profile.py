@@ -1,0 +1,51 @@
+"""What a classifier costs, against published figures."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from transfer.device import autocast
+from transfer.evaluate import (
+    count_macs,
+    count_parameters,
+    latency_ms,
+    peak_memory_mb,
+    reset_peak_memory,
+    size_mb,
+)
+from transfer.models import build_model
+from transfer.vision import torchvision
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+def test_agrees_with_torchvisions_published_figures(name: str) -> None:
+    published = torchvision.models.get_model_weights(name).DEFAULT.meta
+    model = build_model(name, 1000, 224)
+    assert count_parameters(model) == published["num_params"]
+    # Published in units of 10^9, rounded to three digits.
+    assert count_macs(model, 224) / 1e9 == pytest.approx(published["_ops"], abs=6e-3)
+
+
+def test_the_head_alone() -> None:
+    model = build_model("resnet18", 10, 32)
+    assert count_parameters(model, head_only=True) == 5130
+
+
+def test_size_counts_parameters_and_buffers() -> None:
+    assert size_mb(torch.nn.BatchNorm2d(1000)) == pytest.approx((4 * 4000 + 8) / 1e6)
+
+
+def test_latency_is_positive_and_grows_with_the_image() -> None:
+    model = build_model("simple_cnn", 10, 32)
+    small, large = (latency_ms(model, size, CPU, autocast(CPU, "float32")) for size in (32, 256))
+    assert 0 < small < large
+
+
+def test_peak_memory_sees_what_was_allocated_and_released() -> None:
+    reset_peak_memory(CPU)
+    before = peak_memory_mb(CPU)
+    torch.ones(50_000_000)
+    assert peak_memory_mb(CPU) > before + 150

@@ -1,0 +1,78 @@
+"""What a test set says of a classifier, all of it from saved logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measures over one split of N images and K classes.
+
+    Attributes:
+        accuracy: share of images whose largest logit is the label's, 0 to 1.
+        loss: mean cross-entropy in nats.
+        ece: expected calibration error, 0 to 1, over 15 bins of equal width (Guo et al. 2017,
+            https://arxiv.org/abs/1706.04599).
+        per_class: float [K], accuracy of each class; NaN for a class without images.
+        confusion: int64 [K, K], rows true classes, columns predicted ones.
+    """
+
+    accuracy: float
+    loss: float
+    ece: float
+    per_class: Tensor
+    confusion: Tensor
+
+
+def evaluate_logits(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Measure float [N, K] logits against int64 [N] labels, N at least 1."""
+    classes = logits.shape[1]
+    predicted = logits.argmax(dim=1)
+    confusion = torch.bincount(labels * classes + predicted, minlength=classes * classes)
+    confusion = confusion.view(classes, classes)
+    return Evaluation(
+        accuracy=(predicted == labels).double().mean().item(),
+        loss=F.cross_entropy(logits.double(), labels).item(),
+        ece=calibration_error(logits, labels),
+        per_class=confusion.diag() / confusion.sum(dim=1),
+        confusion=confusion,
+    )
+
+
+def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over bins of confidence, weighted by their size."""
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    correct = (predicted == labels).double()
+    # Bins are (lower, upper]; a confidence of 1 belongs to the last.
+    index = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    gaps = torch.zeros(bins, dtype=torch.double, device=logits.device)
+    gaps.index_add_(0, index, confidence - correct)
+    return gaps.abs().sum().item() / len(labels)
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], autocast: torch.autocast
+) -> tuple[Tensor, Tensor]:
+    """Run `model` in evaluation mode over preprocessed batches.
+
+    Args:
+        batches: float [B, 3, H, W] and int64 [B].
+        autocast: the precision to compute in.
+
+    Returns:
+        float32 logits [N, K] and int64 labels [N], on the CPU.
+    """
+    model.eval()
+    logits, labels = [], []
+    for images, target in batches:
+        with autocast:
+            logits.append(model(images).float())
+        labels.append(target)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()

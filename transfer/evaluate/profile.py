@@ -1,0 +1,91 @@
+"""What a classifier costs: parameters, multiply-accumulates, size, latency, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import re
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from transfer.models import head_parameters
+
+
+def count_parameters(model: nn.Module, *, head_only: bool = False) -> int:
+    """How many parameters the model, or its head alone, has."""
+    parameters = head_parameters(model) if head_only else model.parameters()
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def count_macs(model: nn.Module, image_size: int) -> int:
+    """Multiply-accumulates of one image of `image_size` pixels; runs on the meta device.
+
+    Counts convolutions, matrix products and attention, as torch's flop counter does.
+    """
+    meta = copy.deepcopy(model).to("meta").eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        meta(torch.zeros(1, 3, image_size, image_size, device="meta"))
+    return counter.get_total_flops() // 2
+
+
+def size_mb(model: nn.Module) -> float:
+    """Parameters and buffers as stored in float32, in units of 10^6 bytes."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
+
+
+@torch.inference_mode()
+def latency_ms(
+    model: nn.Module,
+    image_size: int,
+    device: torch.device,
+    autocast: torch.autocast,
+    repeats: int = 30,
+) -> float:
+    """Median milliseconds of a forward pass over one image, after a warm-up of five."""
+    model.eval()
+    images = torch.zeros(1, 3, image_size, image_size, device=device)
+    times = []
+    for _ in range(repeats + 5):
+        start = time.perf_counter()
+        with autocast:
+            model(images)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times[5:])
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start measuring: in a sweep, one process runs many jobs."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        # Sets the high-water mark of the resident set back to its present size. Not allowed in
+        # every container; the peak then counts from the process's start.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Most memory held since `reset_peak_memory`, in units of 10^6 bytes.
+
+    On CUDA, what torch allocated there; else the process's resident memory.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        high_water = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if high_water:
+            return int(high_water[1]) * 1024 / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes, everything else kilobytes.
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

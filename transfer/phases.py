@@ -1,0 +1,80 @@
+"""The freeze schedule: from which epoch to which, which parameters train, at which rate.
+
+Frozen means frozen. A frozen backbone's parameters are in no optimiser, and its BatchNorm
+layers are in evaluation mode, so that their running statistics stay as they are too; turning
+off `requires_grad` alone would let the statistics drift towards the new images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from transfer.config import Config
+from transfer.models import backbone_modules, backbone_parameters, head_parameters
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs that one optimiser and one schedule serve.
+
+    Attributes:
+        first_epoch, last_epoch: both included; the first epoch of a run is 1.
+        frozen: whether the backbone stays as it is.
+        head_lr, backbone_lr: learning rates at the start; backbone_lr is 0 where frozen.
+    """
+
+    first_epoch: int
+    last_epoch: int
+    frozen: bool
+    head_lr: float
+    backbone_lr: float
+
+    @property
+    def epochs(self) -> int:
+        return self.last_epoch - self.first_epoch + 1
+
+
+def plan_phases(config: Config) -> list[Phase]:
+    """One phase, or two: the head alone for `freeze_epochs`, then everything to the last epoch."""
+    phases = []
+    if config.freeze_epochs > 0:
+        phases.append(
+            Phase(1, config.freeze_epochs, frozen=True, head_lr=config.optimizer.lr, backbone_lr=0)
+        )
+    if config.freeze_epochs < config.epochs:
+        phases.append(
+            Phase(
+                config.freeze_epochs + 1,
+                config.epochs,
+                frozen=False,
+                head_lr=config.unfreeze_lr,
+                backbone_lr=config.unfreeze_lr * config.optimizer.backbone_lr_ratio,
+            )
+        )
+    return phases
+
+
+def parameter_groups(model: nn.Module, phase: Phase) -> list[dict[str, object]]:
+    """What this phase's optimiser is given, and mark everything else as needing no gradient.
+
+    Returns:
+        The head's group, then the backbone's unless it is frozen.
+    """
+    for parameter in backbone_parameters(model):
+        parameter.requires_grad_(not phase.frozen)
+        # A gradient left from before would outlive the phase and keep its memory.
+        parameter.grad = None
+    groups: list[dict[str, object]] = [{"params": head_parameters(model), "lr": phase.head_lr}]
+    if not phase.frozen:
+        groups.append({"params": backbone_parameters(model), "lr": phase.backbone_lr})
+    return groups
+
+
+def set_training_mode(model: nn.Module, phase: Phase) -> None:
+    """Training mode for what trains. Call again after every evaluation: `train()` is recursive."""
+    model.train()
+    if phase.frozen:
+        for module in backbone_modules(model):
+            module.eval()
