@@ -1,0 +1,32 @@
+"""A job made ready: what it costs and what names its result."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.conftest import config_of
+from transfer.config import ConfigError
+from transfer.job import prepare
+
+
+def test_facts_of_a_job() -> None:
+    job = prepare(config_of("model=mobilenet_v3_small"))
+    assert job.name == "mobilenet_v3_small-freeze5-seed0"
+    assert job.parameters == 1_528_106
+    assert job.trainable_parameters == 601_098
+    assert 2.1e6 < job.macs < 2.3e6
+    assert job.config.precision == "float32" or job.device.type == "cuda"
+
+
+def test_the_same_weights_each_time() -> None:
+    job = prepare(config_of("model=simple_cnn"))
+    first, second = job.model().state_dict(), job.model().state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_any_torchvision_classifier_by_name() -> None:
+    job = prepare(config_of("model=torchvision", "model.name=shufflenet_v2_x0_5"))
+    assert job.name == "shufflenet_v2_x0_5-freeze5-seed0"
+    with pytest.raises(ConfigError, match=r"model\.name=resnet19"):
+        prepare(config_of("model=torchvision", "model.name=resnet19"))

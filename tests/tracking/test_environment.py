@@ -1,0 +1,29 @@
+"""Command, versions and commit as tags."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from transfer.tracking.environment import environment_tags
+from transfer.tracking.store import REPOSITORY
+
+
+def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/some/where/train.py", "-m", "seed=range(3)"])
+    assert environment_tags()["transfer.command"] == "python train.py -m 'seed=range(3)'"
+
+
+def test_versions_name_what_a_result_depends_on() -> None:
+    versions = environment_tags()["transfer.versions"]
+    assert re.match(r"Python 3\.\d+\.\d+, torch [\d.]+.*, torchvision .*, mlflow ", versions)
+
+
+def test_the_commit_is_the_one_checked_out() -> None:
+    call = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    tag = environment_tags().get("mlflow.source.git.commit", "")
+    assert tag.removesuffix("-dirty") == (done.stdout.strip() if done.returncode == 0 else "")

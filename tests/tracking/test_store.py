@@ -1,0 +1,39 @@
+"""Which store is used, and a store that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transfer.config import ConfigError
+from transfer.tracking.store import REPOSITORY, open_store, store_uri
+
+
+def test_the_choice_wins_then_the_environment_then_the_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert store_uri("sqlite:///here.db") == "sqlite:///here.db"
+    assert store_uri(None) == "http://server"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert store_uri(None) == f"sqlite:///{REPOSITORY}/mlflow.db"
+    assert (REPOSITORY / "train.py").is_file()
+
+
+def test_artifacts_lie_beside_the_database(empty_store: Path) -> None:
+    experiment = open_store(f"sqlite:///{empty_store}").get_experiment_by_name("transfer")
+    assert experiment is not None
+    assert experiment.artifact_location == (empty_store.parent / "mlartifacts/transfer").as_uri()
+
+
+def test_a_store_of_an_unknown_kind_is_one_line() -> None:
+    with pytest.raises(ConfigError) as refused:
+        open_store("nonsense://x")
+    assert refused.value.key == "tracking.uri"
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("nonsense " * 100)
+    with pytest.raises(ConfigError, match=r"tracking\.uri=.*cannot be opened"):
+        open_store(f"sqlite:///{tmp_path}/mlflow.db")

@@ -1,0 +1,100 @@
+"""One job made ready: its images, its initial weights, and a name for its result.
+
+Everything that can be wrong with a job is found here, before a run of it exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from transfer.config import Config, configuration, fingerprint
+from transfer.data import ImageData, load_data
+from transfer.device import resolve_device, resolve_precision
+from transfer.evaluate import count_macs, count_parameters
+from transfer.fit import seed_everything
+from transfer.models import (
+    Weights,
+    build_model,
+    fitting_state,
+    load_into,
+    paper_model,
+    read_weights,
+    replace_last_layer,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked configuration with what it refers to.
+
+    Attributes:
+        config: with `device` and `precision` resolved.
+        fingerprint: equal for jobs with equal results.
+        configuration: the same without the seed.
+        parameters, trainable_parameters: of the model; those that train in the first epoch.
+        macs: multiply-accumulates of one image.
+    """
+
+    config: Config
+    data: ImageData
+    weights: Weights
+    device: torch.device
+    fingerprint: str
+    configuration: str
+    parameters: int
+    trainable_parameters: int
+    macs: int
+
+    @property
+    def name(self) -> str:
+        config = self.config
+        return f"{config.model.name}-freeze{config.freeze_epochs}-seed{config.seed}"
+
+    def __str__(self) -> str:
+        data, config = self.data, self.config
+        return (
+            f"{self.name}: {self.parameters / 1e6:.2f} M parameters, {self.macs / 1e6:.1f} MMACs "
+            f"at {config.image_size} px; {data.name}: {len(data.train)} training, "
+            f"{len(data.val)} validation, {len(data.test)} test images; "
+            f"{self.device}, {config.precision}"
+        )
+
+    def model(self) -> nn.Module:
+        """A new model on the device; the same weights each time."""
+        config = self.config
+        seed_everything(config.seed)
+        model = build_model(config.model.name, len(self.data.classes), config.image_size)
+        load_into(model, self.weights)
+        return model.to(memory_format=torch.channels_last).to(self.device)  # type: ignore[call-overload]
+
+
+def prepare(config: Config) -> Job:
+    """Read the images and weights of a job and try its model on paper; trains nothing.
+
+    Raises:
+        ConfigError: something is missing, damaged, or does not fit.
+    """
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    config = replace(config, device=str(device), precision=precision)
+    model = paper_model(config.model.name, config.image_size)
+    weights = read_weights(config.weights, config.model.name)
+    data = load_data(config.data, config.image_size)
+    with torch.device("meta"):
+        replace_last_layer(model, len(data.classes))
+    fitting_state(model, weights)
+    digests = {"data_digest": data.digest, "weights_digest": weights.digest}
+    return Job(
+        config=config,
+        data=data,
+        weights=weights,
+        device=device,
+        fingerprint=fingerprint(config, **digests),
+        configuration=configuration(config, **digests),
+        parameters=count_parameters(model),
+        trainable_parameters=count_parameters(model, head_only=config.freeze_epochs > 0),
+        macs=count_macs(model, config.image_size),
+    )

@@ -1,0 +1,63 @@
+"""What a run was made with: command, versions, commit."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from transfer.tracking.store import REPOSITORY
+
+
+def environment_tags() -> dict[str, str]:
+    """Tags for every run; those under ``mlflow.`` are the names that MLflow's pages show."""
+    tags = {
+        "mlflow.source.name": "train.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        "transfer.command": command(),
+        "transfer.versions": _versions(),
+    }
+    commit = _commit()
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+def command() -> str:
+    """The command line that started this process, ready to be typed again."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _versions() -> str:
+    packages = ("torch", "torchvision", "hydra-core", "mlflow")
+    found = [f"{package} {version(package)}" for package in packages]
+    return ", ".join([f"Python {platform.python_version()}", *found])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return "unknown"
+
+
+def _commit() -> str:
+    """The checked-out commit, marked where files differ from it; empty outside a checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit}-dirty" if _git("status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    call = ["git", "-C", str(REPOSITORY), *arguments]
+    return subprocess.run(
+        call, capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()

@@ -1,0 +1,129 @@
+"""Finding sweeps and runs again, from MLflow alone."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from transfer.config import ConfigError
+from transfer.tracking.store import experiment_id
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the store has it; metrics are the last logged values."""
+
+    id: str
+    name: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "FINISHED"
+
+
+def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
+    """The parent run of a sweep.
+
+    Args:
+        choice: "latest", a sweep's folder such as 2026-11-24/12-00-00, or a parent's run id.
+
+    Raises:
+        ConfigError: there is no such sweep.
+    """
+    condition = "tags.`transfer.kind` = 'sweep'"
+    if choice != "latest":
+        quoted = choice.replace("'", "")
+        by_name = _search(client, f"{condition} and tags.`transfer.sweep` = '{quoted}'", limit=1)
+        found = by_name or _search(
+            client, f"{condition} and attributes.run_id = '{quoted}'", limit=1
+        )
+    else:
+        found = _search(client, condition, limit=1)
+    if not found:
+        problem = "no such sweep; give latest, <date>/<time> as below multirun/, or a run id"
+        raise ConfigError("sweep", choice, problem)
+    return found[0]
+
+
+def find_children(client: MlflowClient, parent_id: str) -> list[RunRecord]:
+    """The runs of a sweep, oldest first."""
+    return _search(client, f"tags.`mlflow.parentRunId` = '{parent_id}'")[::-1]
+
+
+def find_job_run(client: MlflowClient, choice: str) -> RunRecord:
+    """One finished run by its id, or the "latest".
+
+    Raises:
+        ConfigError: there is no such run, or it did not finish.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if choice == "latest":
+        finished = "attributes.status = 'FINISHED' and tags.`transfer.fingerprint` != ''"
+        found = _search(client, finished, limit=1)
+        if not found:
+            raise ConfigError("run", choice, "the store has no finished run yet")
+        return found[0]
+    try:
+        record = _record(client.get_run(choice))
+    except MlflowException as error:
+        raise ConfigError("run", choice, "the store has no run of this id") from error
+    if "transfer.fingerprint" not in record.tags:
+        raise ConfigError("run", choice, "this is a sweep; give the id of one of its runs")
+    if not record.finished:
+        raise ConfigError("run", choice, f"this run is {record.status}, so it has no weights")
+    return record
+
+
+def read_history(client: MlflowClient, run_id: str) -> pd.DataFrame:
+    """Every point of a finished run: metric, epoch, iteration, value."""
+    with tempfile.TemporaryDirectory() as folder:
+        return pd.read_parquet(fetch_artifact(client, run_id, "history.parquet", Path(folder)))
+
+
+def fetch_artifact(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
+    """Copy one artifact of a run into `folder`; returns where it lies."""
+    return Path(client.download_artifacts(run_id, name, str(folder)))
+
+
+def _search(client: MlflowClient, condition: str, limit: int | None = None) -> list[RunRecord]:
+    """Runs that fit, newest first."""
+    records: list[RunRecord] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id(client)],
+            filter_string=condition,
+            order_by=["attributes.start_time DESC"],
+            max_results=limit or _PAGE,
+            page_token=token,
+        )
+        records += [_record(run) for run in page]
+        token = page.token
+        if not token or limit:
+            return records
+
+
+def _record(run: Run) -> RunRecord:
+    return RunRecord(
+        id=run.info.run_id,
+        name=run.info.run_name,
+        status=run.info.status,
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=dict(run.data.tags),
+    )
