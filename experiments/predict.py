@@ -1,0 +1,75 @@
+"""Classify pictures with the model of a finished run.
+
+    python experiments/predict.py run=<id> image.png … [top=3] [out=predictions]
+
+run           id of a finished run, or latest
+top           classes to print, the most probable first
+out           folder for the annotated pictures
+device        auto, cpu, cuda, mps
+tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside train.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from experiments.arguments import parse_arguments
+from transfer.classifier import Classifier, Guess, load_classifier
+from transfer.config import ConfigError
+from transfer.data.image_folder import decode_or_refuse
+from transfer.device import resolve_device
+from transfer.report.plots import plot_prediction
+from transfer.sweep import exit_with
+from transfer.tracking.find import fetch_artifact, find_job_run
+from transfer.tracking.store import open_store, store_uri
+
+
+@dataclass
+class Options:
+    run: str = "latest"
+    top: int = 3
+    out: str = "predictions"
+    device: str = "auto"
+    tracking_uri: str | None = None
+
+
+def main() -> None:
+    options, images = parse_arguments(Options, __doc__ or "")
+    if not images:
+        raise ConfigError("image", "", "name at least one picture: predict.py run=<id> image.png")
+    if options.top < 1:
+        raise ConfigError("top", options.top, "must be at least 1")
+    # Every picture is read before the first is classified: a bad one then costs nothing.
+    pictures = [(Path(image), decode_or_refuse(image, key="image")) for image in images]
+    classifier = _fetch_classifier(options)
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, picture in pictures:
+        guesses = classifier.classify(picture)[: options.top]
+        print(f"{path}: " + ", ".join(f"{guess.name} {guess.probability:.1%}" for guess in guesses))
+        print(f"  {_save(picture, guesses, folder / f'{path.stem}-predicted.png')}")
+
+
+def _fetch_classifier(options: Options) -> Classifier:
+    client = open_store(store_uri(options.tracking_uri))
+    run = find_job_run(client, options.run)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = fetch_artifact(client, run.id, "weights.safetensors", Path(folder))
+        return load_classifier(weights, resolve_device(options.device))
+
+
+def _save(picture: Image.Image, guesses: list[Guess], path: Path) -> Path:
+    bars = [(guess.name, guess.probability) for guess in guesses]
+    plot_prediction(picture, bars).savefig(path)
+    return path
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConfigError as error:
+        exit_with(error)

@@ -1,0 +1,65 @@
+"""Pictures classified with a finished run's model."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import Sweep, config_of
+from transfer.data import load_data
+
+
+@pytest.fixture
+def picture(sweep: Sweep) -> str:
+    digit = load_data(config_of("data=digits").data, 32).test.images[0]
+    Image.fromarray(np.array(digit.permute(1, 2, 0))).save(sweep.workplace.folder / "digit.png")
+    return "digit.png"
+
+
+def test_prints_classes_with_probabilities_and_keeps_the_picture(
+    sweep: Sweep, picture: str
+) -> None:
+    process = sweep.workplace.run("experiments/predict.py", "run=latest", picture, "top=10")
+    assert process.returncode == 0, process.stderr
+    guesses = re.findall(r"(\d) (\d+\.\d)%", process.stdout)
+    assert sorted(name for name, _ in guesses) == list("0123456789")
+    shares = [float(share) for _, share in guesses]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+    with Image.open(sweep.workplace.folder / "predictions" / "digit-predicted.png") as annotated:
+        assert annotated.width > 500
+
+
+def test_the_same_class_as_in_the_saved_predictions(sweep: Sweep, picture: str) -> None:
+    [run, *_] = [run for run in sweep.workplace.runs() if "resnet18-freeze0" in run.info.run_name]
+    process = sweep.workplace.run("experiments/predict.py", f"run={run.info.run_id}", picture)
+    saved = np.load(f"{run.data.tags['hydra.output_dir']}/predictions.npz")
+    assert f"digit.png: {saved['logits'][0].argmax()} " in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run=latest"], "name at least one picture"),
+        (["run=latest", "nothing.png"], "nothing.png: cannot be read"),
+        (["run=0123", "digit.png"], "run=0123: the store has no run of this id"),
+        (["run=latest", "digit.png", "top=x"], "top=x"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    sweep: Sweep, picture: str, arguments: list[str], words: str
+) -> None:
+    process = sweep.workplace.run("experiments/predict.py", *arguments)
+    assert process.returncode == 2
+    assert words in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
+
+
+def test_a_sweep_has_no_weights(sweep: Sweep, picture: str) -> None:
+    [parent] = [run for run in sweep.workplace.runs() if "mlflow.parentRunId" not in run.data.tags]
+    process = sweep.workplace.run("experiments/predict.py", f"run={parent.info.run_id}", picture)
+    assert process.returncode == 2
+    assert "this is a sweep" in process.stderr

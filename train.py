@@ -1,0 +1,63 @@
+"""Train one model on one data set, or with -m every combination of a sweep.
+
+One job goes in, one number comes out: the accuracy on the test set.
+
+    python train.py model=mobilenet_v3_small epochs=3
+    python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,5
+"""
+
+from __future__ import annotations
+
+import logging
+
+import hydra
+from omegaconf import DictConfig
+
+from transfer.config import Config, register_schema
+from transfer.sweep import current_sweep, job_folder, run_job
+
+log = logging.getLogger(__name__)
+register_schema()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(composed: DictConfig) -> float:
+    return run_job(composed, train)
+
+
+def train(config: Config, composed: DictConfig) -> float:
+    """Train, test once with the weights that were best on validation, and record all of it."""
+    # Imported here, so that --help and a misspelt key are answered at once.
+    from transfer.evaluate import evaluate_logits, reset_peak_memory
+    from transfer.fit import Trainer
+    from transfer.job import prepare
+    from transfer.report.plots import plot_job
+    from transfer.tracking.job_run import start_run
+    from transfer.tracking.summary import cost_metrics, result_metrics
+
+    job = prepare(config)
+    reset_peak_memory(job.device)
+    trainer = Trainer(job.model(), job.data, job.config, job.device)
+    log.info(job)
+    with start_run(job, trainer.total_iterations, job_folder(), current_sweep()) as run:
+        run.log_config(composed)
+        epochs = []
+        for epoch in trainer.epochs():
+            epochs.append(epoch)
+            run.log_epoch(epoch)
+            log.info(epoch)
+        logits, labels = trainer.test_logits()
+        test = evaluate_logits(logits, labels)
+        run.log_summary(result_metrics(epochs, test) | cost_metrics(job, trainer, epochs))
+        run.log_predictions(logits, labels)
+        run.log_weights(trainer.best_weights, job)
+        if config.tracking.log_model:
+            run.log_model(trainer.model, config.image_size)
+        run.log_history()
+        run.log_figure("curves.png", plot_job(run.history(), config.freeze_epochs, job.name))
+    log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
+    return test.accuracy
+
+
+if __name__ == "__main__":
+    main()

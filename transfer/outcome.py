@@ -1,0 +1,36 @@
+"""How a job ended, noted in its folder, where the sweep's driver finds it from any launcher."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_FILE_NAME = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one job.
+
+    Attributes:
+        overrides: what distinguishes the job on the command line.
+        status: "finished" or "failed".
+        error: one line; empty for a finished job.
+    """
+
+    overrides: str
+    status: str
+    error: str = ""
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    (folder / _FILE_NAME).write_text(json.dumps(asdict(outcome)))
+
+
+def read_outcomes(sweep_folder: Path) -> dict[str, Outcome]:
+    """The outcomes of a sweep's jobs so far, by the name of their folders, in order."""
+    notes = sorted(
+        sweep_folder.glob(f"*/{_FILE_NAME}"), key=lambda path: (len(path.parent.name), path)
+    )
+    return {path.parent.name: Outcome(**json.loads(path.read_text())) for path in notes}

@@ -1,0 +1,191 @@
+"""What surrounds a job: errors for people, and the start and the end of a sweep.
+
+Hydra composes the jobs and launches them; `SweepCallback` checks all of them before the first
+one starts, and reports when the last one has ended. Imports of weight stay inside functions:
+Hydra loads this module even to print its help.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from transfer.config import Config, ConfigError, typed_config
+from transfer.outcome import Outcome, read_outcomes, write_outcome
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from transfer.tracking.sweep_run import SweepRun
+
+log = logging.getLogger(__name__)
+
+Train = Callable[[Config, DictConfig], float]
+
+
+def run_job(composed: DictConfig, train: Train) -> float:
+    """Run one job; in a sweep a failure is noted and the other jobs go on.
+
+    Returns:
+        The job's number; NaN where it failed, which is what Hydra's sweepers expect then.
+    """
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        return _run_single(composed, train)
+    folder = job_folder()
+    overrides = " ".join(HydraConfig.get().overrides.task)
+    try:
+        result = train(typed_config(composed), composed)
+    except Exception as error:
+        reason = _one_line(error)
+        log.error("job %s (%s) failed: %s", folder.name, overrides, reason)
+        # The whole story goes to the job's folder; the sweep's table names it at the end.
+        (folder / "traceback.txt").write_text(traceback.format_exc())
+        write_outcome(folder, Outcome(overrides, "failed", reason))
+        return float("nan")
+    write_outcome(folder, Outcome(overrides, "finished"))
+    return result
+
+
+def job_folder() -> Path:
+    """Where Hydra lets this job write."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def current_sweep() -> SweepRun | None:
+    """The sweep that this job is part of."""
+    from transfer.tracking.sweep_run import find_sweep
+
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return find_sweep(Path(HydraConfig.get().sweep.dir).absolute())
+
+
+class SweepCallback(Callback):
+    """Checks, opens, closes and reports a sweep; named in conf/config.yaml."""
+
+    def __init__(self) -> None:
+        self._client: MlflowClient | None = None
+        self._sweep: SweepRun | None = None
+        self._folder = Path()
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
+        try:
+            jobs = _compose_jobs(config)
+        except (HydraException, OmegaConfBaseException):
+            # The sweeper meets the same error next, and Hydra has its own words for it.
+            return
+        try:
+            self._check_and_open(config, jobs)
+        except ConfigError as error:
+            exit_with(error)
+        except Exception:
+            # Hydra would only warn, and go on without a parent run.
+            traceback.print_exc()
+            sys.exit(1)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
+        if self._sweep is None:
+            return
+        outcomes = read_outcomes(self._folder)
+        failed = {name: each for name, each in outcomes.items() if each.status == "failed"}
+        self._close("FAILED" if failed else "FINISHED")
+        if failed:
+            print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
+            for name, outcome in failed.items():
+                print(f"  {name}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
+            # Hydra only warns of an exception in a callback; an exit it lets through.
+            sys.exit(1)
+
+    def _check_and_open(self, config: DictConfig, jobs: list[tuple[list[str], DictConfig]]) -> None:
+        from transfer.job import prepare
+        from transfer.tracking.store import open_store, store_uri
+        from transfer.tracking.sweep_run import open_sweep
+
+        for _, composed in jobs:
+            prepare(typed_config(composed))
+        tracking_uri = OmegaConf.select(config, "tracking.uri")
+        self._client = open_store(store_uri(tracking_uri))
+        self._folder = Path(config.hydra.sweep.dir).absolute()
+        overrides = list(config.hydra.overrides.task)
+        self._sweep = open_sweep(self._client, self._folder, overrides, len(jobs))
+        # A sweep that is interrupted never reaches on_multirun_end.
+        atexit.register(self._close, "KILLED")
+
+    def _close(self, status: str) -> None:
+        """End the parent run and write the report of what there is; once."""
+        if self._client is None or self._sweep is None:
+            return
+        from transfer.report import write_report
+        from transfer.tracking.find import find_sweep_run
+
+        client, sweep, self._sweep = self._client, self._sweep, None
+        client.set_terminated(sweep.run_id, status)
+        report = write_report(client, find_sweep_run(client, sweep.run_id), self._folder)
+        print(f"\nreport: {_shortest(report)}")
+
+
+def exit_with(error: ConfigError) -> NoReturn:
+    """Print the error's one line and leave with code 2."""
+    print(error, file=sys.stderr)
+    sys.exit(2)
+
+
+def _run_single(composed: DictConfig, train: Train) -> float:
+    from transfer.fit import TrainingDivergedError
+
+    try:
+        return train(typed_config(composed), composed)
+    except ConfigError as error:
+        exit_with(error)
+    except TrainingDivergedError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
+    """The overrides and the configuration of every job, just as the sweeper will compose them.
+
+    Sweepers that choose as they go (Optuna) cannot say beforehand: of those, only the
+    configuration without the swept keys is composed.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    loader = GlobalHydra.instance().config_loader()
+    arguments = list(config.hydra.overrides.task)
+    sweeper = config.hydra.sweeper
+    if sweeper._target_.endswith(".BasicSweeper"):
+        arguments = [f"{key}={value}" for key, value in (sweeper.params or {}).items()] + arguments
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        [batch] = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    else:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        batch = [[str(each.input_line) for each in parsed if not each.is_sweep_override()]]
+    return [(overrides, loader.load_sweep_config(config, overrides)) for overrides in batch]
+
+
+def _one_line(error: Exception) -> str:
+    from transfer.fit import TrainingDivergedError
+
+    text = str(error).strip().partition("\n")[0]
+    # These two are written for people; of any other, the kind is half of the message.
+    written = isinstance(error, ConfigError | TrainingDivergedError)
+    return text if written else f"{type(error).__name__}: {text}"
+
+
+def _shortest(path: Path) -> Path:
+    """Relative to where the user stands, if it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
