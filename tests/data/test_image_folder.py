@@ -36,6 +36,13 @@ def test_what_is_missing_is_held_out(tmp_path: Path) -> None:
     assert len(data.train) + len(data.val) + len(data.test) == 30
 
 
+def test_null_holds_out_even_where_a_folder_exists(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"cat": 20, "dog": 20})
+    write_images(tmp_path / "val", {"cat": 3, "dog": 3})
+    data = load_data(_config(tmp_path, "data.val_folder=null", "data.test_folder=val"), 16)
+    assert [len(split) for split in (data.train, data.val, data.test)] == [36, 4, 6]
+
+
 def test_sizes_that_differ_become_one(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 5}, size=(40, 20))
     write_images(tmp_path / "train", {"dog": 5}, size=(24, 60))

@@ -73,7 +73,8 @@ def _check_data(data: DataConfig) -> None:
         _positive("data.std", value)
     if isinstance(data, ImageFolderConfig):
         for name in ("train_folder", "val_folder", "test_folder"):
-            if not getattr(data, name).strip():
+            folder = getattr(data, name)
+            if folder is not None and not folder.strip():
                 raise ConfigError(f"data.{name}", "''", "give the folder's name below data.root")
     _check_augment(data.augment)
 

@@ -46,8 +46,8 @@ class DataConfig:
 @dataclass
 class ImageFolderConfig(DataConfig):
     train_folder: str = "train"
-    val_folder: str = "val"
-    test_folder: str = "test"
+    val_folder: str | None = "val"
+    test_folder: str | None = "test"
 
 
 @dataclass

@@ -34,11 +34,12 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     root = Path(config.root or "").expanduser()
     if not root.is_dir():
         raise ConfigError("data.root", config.root, "there is no such folder")
-    names = {
+    chosen = {
         "train": config.train_folder,
         "val": config.val_folder,
         "test": config.test_folder,
     }
+    names = {part: name for part, name in chosen.items() if name is not None}
     if not (root / config.train_folder).is_dir():
         problem = f"needs a folder {config.train_folder}/ with one folder a class"
         raise ConfigError("data.root", config.root, problem)
