@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 
 from transfer.report.table import Row
@@ -99,6 +99,9 @@ def plot_accuracy_against_macs(rows: Sequence[Row]) -> Figure:
             label=row.label,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(0.15)
     _label(axes, "million multiply-accumulates an image (log scale)", "test accuracy, %")
     _legend_below(figure, axes)
