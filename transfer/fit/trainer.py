@@ -1,11 +1,12 @@
-"""The training loop: phases, epochs, batches. Knows no files and no MLflow."""
+"""The training loop: phases, epochs, batches. Knows no MLflow."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,49 +19,9 @@ from transfer.config import Config
 from transfer.data import Batches, ImageData
 from transfer.device import autocast
 from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
+from transfer.fit.epoch import Epoch, TrainingDivergedError
 from transfer.optim import Schedule, build_optimizer
 from transfer.phases import Phase, plan_phases, set_training_mode
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss became NaN or infinite; the message says when and at which learning rate."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave.
-
-    Attributes:
-        number: from 1.
-        train_loss, train_accuracy: over the augmented batches, as they were trained on.
-        val_loss, val_accuracy: over the validation split, after the epoch.
-        head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 while frozen.
-        seconds: training and validation.
-        train_images_per_second: of the training part alone.
-        iteration_losses: every batch's loss, in order.
-        best: whether validation was better than in every epoch before.
-    """
-
-    number: int
-    frozen: bool
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    head_lr: float
-    backbone_lr: float
-    seconds: float
-    train_images_per_second: float
-    iteration_losses: list[float]
-    best: bool
-
-    def __str__(self) -> str:
-        return (
-            f"epoch {self.number:3d} {'frozen' if self.frozen else '      '}  "
-            f"train loss {self.train_loss:.3f} acc {100 * self.train_accuracy:5.1f} %  "
-            f"val loss {self.val_loss:.3f} acc {100 * self.val_accuracy:5.1f} %"
-            f"{' *' if self.best else '  '}  {self.seconds:.1f} s"
-        )
 
 
 class Trainer:
@@ -71,6 +32,10 @@ class Trainer:
         data: training and validation splits; the test split waits for `test_logits`.
         config: the job, with `precision` resolved.
         device: where the data goes and the arithmetic is done.
+
+    Attributes:
+        history: every epoch so far.
+        best_weights: those of the epoch that was best on validation, on the CPU.
     """
 
     def __init__(
@@ -84,8 +49,12 @@ class Trainer:
         self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.data.augment)
         self.train = Batches(data.train, config.batch_size, device)
         self.val = Batches(data.val, config.batch_size, device)
+        self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self._best_rank = (-math.inf, -math.inf)
+        self._optimizer: Optimizer | None = None
+        self._schedule: Schedule | None = None
+        self._restored: dict[str, Any] | None = None
 
     @property
     def total_iterations(self) -> int:
@@ -93,18 +62,54 @@ class Trainer:
         return self.config.epochs * self.train.training_batches()
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train; yields after each epoch, with `best_weights` up to date."""
+        """Train what is left; yields after each epoch, with `best_weights` up to date."""
         for phase in plan_phases(self.config):
-            optimizer = build_optimizer(self.model, phase, self.config.optimizer)
-            iterations = self.train.training_batches()
-            schedule = Schedule(optimizer, phase, iterations, self.config.schedule)
-            for number in range(phase.first_epoch, phase.last_epoch + 1):
-                yield self._run_epoch(number, phase, optimizer, schedule)
+            done = len(self.history)
+            if done >= phase.last_epoch:
+                continue
+            optimizer, schedule = self._begin(phase, resumed=done >= phase.first_epoch)
+            for number in range(max(phase.first_epoch, done + 1), phase.last_epoch + 1):
+                self.history.append(self._run_epoch(number, phase, optimizer, schedule))
+                yield self.history[-1]
+
+    def state(self) -> dict[str, Any]:
+        """All that a bit-identical continuation needs, after an epoch.
+
+        Random generators are not among it: each epoch seeds its own.
+        """
+        assert self._optimizer is not None and self._schedule is not None
+        return {
+            "model": self.model.state_dict(),
+            "best_weights": self.best_weights,
+            "best_rank": list(self._best_rank),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state()` gave, in this process or another."""
+        self.model.load_state_dict(state["model"])
+        self.best_weights = state["best_weights"]
+        self._best_rank = (state["best_rank"][0], state["best_rank"][1])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self._restored = state
 
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Read the test set, with the weights that were best on validation: logits and labels."""
         self.model.load_state_dict(self.best_weights)
         return self._logits(Batches(self.data.test, self.config.batch_size, self.device))
+
+    def _begin(self, phase: Phase, *, resumed: bool) -> tuple[Optimizer, Schedule]:
+        """The phase's own optimiser and schedule, as they were left where it was interrupted."""
+        optimizer = build_optimizer(self.model, phase, self.config.optimizer)
+        iterations = self.train.training_batches()
+        schedule = Schedule(optimizer, phase, iterations, self.config.schedule)
+        if resumed and self._restored is not None:
+            optimizer.load_state_dict(self._restored["optimizer"])
+            schedule.load_state_dict(self._restored["schedule"])
+        self._optimizer, self._schedule, self._restored = optimizer, schedule, None
+        return optimizer, schedule
 
     def _run_epoch(
         self, number: int, phase: Phase, optimizer: Optimizer, schedule: Schedule
