@@ -32,23 +32,30 @@ def train(config: Config, composed: DictConfig) -> float:
     from transfer.fit import Trainer
     from transfer.job import prepare
     from transfer.report.plots import plot_job
-    from transfer.tracking.job_run import start_run
+    from transfer.tracking.start import find_finished, start_run
     from transfer.tracking.summary import cost_metrics, result_metrics
 
     job = prepare(config)
+    finished = find_finished(job) if config.resume else None
+    if finished is not None:
+        log.info("%s: finished before, run %s", job.name, finished.id)
+        return finished.metrics["test/acc"]
     reset_peak_memory(job.device)
     trainer = Trainer(job.model(), job.data, job.config, job.device)
     log.info(job)
     with start_run(job, trainer.total_iterations, job_folder(), current_sweep()) as run:
         run.log_config(composed)
-        epochs = []
+        if checkpoint := run.checkpoints.newest():
+            trainer.restore(checkpoint)
+            run.catch_up(trainer.history)
+            log.info("%s: going on after epoch %d", job.name, len(trainer.history))
         for epoch in trainer.epochs():
-            epochs.append(epoch)
+            run.checkpoints.save(epoch.number, trainer.state())
             run.log_epoch(epoch)
             log.info(epoch)
         logits, labels = trainer.test_logits()
         test = evaluate_logits(logits, labels)
-        run.log_summary(result_metrics(epochs, test) | cost_metrics(job, trainer, epochs))
+        run.log_summary(result_metrics(trainer.history, test) | cost_metrics(job, trainer))
         run.log_predictions(logits, labels)
         run.log_weights(trainer.best_weights, job)
         if config.tracking.log_model:

@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = ("data.train_per_class=5", "batch_size=25", "epochs=2", "freeze_epochs=1")
 
 
+# What is measured with a clock differs from run to run; everything else may not.
+TIMED = ("time/", "throughput/", "profile/latency_ms", "profile/peak_memory_mb")
+
+
 def config_of(*overrides: str) -> Config:
     """The configuration that train.py would get from these overrides."""
     register_schema()
@@ -60,6 +64,13 @@ class Workplace:
     def runs(self) -> list[Run]:
         """Every run of the store, sweeps' parents included."""
         return list(self.client.search_runs([experiment_id(self.client)]))
+
+
+def children(workplace: Workplace) -> dict[str, Run]:
+    """The runs of jobs within sweeps, by name."""
+    return {
+        run.info.run_name: run for run in workplace.runs() if "mlflow.parentRunId" in run.data.tags
+    }
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,9 @@ import pytest
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from tests.conftest import TINY, Sweep, Workplace, config_of, write_images
+from tests.conftest import TIMED, TINY, Sweep, Workplace, children, config_of, write_images
 from transfer.augment import Preprocess
 from transfer.job import prepare
-
-# What is measured with a clock differs from run to run; everything else may not.
-TIMED = ("time/", "throughput/", "profile/latency_ms", "profile/peak_memory_mb")
 
 METRICS = {
     *("step/loss", "train/loss", "train/acc", "val/loss", "val/acc", "lr/head", "lr/backbone"),
@@ -25,12 +22,6 @@ METRICS = {
     *("profile/params", "profile/trainable_params", "profile/macs", "profile/latency_ms"),
     *("profile/size_mb", "profile/peak_memory_mb", "time/train_s", "throughput/train_img_s"),
 }
-
-
-def _children(workplace: Workplace) -> dict[str, Run]:
-    return {
-        run.info.run_name: run for run in workplace.runs() if "mlflow.parentRunId" in run.data.tags
-    }
 
 
 def _results(run: Run) -> dict[str, float]:
@@ -56,8 +47,8 @@ def test_the_sweep_ends_well_with_one_report(sweep: Sweep) -> None:
 def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
     runs = sweep.workplace.runs()
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    children = _children(sweep.workplace)
-    assert set(children) == {
+    jobs = children(sweep.workplace)
+    assert set(jobs) == {
         f"{model}-freeze{freeze}-seed0"
         for model in ("resnet18", "mobilenet_v3_small")
         for freeze in (0, 1)
@@ -65,8 +56,8 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     client = sweep.workplace.client
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert kept == {"report.md", "figures"}
-    for run in children.values():
+    assert kept == {"jobs.json", "report.md", "figures"}
+    for run in jobs.values():
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["transfer.sweep"] == parent.data.tags["transfer.sweep"]
         assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
@@ -79,13 +70,13 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
 
 
 def test_metric_names_are_those_of_the_contract(sweep: Sweep) -> None:
-    run = next(iter(_children(sweep.workplace).values()))
+    run = next(iter(children(sweep.workplace).values()))
     assert set(run.data.metrics) == METRICS
 
 
 def test_saved_predictions_give_the_test_accuracy(sweep: Sweep, tmp_path: Path) -> None:
     client = sweep.workplace.client
-    for run in _children(sweep.workplace).values():
+    for run in children(sweep.workplace).values():
         saved = np.load(
             client.download_artifacts(run.info.run_id, "predictions.npz", str(tmp_path))
         )
@@ -99,7 +90,7 @@ def test_a_job_alone_equals_the_job_in_the_sweep(sweep: Sweep, workplace: Workpl
     alone = workplace.run("train.py", "model=mobilenet_v3_small", *TINY)
     assert alone.returncode == 0, alone.stderr
     [run] = workplace.runs()
-    twin = _children(sweep.workplace)["mobilenet_v3_small-freeze1-seed0"]
+    twin = children(sweep.workplace)["mobilenet_v3_small-freeze1-seed0"]
     assert _results(run) == _results(twin)
     assert run.data.tags["transfer.fingerprint"] == twin.data.tags["transfer.fingerprint"]
     here, there = (

@@ -28,6 +28,7 @@ from transfer.config import Config, ConfigError, typed_config
 from transfer.outcome import Outcome, read_outcomes, write_outcome
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from mlflow import MlflowClient
 
     from transfer.tracking.sweep_run import SweepRun
@@ -80,6 +81,7 @@ class SweepCallback(Callback):
     def __init__(self) -> None:
         self._client: MlflowClient | None = None
         self._sweep: SweepRun | None = None
+        self._lock: FileLock | None = None
         self._folder = Path()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
@@ -112,16 +114,27 @@ class SweepCallback(Callback):
 
     def _check_and_open(self, config: DictConfig, jobs: list[tuple[list[str], DictConfig]]) -> None:
         from transfer.job import prepare
+        from transfer.preview import preview
+        from transfer.tracking.former import lock_of
         from transfer.tracking.store import open_store, store_uri
-        from transfer.tracking.sweep_run import open_sweep
+        from transfer.tracking.sweep_run import PlannedJob, open_sweep
 
-        for _, composed in jobs:
-            prepare(typed_config(composed))
         tracking_uri = OmegaConf.select(config, "tracking.uri")
-        self._client = open_store(store_uri(tracking_uri))
+        client = open_store(store_uri(tracking_uri))
+        if OmegaConf.select(config, "preview"):
+            preview(client, [typed_config(composed) for _, composed in jobs])
+            sys.exit(0)
+        planned = []
+        for overrides, composed in jobs:
+            job = prepare(typed_config(composed))
+            planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
+        self._client = client
         self._folder = Path(config.hydra.sweep.dir).absolute()
-        overrides = list(config.hydra.overrides.task)
-        self._sweep = open_sweep(self._client, self._folder, overrides, len(jobs))
+        task = [each for each in config.hydra.overrides.task if not each.startswith("resume=")]
+        resume = bool(OmegaConf.select(config, "resume"))
+        self._sweep = open_sweep(client, self._folder, task, planned, resume=resume)
+        self._lock = lock_of(self._folder)
+        self._lock.acquire()
         # A sweep that is interrupted never reaches on_multirun_end.
         atexit.register(self._close, "KILLED")
 
@@ -134,6 +147,8 @@ class SweepCallback(Callback):
 
         client, sweep, self._sweep = self._client, self._sweep, None
         client.set_terminated(sweep.run_id, status)
+        assert self._lock is not None
+        self._lock.release()
         report = write_report(client, find_sweep_run(client, sweep.run_id), self._folder)
         print(f"\nreport: {_shortest(report)}")
 
@@ -145,15 +160,26 @@ def exit_with(error: ConfigError) -> NoReturn:
 
 
 def _run_single(composed: DictConfig, train: Train) -> float:
-    from transfer.fit import TrainingDivergedError
-
     try:
-        return train(typed_config(composed), composed)
+        config = typed_config(composed)
+        if config.preview:
+            _preview_single(config)
+        return train(config, composed)
     except ConfigError as error:
         exit_with(error)
-    except TrainingDivergedError as error:
+    except Exception as error:
+        if not _is_for_people(error):
+            raise
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def _preview_single(config: Config) -> NoReturn:
+    from transfer.preview import preview
+    from transfer.tracking.store import open_store, store_uri
+
+    preview(open_store(store_uri(config.tracking.uri)), [config])
+    sys.exit(0)
 
 
 def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
@@ -178,12 +204,15 @@ def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
 
 
 def _one_line(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    # Of an error that is not written for people, the kind is half of the message.
+    return text if _is_for_people(error) else f"{type(error).__name__}: {text}"
+
+
+def _is_for_people(error: Exception) -> bool:
     from transfer.fit import TrainingDivergedError
 
-    text = str(error).strip().partition("\n")[0]
-    # These two are written for people; of any other, the kind is half of the message.
-    written = isinstance(error, ConfigError | TrainingDivergedError)
-    return text if written else f"{type(error).__name__}: {text}"
+    return isinstance(error, ConfigError | TrainingDivergedError)
 
 
 def _shortest(path: Path) -> Path:

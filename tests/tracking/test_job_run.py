@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import TINY, Workplace, config_of
 from transfer.fit import Epoch
 from transfer.job import Job, prepare
-from transfer.tracking.job_run import start_run
+from transfer.tracking.start import start_run
 
 
 @pytest.fixture

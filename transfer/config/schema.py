@@ -117,6 +117,8 @@ class Config:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    resume: bool = False
+    preview: bool = False
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 

@@ -12,7 +12,7 @@ from transfer.report.plots import (
     plot_iteration_loss,
 )
 from transfer.report.table import build_rows
-from transfer.tracking.find import RunRecord, find_children, read_history
+from transfer.tracking.find import RunRecord, find_sweep_jobs, read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +34,7 @@ def write_report(client: MlflowClient, sweep: RunRecord, folder: Path) -> Path:
     Returns:
         The path of report.md.
     """
-    runs = find_children(client, sweep.id)
+    runs = find_sweep_jobs(client, sweep.id)
     histories = {run.id: read_history(client, run.id) for run in runs if run.finished}
     rows = build_rows(runs, histories)
     figures_folder = folder / "figures"

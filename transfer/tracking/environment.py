@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import shlex
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -26,6 +28,11 @@ def environment_tags() -> dict[str, str]:
     if commit:
         tags["mlflow.source.git.commit"] = commit
     return tags
+
+
+def process_tags() -> dict[str, str]:
+    """Which process works on a run: for people, who wonder whether it is still alive."""
+    return {"transfer.host": socket.gethostname(), "transfer.process": str(os.getpid())}
 
 
 def command() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,45 @@ def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
     return found[0]
 
 
-def find_children(client: MlflowClient, parent_id: str) -> list[RunRecord]:
-    """The runs of a sweep, oldest first."""
-    return _search(client, f"tags.`mlflow.parentRunId` = '{parent_id}'")[::-1]
+def find_sweep_of_jobs(client: MlflowClient, digest: str) -> RunRecord | None:
+    """The latest sweep of exactly these jobs, by the digest of their fingerprints."""
+    found = _search(client, f"tags.`transfer.jobs_digest` = '{digest}'", limit=1)
+    return found[0] if found else None
+
+
+def find_sweep_jobs(client: MlflowClient, sweep_id: str) -> list[RunRecord]:
+    """The runs of a sweep: its own, oldest first, and those that earlier sweeps had finished.
+
+    A job that never started is listed too, without an id and as NOT STARTED.
+    """
+    runs = _search(client, f"tags.`mlflow.parentRunId` = '{sweep_id}'")[::-1]
+    own = {run.tags["transfer.fingerprint"] for run in runs}
+    for job in _planned_jobs(client, sweep_id):
+        if job["fingerprint"] in own:
+            continue
+        finished = [run for run in find_by_fingerprint(client, job["fingerprint"]) if run.finished]
+        missing = RunRecord("", job["name"], "NOT STARTED", {}, {}, {})
+        runs.append(finished[0] if finished else missing)
+    return runs
+
+
+def _planned_jobs(client: MlflowClient, sweep_id: str) -> list[dict[str, str]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = fetch_artifact(client, sweep_id, "jobs.json", Path(folder))
+        jobs: list[dict[str, str]] = json.loads(path.read_text())["jobs"]
+    return jobs
+
+
+def find_by_fingerprint(client: MlflowClient, fingerprint: str) -> list[RunRecord]:
+    """Every run of one result, whatever its state, newest first."""
+    return _search(client, f"tags.`transfer.fingerprint` = '{fingerprint}'")
+
+
+def find_similar(client: MlflowClient, params: dict[str, str]) -> RunRecord | None:
+    """The newest finished run with these parameters."""
+    conditions = [f"params.`{name}` = '{value}'" for name, value in params.items()]
+    found = _search(client, " and ".join(["attributes.status = 'FINISHED'", *conditions]), limit=1)
+    return found[0] if found else None
 
 
 def find_job_run(client: MlflowClient, choice: str) -> RunRecord:

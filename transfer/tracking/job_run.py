@@ -1,12 +1,10 @@
-"""One job's run in MLflow: opened before training, fed once an epoch, ended whatever happens."""
+"""What one job writes to MLflow: metrics once an epoch, artifacts at the end."""
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from transfer.classifier import save_classifier
-from transfer.config import flatten
-from transfer.fit import Epoch
+from transfer.fit import Checkpoints, Epoch
 from transfer.job import Job
-from transfer.tracking.environment import environment_tags
-from transfer.tracking.store import experiment_id, open_store, store_uri
-from transfer.tracking.sweep_run import SweepRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,20 +31,41 @@ class JobRun:
 
     Args:
         iterations: training batches of the whole job; decides how many are averaged to a point.
-        folder: where artifacts are written before they are logged.
+        folder: where artifacts are written before they are logged, and checkpoints are.
+        sent: names and steps of the points that the store has, of a run that goes on.
+
+    Attributes:
+        checkpoints: of this run, wherever and whenever it is resumed.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, iterations: int, folder: Path) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        run_id: str,
+        iterations: int,
+        folder: Path,
+        sent: frozenset[tuple[str, int]] = frozenset(),
+    ) -> None:
         self.id = run_id
         self._client = client
+        self.checkpoints = Checkpoints(folder)
         self._folder = folder
         self._stretch = -(-iterations // _MAX_STEP_POINTS)
         self._pending: list[float] = []
         self._iteration = 0
         self._history: list[dict[str, Any]] = []
+        self._sent = sent
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Log one epoch's metrics, and its iteration losses as means over equal stretches."""
+        self._send(self._points(epoch))
+
+    def catch_up(self, history: Sequence[Epoch]) -> None:
+        """Take in the epochs of a run that goes on: a kill may have come before they were sent."""
+        self._send([point for epoch in history for point in self._points(epoch)])
+
+    def _points(self, epoch: Epoch) -> list[tuple[str, float, int]]:
+        """An epoch's metrics as name, value and step; keeps them in the history."""
         values = {
             "train/loss": epoch.train_loss,
             "train/acc": epoch.train_accuracy,
@@ -60,13 +75,12 @@ class JobRun:
             "lr/backbone": epoch.backbone_lr,
             "time/epoch_s": epoch.seconds,
         }
-        points = [(name, value, epoch.number) for name, value in values.items()]
-        points += self._step_points(epoch)
-        self._send(points)
         self._history += [
             {"metric": name, "epoch": epoch.number, "iteration": None, "value": value}
             for name, value in values.items()
         ]
+        points = [(name, value, epoch.number) for name, value in values.items()]
+        return points + self._step_points(epoch)
 
     def log_summary(self, values: dict[str, float]) -> None:
         """Log figures that a run has once."""
@@ -164,70 +178,14 @@ class JobRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value, step in points]
+        metrics = [
+            Metric(name, value, now, step)
+            for name, value, step in points
+            if (name, step) not in self._sent
+        ]
         # MLflow takes at most 1,000 metrics a call.
         for start in range(0, len(metrics), 1000):
             self._client.log_batch(self.id, metrics=metrics[start : start + 1000])
 
     def _log_file(self, path: Path) -> None:
         self._client.log_artifact(self.id, str(path))
-
-
-@contextmanager
-def start_run(job: Job, iterations: int, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun]:
-    """Open a run for `job`; it ends FINISHED, or FAILED or KILLED with the error as a tag.
-
-    Args:
-        iterations: training batches of the whole job.
-        folder: Hydra's output folder of the job.
-        sweep: the sweep that the job is part of.
-    """
-    client = open_store(store_uri(job.config.tracking.uri))
-    tags = {
-        **environment_tags(),
-        "transfer.fingerprint": job.fingerprint,
-        "transfer.configuration": job.configuration,
-        "hydra.output_dir": str(folder),
-    }
-    if sweep is not None:
-        tags |= {"transfer.sweep": sweep.name, "mlflow.parentRunId": sweep.run_id}
-    created = client.create_run(experiment_id(client), run_name=job.name, tags=tags)
-    run = JobRun(client, created.info.run_id, iterations, folder)
-    try:
-        _log_inputs(client, run.id, job)
-        yield run
-    except Exception as error:
-        run.end("FAILED", error)
-        raise
-    except BaseException as error:
-        run.end("KILLED", error)
-        raise
-    run.end("FINISHED")
-
-
-def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
-    values = flatten(job.config) | {
-        "data.digest": job.data.digest,
-        "data.classes": len(job.data.classes),
-        "weights.digest": job.weights.digest,
-    }
-    params = [
-        Param(name, "null" if value is None else str(value)) for name, value in values.items()
-    ]
-    client.log_batch(run_id, params=params)
-    sizes = {
-        "train": len(job.data.train),
-        "validation": len(job.data.val),
-        "test": len(job.data.test),
-    }
-    dataset = Dataset(
-        name=job.data.name,
-        digest=job.data.digest,
-        source_type="local",
-        source=json.dumps({"root": job.config.data.root}),
-        profile=json.dumps(sizes),
-    )
-    context = InputTag("mlflow.data.context", "training")
-    client.log_inputs(run_id, [DatasetInput(dataset, [context])])

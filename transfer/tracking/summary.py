@@ -21,7 +21,7 @@ def result_metrics(epochs: list[Epoch], test: Evaluation) -> dict[str, float]:
     }
 
 
-def cost_metrics(job: Job, trainer: Trainer, epochs: list[Epoch]) -> dict[str, float]:
+def cost_metrics(job: Job, trainer: Trainer) -> dict[str, float]:
     """Parameters, arithmetic, memory and time. Measures the latency, so the machine should be
     doing nothing else."""
     memory = peak_memory_mb(job.device)
@@ -33,8 +33,8 @@ def cost_metrics(job: Job, trainer: Trainer, epochs: list[Epoch]) -> dict[str, f
         "profile/latency_ms": latency,
         "profile/size_mb": size_mb(trainer.model),
         "profile/peak_memory_mb": memory,
-        "time/train_s": sum(epoch.seconds for epoch in epochs),
+        "time/train_s": sum(epoch.seconds for epoch in trainer.history),
         "throughput/train_img_s": statistics.median(
-            epoch.train_images_per_second for epoch in epochs
+            epoch.train_images_per_second for epoch in trainer.history
         ),
     }

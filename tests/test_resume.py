@@ -1,0 +1,128 @@
+"""What a killed sweep leaves, and what `resume=true` makes of it: real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from safetensors.torch import load_file
+
+from tests.conftest import ROOT, TIMED, TINY, Sweep, Workplace, children
+
+
+def kill_after_epochs(workplace: Workplace, count: int, *arguments: str) -> None:
+    """Start train.py and kill it (SIGKILL) as soon as it has printed `count` epochs."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "train.py"), *arguments],
+        cwd=workplace.folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": workplace.store},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        count -= line.startswith("epoch")
+        if count <= 0:
+            break
+    process.kill()
+    process.wait()
+
+
+def history(client: MlflowClient, run: Run) -> dict[str, list[tuple[int, float]]]:
+    """Every point of every metric that no clock decides."""
+    return {
+        name: [
+            (point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)
+        ]
+        for name in run.data.metrics
+        if not name.startswith(TIMED)
+    }
+
+
+def test_a_sweep_killed_twice_ends_as_if_undisturbed(sweep: Sweep, workplace: Workplace) -> None:
+    command = (*sweep.command[1:], "resume=true")
+    # In the second job, and then between two epochs of the fourth.
+    for epochs in (3, 4):
+        kill_after_epochs(workplace, epochs, *command)
+    statuses = [run.info.status for run in workplace.runs()]
+    assert statuses.count("RUNNING") == 2, "the run and the sweep that were killed"
+    last = workplace.run("train.py", *command)
+    assert last.returncode == 0, last.stderr
+    assert last.stdout.count("finished before") == 3
+    runs = workplace.runs()
+    assert len(runs) == 5
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    undisturbed = children(sweep.workplace)
+    resumed = children(workplace)
+    assert set(resumed) == set(undisturbed)
+    for name, run in resumed.items():
+        twin = undisturbed[name]
+        assert history(workplace.client, run) == history(sweep.workplace.client, twin)
+        ours, theirs = (
+            load_file(place.client.download_artifacts(each.info.run_id, "weights.safetensors"))
+            for place, each in ((workplace, run), (sweep.workplace, twin))
+        )
+        assert all((ours[key] == theirs[key]).all() for key in theirs)
+        assert not list(workplace.folder.glob("multirun/*/*/*/checkpoints"))
+    reports = sorted(workplace.folder.glob("multirun/*/*/report.md"))
+    assert "4 configurations, 4 runs" in reports[-1].read_text()
+
+
+def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -> None:
+    first = workplace.run("train.py", "-m", "model=simple_cnn", "seed=0,1", *TINY)
+    assert first.returncode == 0, first.stderr
+    wider = workplace.run("train.py", "-m", "model=simple_cnn", "seed=1,2", *TINY, "resume=true")
+    assert wider.returncode == 0, wider.stderr
+    assert wider.stdout.count("finished before") == 1
+    assert len(children(workplace)) == 3
+    report = sorted(workplace.folder.glob("multirun/*/*/report.md"))[-1].read_text()
+    assert "1 configurations, 2 runs" in report
+
+
+def test_the_preview_says_what_resume_would_do(workplace: Workplace) -> None:
+    assert workplace.run("train.py", "-m", "model=simple_cnn", *TINY).returncode == 0
+    before = len(workplace.runs())
+    process = workplace.run("train.py", "-m", "model=simple_cnn", "seed=0,1", *TINY, "preview=true")
+    assert process.returncode == 0, process.stderr
+    lines = [line.split() for line in process.stdout.splitlines() if "seed" in line]
+    assert [(line[0], line[1]) for line in lines] == [
+        ("simple_cnn-freeze1-seed0", "skip:"),
+        ("simple_cnn-freeze1-seed1", "train"),
+    ]
+    assert "total: 2 epochs left" in process.stdout
+    assert len(workplace.runs()) == before
+
+
+def test_without_resume_the_same_command_runs_again(workplace: Workplace) -> None:
+    for _ in range(2):
+        assert workplace.run("train.py", "model=simple_cnn", *TINY).returncode == 0
+    assert len(workplace.runs()) == 2
+
+
+@pytest.mark.parametrize("mode", [(), ("-m",)])
+def test_a_run_that_another_process_trains_is_left_to_it(
+    workplace: Workplace, mode: tuple[str, ...]
+) -> None:
+    command = ("model=simple_cnn", *TINY, "epochs=2000", "freeze_epochs=0")
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "train.py"), *mode, *command],
+        cwd=workplace.folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": workplace.store},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch"):
+            pass
+        second = workplace.run("train.py", *mode, *command, "resume=true")
+    finally:
+        process.kill()
+        process.wait()
+    assert second.returncode == 2
+    assert second.stderr.startswith("resume=true: ")
+    assert "wait for it" in second.stderr
