@@ -5,7 +5,9 @@ Everything that can be wrong with a job is found here, before a run of it exists
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,14 +18,19 @@ from transfer.device import resolve_device, resolve_precision
 from transfer.evaluate import count_macs, count_parameters
 from transfer.fit import seed_everything
 from transfer.models import (
+    Fit,
     Weights,
     build_model,
-    fitting_state,
+    fit_weights,
     load_into,
     paper_model,
     read_weights,
+    read_weights_file,
     replace_last_layer,
+    state_digest,
 )
+
+_RUN = "runs:/"
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Job:
 
     Attributes:
         config: with `device` and `precision` resolved.
+        fit: which of the weights the model takes over.
         fingerprint: equal for jobs with equal results.
         configuration: the same without the seed.
         parameters, trainable_parameters: of the model; those that train in the first epoch.
@@ -41,6 +49,7 @@ class Job:
     config: Config
     data: ImageData
     weights: Weights
+    fit: Fit
     device: torch.device
     fingerprint: str
     configuration: str
@@ -59,7 +68,8 @@ class Job:
             f"{self.name}: {self.parameters / 1e6:.2f} M parameters, {self.macs / 1e6:.1f} MMACs "
             f"at {config.image_size} px; {data.name}: {len(data.train)} training, "
             f"{len(data.val)} validation, {len(data.test)} test images; "
-            f"{self.device}, {config.precision}"
+            f"{self.device}, {config.precision}\n"
+            f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}"
         )
 
     def model(self) -> nn.Module:
@@ -81,16 +91,17 @@ def prepare(config: Config) -> Job:
     precision = resolve_precision(config.precision, device)
     config = replace(config, device=str(device), precision=precision)
     model = paper_model(config.model.name, config.image_size)
-    weights = read_weights(config.weights, config.model.name)
+    weights = _read_weights(config)
     data = load_data(config.data, config.image_size)
     with torch.device("meta"):
         replace_last_layer(model, len(data.classes))
-    fitting_state(model, weights)
+    fit = fit_weights(model, weights)
     digests = {"data_digest": data.digest, "weights_digest": weights.digest}
     return Job(
         config=config,
         data=data,
         weights=weights,
+        fit=fit,
         device=device,
         fingerprint=fingerprint(config, **digests),
         configuration=configuration(config, **digests),
@@ -98,3 +109,19 @@ def prepare(config: Config) -> Job:
         trainable_parameters=count_parameters(model, head_only=config.freeze_epochs > 0),
         macs=count_macs(model, config.image_size),
     )
+
+
+def _read_weights(config: Config) -> Weights:
+    if not config.weights.startswith(_RUN):
+        return read_weights(config.weights, config.model.name)
+    # The one thing that a job takes from the store; MLflow loads slowly, so only when asked.
+    from transfer.tracking.find import fetch_artifact, find_job_run
+    from transfer.tracking.store import open_store, store_uri
+
+    client = open_store(store_uri(config.tracking.uri))
+    run_id = config.weights.removeprefix(_RUN)
+    run = find_job_run(client, run_id, key="weights", value=config.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        path = fetch_artifact(client, run.id, "weights.safetensors", Path(folder))
+        state = read_weights_file(path, config.weights)
+    return Weights(config.weights, state_digest(state), state)

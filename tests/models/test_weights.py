@@ -1,124 +1,74 @@
-"""Weights from files: what fits is loaded, what does not is refused, nothing is executed."""
+"""What of given weights a model takes over: all but the last layer, or nothing."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
-import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transfer.config import ConfigError
-from transfer.models import build_model, load_into, read_weights
+from transfer.models import Weights, build_model, fit_weights, load_into, state_digest
 from transfer.vision import torchvision
 
 
-def _trained(classes: int = 5) -> nn.Module:
-    torch.manual_seed(7)
-    return build_model("resnet18", classes, 32)
+def _weights(model: nn.Module) -> Weights:
+    state = model.state_dict()
+    return Weights("a.pth", state_digest(state), state)
 
 
-def _loaded(source: Path, classes: int = 10) -> nn.Module:
-    model = build_model("resnet18", classes, 32)
-    load_into(model, read_weights(str(source), "resnet18"))
-    return model
+def _differing(one: nn.Module, other: nn.Module) -> set[str]:
+    theirs = other.state_dict()
+    return {name for name, tensor in one.state_dict().items() if not _equal(tensor, theirs[name])}
 
 
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+@pytest.mark.parametrize("classes", [5, 10])
 @pytest.mark.parametrize(
-    "wrap",
+    ("name", "last_layer"),
     [
-        lambda state: state,
-        lambda state: {"state_dict": state, "epoch": 3},
-        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
-        lambda state: {"model": {f"backbone.{name}": tensor for name, tensor in state.items()}},
+        ("resnet18", "fc"),
+        # Its head has two layers, and the first one is worth as much as the backbone.
+        ("mobilenet_v3_small", "classifier.3"),
     ],
 )
-def test_checkpoints_load_whatever_wraps_them(
-    tmp_path: Path, wrap: Callable[[dict[str, Any]], Any]
-) -> None:
-    torch.save(wrap(_trained().state_dict()), tmp_path / "weights.pth")
-    loaded, trained = _loaded(tmp_path / "weights.pth").state_dict(), _trained().state_dict()
-    assert all(torch.equal(loaded[name], trained[name]) for name in trained if "fc." not in name)
-    assert loaded["fc.weight"].shape == (10, 512)
+def test_all_but_the_last_layer_is_taken_over(name: str, last_layer: str, classes: int) -> None:
+    torch.manual_seed(7)
+    trained, model = build_model(name, classes, 32), build_model(name, 10, 32)
+    fit = fit_weights(model, _weights(trained))
+    load_into(model, _weights(trained))
+    assert set(fit.left_out) == {f"{last_layer}.weight", f"{last_layer}.bias"}
+    assert _differing(model, trained) == set(fit.left_out)
+    assert len(fit.loaded) + len(fit.left_out) == len(trained.state_dict())
 
 
-def test_safetensors_and_pth_of_one_model_have_one_digest(tmp_path: Path) -> None:
-    state = _trained().state_dict()
-    torch.save(state, tmp_path / "weights.pth")
-    safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
-    digests = {read_weights(str(file), "resnet18").digest for file in tmp_path.iterdir()}
-    assert len(digests) == 1
+def test_half_precision_is_widened() -> None:
+    trained, model = build_model("resnet18", 5, 32).half(), build_model("resnet18", 10, 32)
+    load_into(model, _weights(trained))
+    assert model.get_parameter("conv1.weight").dtype == torch.float32
+    assert torch.equal(model.get_parameter("conv1.weight").half(), trained.conv1.weight)
 
 
-def test_a_head_that_fits_is_loaded_too(tmp_path: Path) -> None:
-    torch.save(_trained(10).state_dict(), tmp_path / "weights.pth")
-    loaded = _loaded(tmp_path / "weights.pth", classes=10)
-    assert torch.equal(loaded.get_parameter("fc.weight"), _trained(10).get_parameter("fc.weight"))
-
-
-def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
-    torch.save(build_model("resnet50", 5, 32).state_dict(), tmp_path / "weights.pth")
+def test_another_architecture_is_refused_by_name() -> None:
+    other = _weights(build_model("resnet50", 5, 32))
     with pytest.raises(ConfigError, match=r"does not fit ResNet: \d+ names such as layer1"):
-        _loaded(tmp_path / "weights.pth")
+        fit_weights(build_model("resnet18", 10, 32), other)
 
 
-class _Attack:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("executed"),))
+def test_one_missing_and_one_extra_tensor_are_refused() -> None:
+    model = build_model("resnet18", 10, 32)
+    state = model.state_dict()
+    missing = {name: tensor for name, tensor in state.items() if name != "layer3.0.conv1.weight"}
+    with pytest.raises(ConfigError, match=r"1 names such as layer3\.0\.conv1\.weight"):
+        fit_weights(model, Weights("a.pth", "d", missing))
+    with pytest.raises(ConfigError, match="1 names such as surplus"):
+        fit_weights(model, Weights("a.pth", "d", {**state, "surplus": torch.ones(1)}))
 
 
-def test_a_pickle_that_would_run_code_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": _Attack()}, "weights.pth")
-    with pytest.raises(ConfigError, match="would run code"):
-        _loaded(Path("weights.pth"))
-    Path("plain.pth").write_bytes(pickle.dumps(_Attack()))
-    with pytest.raises(ConfigError, match=r"weights=plain\.pth"):
-        _loaded(Path("plain.pth"))
-    assert not Path("executed").exists()
-
-
-@pytest.mark.parametrize("name", ["page.pth", "page.safetensors", "empty.pth", "empty.safetensors"])
-def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
-    content = "" if name.startswith("empty") else "<!DOCTYPE html><html>404</html>"
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ConfigError) as refused:
-        _loaded(tmp_path / name)
-    assert "\n" not in str(refused.value)
-
-
-def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
-    whole = tmp_path / "weights.pth"
-    torch.save(_trained().state_dict(), whole)
-    whole.write_bytes(whole.read_bytes()[:-5000])
-    with pytest.raises(ConfigError, match="damaged"):
-        _loaded(whole)
-
-
-def test_a_missing_file_and_an_unknown_source_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
-        _loaded(tmp_path / "nothing.pth")
-    with pytest.raises(ConfigError, match="choose from none, imagenet"):
-        read_weights("imagenet21k", "resnet18")
-
-
-def test_cached_imagenet_weights_need_no_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    published = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    cached = tmp_path / "hub" / "checkpoints" / Path(published.url).name
-    cached.parent.mkdir(parents=True)
-    torch.save(_trained(1000).state_dict(), cached)
-    assert read_weights("imagenet", "resnet18").state is not None
-
-
-def test_imagenet_weights_of_a_model_that_has_none() -> None:
-    with pytest.raises(ConfigError, match="torchvision publishes none for simple_cnn"):
-        read_weights("imagenet", "simple_cnn")
+def test_auxiliary_classifiers_are_left_out() -> None:
+    """GoogLeNet is published with the two that its training from scratch needed."""
+    published = torchvision.models.googlenet(weights=None, aux_logits=True, init_weights=False)
+    fit = fit_weights(build_model("googlenet", 10, 64), _weights(published))
+    assert {name.split(".")[0] for name in fit.left_out} == {"aux1", "aux2", "fc"}

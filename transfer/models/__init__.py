@@ -15,21 +15,25 @@ from transfer.models.head import (
     replace_last_layer,
 )
 from transfer.models.simple_cnn import SimpleCNN
-from transfer.models.weights import Weights, fitting_state, load_into, read_weights, state_digest
+from transfer.models.weights import Fit, Weights, fit_weights, load_into, state_digest
+from transfer.models.weights_file import read_weights_file
+from transfer.models.weights_source import read_weights
 from transfer.vision import torchvision
 
 __all__ = [
+    "Fit",
     "Weights",
     "backbone_modules",
     "backbone_parameters",
     "build_model",
-    "fitting_state",
+    "fit_weights",
     "head_name",
     "head_of",
     "head_parameters",
     "load_into",
     "paper_model",
     "read_weights",
+    "read_weights_file",
     "replace_last_layer",
     "state_digest",
 ]

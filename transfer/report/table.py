@@ -17,6 +17,8 @@ _NOT_COMPARED = (
     "tracking.uri",
     "tracking.log_model",
     "weights.digest",
+    "weights.loaded",
+    "weights.left_out",
     "data.digest",
 )
 

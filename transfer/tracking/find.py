@@ -101,28 +101,34 @@ def find_similar(client: MlflowClient, params: dict[str, str]) -> RunRecord | No
     return found[0] if found else None
 
 
-def find_job_run(client: MlflowClient, choice: str) -> RunRecord:
+def find_job_run(
+    client: MlflowClient, choice: str, *, key: str = "run", value: str | None = None
+) -> RunRecord:
     """One finished run by its id, or the "latest".
+
+    Args:
+        key, value: what the user wrote, for the message; the value is `choice` unless given.
 
     Raises:
         ConfigError: there is no such run, or it did not finish.
     """
     from mlflow.exceptions import MlflowException
 
+    given = choice if value is None else value
     if choice == "latest":
         finished = "attributes.status = 'FINISHED' and tags.`transfer.fingerprint` != ''"
         found = _search(client, finished, limit=1)
         if not found:
-            raise ConfigError("run", choice, "the store has no finished run yet")
+            raise ConfigError(key, given, "the store has no finished run yet")
         return found[0]
     try:
         record = _record(client.get_run(choice))
     except MlflowException as error:
-        raise ConfigError("run", choice, "the store has no run of this id") from error
+        raise ConfigError(key, given, "the store has no run of this id") from error
     if "transfer.fingerprint" not in record.tags:
-        raise ConfigError("run", choice, "this is a sweep; give the id of one of its runs")
+        raise ConfigError(key, given, "this is a sweep; give the id of one of its runs")
     if not record.finished:
-        raise ConfigError("run", choice, f"this run is {record.status}, so it has no weights")
+        raise ConfigError(key, given, f"this run is {record.status}, so it has no weights")
     return record
 
 

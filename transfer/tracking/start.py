@@ -123,6 +123,8 @@ def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
         "data.digest": job.data.digest,
         "data.classes": len(job.data.classes),
         "weights.digest": job.weights.digest,
+        "weights.loaded": len(job.fit.loaded),
+        "weights.left_out": " ".join(job.fit.left_out) or None,
     }
     params = [
         Param(name, "null" if value is None else str(value)) for name, value in values.items()

@@ -1,0 +1,61 @@
+"""`weights=`: one key for every place that initial weights come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor
+
+from transfer.config import ConfigError
+from transfer.data.download import require_network
+from transfer.models.starter import read_starter
+from transfer.models.weights import Weights, state_digest
+from transfer.models.weights_file import SUFFIXES, read_weights_file
+from transfer.vision import torchvision
+
+
+def read_weights(source: str, model_name: str) -> Weights:
+    """Read the weights that `weights=` names; a run's are first fetched from the store.
+
+    Args:
+        source: "starter", "imagenet", "none", or a .pth, .pt or .safetensors file.
+        model_name: as in torchvision; says which starter or ImageNet weights.
+
+    Raises:
+        ConfigError: nothing is there, it is no checkpoint, or it would have to run code.
+    """
+    if source == "none":
+        return Weights(source, "none", None)
+    if source == "starter":
+        state = read_starter(model_name)
+    elif source == "imagenet":
+        state = _read_imagenet(model_name)
+    elif Path(source).suffix in SUFFIXES:
+        state = read_weights_file(Path(source).expanduser(), source)
+    else:
+        choices = "starter, imagenet, none, a .pth or .safetensors file, runs:/<run id>"
+        raise ConfigError("weights", source, f"choose from {choices}")
+    return Weights(source, state_digest(state), state)
+
+
+def _read_imagenet(model_name: str) -> Mapping[str, Tensor]:
+    try:
+        published = torchvision.models.get_model_weights(model_name)
+    except ValueError as error:
+        problem = f"torchvision publishes none for {model_name}; use weights=none"
+        raise ConfigError("weights", "imagenet", problem) from error
+    choice = published.DEFAULT
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(choice.url).path).name
+    if not cached.is_file():
+        instead = f"use weights=starter or none, or put that file into {cached.parent}"
+        require_network(choice.url, key="weights", value="imagenet", instead=instead)
+    try:
+        return choice.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except Exception as error:
+        # Half a download fails wherever the unpickler happens to be.
+        first_line = str(error).partition("\n")[0] or type(error).__name__
+        problem = f"{cached} could not be fetched or read ({first_line}); remove it and try again"
+        raise ConfigError("weights", "imagenet", problem) from error
