@@ -92,7 +92,7 @@ def prepare(config: Config) -> Job:
     config = replace(config, device=str(device), precision=precision)
     model = paper_model(config.model.name, config.image_size)
     weights = _read_weights(config)
-    data = load_data(config.data, config.image_size)
+    data = load_data(config.data, config.image_size, config.protocol.validation)
     with torch.device("meta"):
         replace_last_layer(model, len(data.classes))
     fit = fit_weights(model, weights)

@@ -72,9 +72,13 @@ def parameter_groups(model: nn.Module, phase: Phase) -> list[dict[str, object]]:
     return groups
 
 
-def set_training_mode(model: nn.Module, phase: Phase) -> None:
-    """Training mode for what trains. Call again after every evaluation: `train()` is recursive."""
+def set_training_mode(model: nn.Module, phase: Phase, frozen_batchnorm: str = "fixed") -> None:
+    """Training mode for what trains. Call again after every evaluation: `train()` is recursive.
+
+    Args:
+        frozen_batchnorm: "drifting" lets a frozen backbone's running statistics follow the images.
+    """
     model.train()
-    if phase.frozen:
+    if phase.frozen and frozen_batchnorm == "fixed":
         for module in backbone_modules(model):
             module.eval()

@@ -16,6 +16,7 @@ from transfer.config.schema import (
     OneCycleConfig,
     OptimizerConfig,
     PlateauConfig,
+    ProtocolConfig,
     ScheduleConfig,
     SgdConfig,
 )
@@ -38,6 +39,7 @@ def check_config(config: Config) -> None:
     _check_data(config.data)
     _check_optimizer(config.optimizer)
     _check_schedule(config.schedule)
+    _check_protocol(config.protocol)
 
 
 def _check_freeze(config: Config) -> None:
@@ -114,6 +116,12 @@ def _check_schedule(schedule: ScheduleConfig) -> None:
     if isinstance(schedule, CosineConfig):
         _between("schedule.warmup_epochs", schedule.warmup_epochs, 0, math.inf)
         _between("schedule.end_fraction", schedule.end_fraction, 0, 1)
+
+
+def _check_protocol(protocol: ProtocolConfig) -> None:
+    _one_of("protocol.validation", protocol.validation, ("held_out", "test"))
+    _one_of("protocol.result", protocol.result, ("best", "last"))
+    _one_of("protocol.frozen_batchnorm", protocol.frozen_batchnorm, ("fixed", "drifting"))
 
 
 def _at_least(key: str, value: float, low: float) -> None:

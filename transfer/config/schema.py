@@ -94,6 +94,14 @@ class CosineConfig(ScheduleConfig):
 
 
 @dataclass
+class ProtocolConfig:
+    validation: str = "held_out"
+    result: str = "best"
+    augment_evaluation_of: list[str] = field(default_factory=list)
+    frozen_batchnorm: str = "fixed"
+
+
+@dataclass
 class TrackingConfig:
     uri: str | None = None
     log_model: bool = False
@@ -119,6 +127,7 @@ class Config:
     precision: str = "auto"
     resume: bool = False
     preview: bool = False
+    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 

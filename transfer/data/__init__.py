@@ -27,12 +27,13 @@ __all__ = ["Batches", "ImageData", "Source", "Split", "load_data"]
 _last_read: dict[str, tuple[Source, str]] = {}
 
 
-def load_data(config: DataConfig, image_size: int) -> ImageData:
+def load_data(config: DataConfig, image_size: int, validation: str = "held_out") -> ImageData:
     """Read a data set and split it.
 
     Args:
         config: which set, and how it is split.
         image_size: pixels; matters only to folders whose images differ in size.
+        validation: "test" validates on the test set, and holds nothing out.
 
     Raises:
         ConfigError: the data is missing, damaged, or too small to split.
@@ -42,7 +43,7 @@ def load_data(config: DataConfig, image_size: int) -> ImageData:
     if test is None:
         kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
         train, test = train.subset(kept), train.subset(held_out)
-    val = source.val
+    val = test if validation == "test" else source.val
     if val is None:
         kept, held_out = stratified_split(train.labels, config.validation_fraction, config.seed)
         train, val = train.subset(kept), train.subset(held_out)
