@@ -28,6 +28,7 @@ from transfer.models import (
     read_weights_file,
     replace_last_layer,
     state_digest,
+    use_matrix_products,
 )
 
 _RUN = "runs:/"
@@ -78,6 +79,8 @@ class Job:
         seed_everything(config.seed)
         model = build_model(config.model.name, len(self.data.classes), config.image_size)
         load_into(model, self.weights)
+        if self.device.type == "cpu":
+            use_matrix_products(model)
         return model.to(memory_format=torch.channels_last).to(self.device)  # type: ignore[call-overload]
 
 

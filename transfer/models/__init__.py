@@ -15,6 +15,7 @@ from transfer.models.head import (
     replace_last_layer,
 )
 from transfer.models.simple_cnn import SimpleCNN
+from transfer.models.small_maps import use_matrix_products
 from transfer.models.weights import Fit, Weights, fit_weights, load_into, state_digest
 from transfer.models.weights_file import read_weights_file
 from transfer.models.weights_source import read_weights
@@ -36,6 +37,7 @@ __all__ = [
     "read_weights_file",
     "replace_last_layer",
     "state_digest",
+    "use_matrix_products",
 ]
 
 
