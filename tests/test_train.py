@@ -56,7 +56,7 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     client = sweep.workplace.client
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert kept == {"jobs.json", "report.md", "figures"}
+    assert kept == {"jobs.json", "report.md", "report.csv", "figures"}
     for run in jobs.values():
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["transfer.sweep"] == parent.data.tags["transfer.sweep"]
@@ -196,12 +196,12 @@ def test_help_lists_the_choices(workplace: Workplace) -> None:
 
 def test_an_mlflow_model_gives_the_saved_logits(workplace: Workplace) -> None:
     tiny = [*TINY, "epochs=1"]
-    process = workplace.run("train.py", "model=simple_cnn", *tiny, "tracking.log_model=true")
+    process = workplace.run("train.py", "model=resnet18", *tiny, "tracking.log_model=true")
     assert process.returncode == 0, process.stderr
     [run] = workplace.runs()
     assert run.info.status == "FINISHED"
     [logged] = workplace.client.search_logged_models([run.info.experiment_id])
-    job = prepare(config_of("model=simple_cnn", *tiny))
+    job = prepare(config_of("model=resnet18", *tiny))
     data = job.data
     preprocess = Preprocess(32, data.mean, data.std, job.config.data.augment)
     model = mlflow.pytorch.load_model(logged.artifact_location)

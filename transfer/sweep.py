@@ -149,7 +149,7 @@ class SweepCallback(Callback):
         client.set_terminated(sweep.run_id, status)
         assert self._lock is not None
         self._lock.release()
-        report = write_report(client, find_sweep_run(client, sweep.run_id), self._folder)
+        report = write_report(client, [find_sweep_run(client, sweep.run_id)], self._folder)
         print(f"\nreport: {_shortest(report)}")
 
 

@@ -10,7 +10,7 @@ from transfer.report.table import build_rows, constant_keys, varying_keys
 from transfer.tracking.find import RunRecord
 
 
-def _run(
+def make_run(
     model: str, freeze: int, seed: int, accuracy: float, status: str = "FINISHED"
 ) -> RunRecord:
     return RunRecord(
@@ -27,7 +27,7 @@ def _run(
         metrics={
             "test/acc": accuracy,
             "best/val_acc": accuracy,
-            "profile/params": {"a": 1000, "b": 2_000_000}[model],
+            "profile/params": {"a": 1000}.get(model, 2_000_000),
             "profile/trainable_params": 10,
             "profile/macs": 5e6,
             "profile/latency_ms": 1.0,
@@ -44,10 +44,10 @@ def _history(final_accuracy: float) -> pd.DataFrame:
 
 
 RUNS = [
-    _run("a", 0, 0, 0.50),
-    _run("a", 0, 1, 0.60),
-    _run("b", 0, 0, 0.90),
-    _run("b", 5, 0, 0.30, status="FAILED"),
+    make_run("a", 0, 0, 0.50),
+    make_run("a", 0, 1, 0.60),
+    make_run("b", 0, 0, 0.90),
+    make_run("b", 5, 0, 0.30, status="FAILED"),
 ]
 HISTORIES = {run.id: _history(0.7) for run in RUNS}
 
@@ -60,7 +60,7 @@ def test_seeds_are_folded_and_the_best_comes_first() -> None:
 
 
 def test_keys_that_vary_become_columns_and_the_seed_never_does() -> None:
-    runs = [_run("a", 0, 0, 0.5), _run("b", 5, 1, 0.5)]
+    runs = [make_run("a", 0, 0, 0.5), make_run("b", 5, 1, 0.5)]
     assert varying_keys(runs) == ["model.name", "freeze_epochs"]
     assert constant_keys(runs) == {"epochs": "3"}
 
@@ -83,16 +83,16 @@ def test_the_table_shows_mean_and_deviation_and_the_best_in_bold() -> None:
 
 
 def test_a_measure_that_is_missing_is_a_dash() -> None:
-    run = _run("a", 0, 0, 0.5)
+    run = make_run("a", 0, 0, 0.5)
     del run.metrics["profile/latency_ms"]
     assert "–" in comparison_table(build_rows([run], HISTORIES))
 
 
 def test_what_did_not_finish_is_listed_with_its_error() -> None:
-    failed = _run("b", 5, 0, 0.3, status="FAILED")
+    failed = make_run("b", 5, 0, 0.3, status="FAILED")
     failed.tags["transfer.error"] = "RuntimeError: a | b"
     assert "RuntimeError: a \\| b" in outcome_table([failed])
     sweep = RunRecord("id", "sweep", "FAILED", {}, {}, {"transfer.sweep": "day/time"})
-    report = write_markdown([], [failed], sweep, [])
+    report = write_markdown([], [failed], [sweep], [])
     assert "## Not finished" in report
     assert "b-freeze5-seed0" in report

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 _LEAST_BATCH = 32
 
 
-def use_matrix_products(model: nn.Module) -> None:
-    """Let every convolution of `model` compute small maps this way; parameters stay as they are."""
+def use_matrix_products(model: nn.Module, use: bool = True) -> None:
+    """Let every convolution of `model` compute small maps this way, or no longer."""
     for module in model.modules():
-        if type(module) is nn.Conv2d:
+        if type(module) in (nn.Conv2d, SmallMapConv2d):
             # The same module with another forward: names, hooks and state dict are untouched.
-            module.__class__ = SmallMapConv2d
+            module.__class__ = SmallMapConv2d if use else nn.Conv2d
 
 
 class SmallMapConv2d(nn.Conv2d):

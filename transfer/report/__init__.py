@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transfer.report.export import rows_frame
 from transfer.report.markdown import comparison_table, outcome_table, write_markdown
 from transfer.report.plots import (
     plot_accuracy_against_macs,
@@ -26,15 +28,17 @@ _FIGURES = (
 )
 
 
-def write_report(client: MlflowClient, sweep: RunRecord, folder: Path) -> Path:
-    """Compare the runs of a sweep, from the store alone; nothing is trained.
+def write_report(client: MlflowClient, sweeps: Sequence[RunRecord], folder: Path) -> Path:
+    """Compare the runs of one or more sweeps, from the store alone; nothing is trained.
 
-    Writes report.md and figures/ into `folder`, and keeps both as artifacts of the sweep's run.
+    Writes report.md, report.csv and figures/ into `folder`; those of a single sweep are kept as
+    artifacts of its run as well.
 
     Returns:
         The path of report.md.
     """
-    runs = find_sweep_jobs(client, sweep.id)
+    # A run counts once, in however many of the sweeps it is.
+    runs = list({run.id or run.name: run for run in _jobs_of(client, sweeps)}.values())
     histories = {run.id: read_history(client, run.id) for run in runs if run.finished}
     rows = build_rows(runs, histories)
     figures_folder = folder / "figures"
@@ -44,7 +48,15 @@ def write_report(client: MlflowClient, sweep: RunRecord, folder: Path) -> Path:
         plot(rows).savefig(figures_folder / name)
         figures.append((title, f"figures/{name}"))
     report = folder / "report.md"
-    report.write_text(write_markdown(rows, runs, sweep, figures), encoding="utf-8")
-    client.log_artifact(sweep.id, str(report))
-    client.log_artifacts(sweep.id, str(figures_folder), "figures")
+    report.write_text(write_markdown(rows, runs, sweeps, figures), encoding="utf-8")
+    table = folder / "report.csv"
+    rows_frame(rows).to_csv(table, index=False, float_format="%.6g")
+    if len(sweeps) == 1:
+        for path in (report, table):
+            client.log_artifact(sweeps[0].id, str(path))
+        client.log_artifacts(sweeps[0].id, str(figures_folder), "figures")
     return report
+
+
+def _jobs_of(client: MlflowClient, sweeps: Sequence[RunRecord]) -> list[RunRecord]:
+    return [run for sweep in sweeps for run in find_sweep_jobs(client, sweep.id)]

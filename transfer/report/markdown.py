@@ -4,58 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from transfer.report.columns import COLUMNS, Column
+from transfer.report.observations import observations
 from transfer.report.table import Row, constant_keys
 from transfer.tracking.find import RunRecord
-
-
-@dataclass(frozen=True)
-class Column:
-    """A measured column.
-
-    Attributes:
-        values: the measure of every seed of a row.
-        text: how one number is written.
-        best: which end is better, `min` or `max`: that value is set bold.
-    """
-
-    title: str
-    values: Callable[[Row], list[float]]
-    text: Callable[[float], str]
-    best: Callable[..., float]
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}"
-
-
-def _count(value: float) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.0f}"
-
-
-def _number(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{digits}f}"
-
-
-COLUMNS = (
-    Column("test acc %", lambda row: row.metric("test/acc"), _percent, max),
-    Column("best val acc %", lambda row: row.metric("best/val_acc"), _percent, max),
-    Column("final train acc %", lambda row: row.final("train/acc"), _percent, max),
-    Column("train − test", lambda row: row.generalisation_gap(), _percent, min),
-    Column("loss spread", lambda row: row.loss_spread(), _number(3), min),
-    Column("params", lambda row: row.metric("profile/params"), _count, min),
-    Column("trainable", lambda row: row.metric("profile/trainable_params"), _count, min),
-    Column("MACs", lambda row: row.metric("profile/macs"), _count, min),
-    Column("latency ms", lambda row: row.metric("profile/latency_ms"), _number(2), min),
-    Column("train s", lambda row: row.metric("time/train_s"), _number(1), min),
-)
 
 _LEGEND = """\
 Best value of each column in bold; mean ± standard deviation where a row has several seeds.
@@ -68,28 +24,33 @@ Best value of each column in bold; mean ± standard deviation where a row has se
 - `MACs`: multiply-accumulates of one image.
 - `latency`: median for one image, on the device named above."""
 
+_STEERED = """
+- Rows with `protocol.validation` = `test` let the test set steer, as the tutorial did: their
+  accuracy is no estimate for new images."""
+
 
 def write_markdown(
     rows: Sequence[Row],
     runs: Sequence[RunRecord],
-    sweep: RunRecord,
+    sweeps: Sequence[RunRecord],
     figures: Sequence[tuple[str, str]],
 ) -> str:
     """The whole report.
 
     Args:
         rows: one a configuration, in the order of the table.
-        runs: every run of the sweep, the unfinished ones included.
+        runs: every run of the sweeps, the unfinished ones included.
         figures: title and path relative to the report, of each.
     """
-    parts = [f"# Comparison: {len(rows)} configurations, {len(runs)} runs", _header(runs, sweep)]
+    parts = [f"# Comparison: {len(rows)} configurations, {len(runs)} runs", _header(runs, sweeps)]
     if rows:
-        parts += [comparison_table(rows), _LEGEND]
+        parts += [comparison_table(rows), _legend(rows)]
     unfinished = [run for run in runs if not run.finished]
     if unfinished:
         parts += ["## Not finished", outcome_table(unfinished)]
     parts += [f"## {title}\n\n![{title}]({path})" for title, path in figures]
     if rows:
+        parts += ["## What transfer does", observations(rows)]
         parts += ["## The same in all runs", _constants(rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -122,6 +83,11 @@ def outcome_table(runs: Sequence[RunRecord]) -> str:
     return tabulate(cells, headers=headers, tablefmt="pipe", disable_numparse=True)
 
 
+def _legend(rows: Sequence[Row]) -> str:
+    steered = any(row.runs[0].params.get("protocol.validation") == "test" for row in rows)
+    return _LEGEND + _STEERED if steered else _LEGEND
+
+
 def _column_cells(column: Column, rows: Sequence[Row]) -> list[str]:
     values = [column.values(row) for row in rows]
     means = [statistics.fmean(seeds) for seeds in values]
@@ -141,19 +107,26 @@ def _column_cells(column: Column, rows: Sequence[Row]) -> list[str]:
     return cells
 
 
-def _header(runs: Sequence[RunRecord], sweep: RunRecord) -> str:
+def _header(runs: Sequence[RunRecord], sweeps: Sequence[RunRecord]) -> str:
     def of_runs(key: str) -> str:
         found = dict.fromkeys(run.params[key] for run in runs if key in run.params)
         return ", ".join(found) or "unknown"
 
-    facts = [
-        ("command", f"`{sweep.tags.get('transfer.command', 'unknown')}`"),
-        ("sweep", f"{sweep.tags['transfer.sweep']} (MLflow run {sweep.id})"),
+    def of_sweeps(tag: str, otherwise: str) -> str:
+        return ", ".join(dict.fromkeys(sweep.tags.get(tag, otherwise) for sweep in sweeps))
+
+    facts = []
+    for sweep in sweeps:
+        facts += [
+            ("command", f"`{sweep.tags.get('transfer.command', 'unknown')}`"),
+            ("sweep", f"{sweep.tags['transfer.sweep']} (MLflow run {sweep.id})"),
+        ]
+    facts += [
         ("data", f"{of_runs('data.name')}, digest {of_runs('data.digest')}"),
         ("weights", f"{of_runs('weights')}, digest {of_runs('weights.digest')}"),
         ("device", f"{of_runs('device')}, {of_runs('precision')}"),
-        ("versions", sweep.tags.get("transfer.versions", "unknown")),
-        ("git commit", sweep.tags.get("mlflow.source.git.commit", "not a git checkout")),
+        ("versions", of_sweeps("transfer.versions", "unknown")),
+        ("git commit", of_sweeps("mlflow.source.git.commit", "not a git checkout")),
     ]
     return "\n".join(f"- {name}: {text}" for name, text in facts)
 

@@ -48,7 +48,7 @@ def plot_curves(rows: Sequence[Row]) -> Figure:
         for index, row in enumerate(rows):
             color = _COLORS[index % len(_COLORS)]
             for split, line in (("val", "-"), ("train", ":")):
-                curve = _by_epoch(row, f"{split}/{name}")
+                curve = row.by_epoch(f"{split}/{name}")
                 mean = _scaled(curve.mean(axis=1), name)
                 label = row.label if split == "val" else None
                 axes.plot(curve.index, mean, line, color=color, label=label)
@@ -163,14 +163,6 @@ def _draw_steps(axes: Axes, steps: pd.DataFrame, color: str, label: str | None) 
     iterations = steps["iteration"].astype(int)
     axes.plot(iterations, steps["value"], color=color, alpha=0.2, linewidth=0.7)
     axes.plot(iterations, smooth, color=color, linewidth=1.5, label=label)
-
-
-def _by_epoch(row: Row, name: str) -> pd.DataFrame:
-    """A metric of each seed: a row an epoch, a column a seed."""
-    series = [
-        history[history["metric"] == name].set_index("epoch")["value"] for history in row.histories
-    ]
-    return pd.concat(series, axis=1)
 
 
 def _scaled(values: pd.Series, name: str) -> pd.Series:

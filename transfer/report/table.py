@@ -51,6 +51,10 @@ class Row:
         """The last epoch's value of a metric, of every seed."""
         return [_series(history, name).iloc[-1] for history in self.histories]
 
+    def by_epoch(self, name: str) -> pd.DataFrame:
+        """A metric over epochs: a row an epoch, a column a seed."""
+        return pd.concat([_series(history, name) for history in self.histories], axis=1)
+
     def loss_spread(self) -> list[float]:
         """Standard deviation of the iteration loss over the last epoch, of every seed."""
         spreads = []

@@ -60,6 +60,11 @@ def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
     return found[0]
 
 
+def find_sweep_runs(client: MlflowClient, choices: str) -> list[RunRecord]:
+    """The parent runs of several sweeps, as `find_sweep_run` names them, with commas between."""
+    return [find_sweep_run(client, choice.strip()) for choice in choices.split(",")]
+
+
 def find_sweep_of_jobs(client: MlflowClient, digest: str) -> RunRecord | None:
     """The latest sweep of exactly these jobs, by the digest of their fingerprints."""
     found = _search(client, f"tags.`transfer.jobs_digest` = '{digest}'", limit=1)

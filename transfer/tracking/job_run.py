@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transfer.classifier import save_classifier
 from transfer.fit import Checkpoints, Epoch
 from transfer.job import Job
+from transfer.models import use_matrix_products
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,6 +112,8 @@ class JobRun:
         from mlflow.models import infer_signature
 
         model = model.cpu().eval()
+        # The exporter wants one way for every batch, and readers want torchvision's own layers.
+        use_matrix_products(model, use=False)
         # Two images: the exporter takes a size of one for a constant.
         example = torch.zeros(2, 3, image_size, image_size)
         with torch.inference_mode():
