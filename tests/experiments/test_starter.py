@@ -1,0 +1,48 @@
+"""Starter weights made of a real run, and loaded again by the next one."""
+
+from __future__ import annotations
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.conftest import Workplace, write_images
+from transfer.models.starter import StarterCard, read_card, read_starter
+
+
+def test_a_finished_run_becomes_a_file_and_its_card(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workplace.folder / "pretraining"
+    write_images(folder / "train", {"cat": 100, "dog": 100})
+    write_images(folder / "val", {"cat": 8, "dog": 8})
+    recipe = (
+        "experiment=pretrain",
+        "model=mobilenet_v3_small",
+        "epochs=1",
+        "data.root=pretraining",
+    )
+    trained = workplace.run("train.py", *recipe)
+    assert trained.returncode == 0, trained.stderr
+    made = workplace.run("experiments/starter.py", "run=latest", "out=starter")
+    assert made.returncode == 0, made.stderr
+    monkeypatch.setattr("transfer.models.starter.FOLDER", workplace.folder / "starter")
+    [run] = workplace.runs()
+    card = read_card("mobilenet_v3_small")
+    assert card == StarterCard(
+        model="mobilenet_v3_small",
+        data="pretraining",
+        data_digest=run.data.params["data.digest"],
+        command="python train.py " + " ".join(recipe),
+        commit=run.data.tags.get("mlflow.source.git.commit", "unknown"),
+        image_size=32,
+        epochs=1,
+        accuracy=run.data.metrics["test/acc"],
+        float16_accuracy=pytest.approx(run.data.metrics["test/acc"], abs=0.07),
+        parameters=card.parameters,
+        size_mb=pytest.approx(2e-6 * card.parameters, abs=0.01),
+        digest=card.digest,
+    )
+    state = read_starter("mobilenet_v3_small")
+    assert not any(name.startswith("classifier.3.") for name in state)
+    weights = load_file(workplace.client.download_artifacts(run.info.run_id, "weights.safetensors"))
+    assert all((state[name] == weights[name].half()).all() for name in state)
