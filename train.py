@@ -28,6 +28,7 @@ def main(composed: DictConfig) -> float:
 def train(config: Config, composed: DictConfig) -> float:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
+    from transfer.device import keep_freed_memory
     from transfer.evaluate import evaluate_logits, reset_peak_memory
     from transfer.fit import Trainer
     from transfer.job import prepare
@@ -35,6 +36,7 @@ def train(config: Config, composed: DictConfig) -> float:
     from transfer.tracking.start import find_finished, start_run
     from transfer.tracking.summary import cost_metrics, result_metrics
 
+    keep_freed_memory()
     job = prepare(config)
     finished = find_finished(job) if config.resume else None
     if finished is not None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import torch
 
 from transfer.config import ConfigError
+
+# From glibc's malloc.h: no block of its own mapping (M_MMAP_MAX), up to 1 GiB kept
+# (M_TRIM_THRESHOLD), and 64 MiB asked for at a time (M_TOP_PAD).
+_MALLOC_OPTIONS = {-4: 0, -1: 2**30, -2: 2**26}
 
 
 def resolve_device(choice: str) -> torch.device:
@@ -40,3 +47,19 @@ def resolve_precision(choice: str, device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """A context that computes in `precision`; parameters and statistics stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what a training step frees, for the next step.
+
+    glibc returns large blocks to the kernel at once, which then clears each page again when it
+    is touched. Other C libraries are left as they are.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        set_option = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    for option, value in _MALLOC_OPTIONS.items():
+        set_option(option, value)

@@ -61,8 +61,8 @@ def _dense(pixels: Tensor, weight: Tensor, pairs: Tensor) -> Tensor:
     """[N, P, C] and kernels [O, C, kh, kw] to [N, Q, O]."""
     out_channels, in_channels = weight.shape[:2]
     outputs, inputs = pairs.shape
-    taps = _taps(weight).index_select(0, pairs.flatten())
-    matrix = taps.view(outputs, inputs, out_channels, in_channels).transpose(1, 2)
+    matrix = _taps(weight, pairs).view(outputs, inputs, out_channels, in_channels)
+    matrix = matrix.transpose(1, 2)
     product = F.linear(
         pixels.flatten(1), matrix.reshape(outputs * out_channels, inputs * in_channels)
     )
@@ -72,13 +72,16 @@ def _dense(pixels: Tensor, weight: Tensor, pairs: Tensor) -> Tensor:
 def _depthwise(pixels: Tensor, weight: Tensor, pairs: Tensor) -> Tensor:
     """[N, P, C] and kernels [C, 1, kh, kw] to [N, Q, C]."""
     outputs, inputs = pairs.shape
-    taps = _taps(weight).index_select(0, pairs.flatten()).view(outputs, inputs, -1)
+    taps = _taps(weight, pairs).view(outputs, inputs, -1)
     return (pixels.unsqueeze(1) * taps).sum(dim=2)
 
 
-def _taps(weight: Tensor) -> Tensor:
-    """Kernels [O, C, kh, kw] as [kh * kw + 1, O, C]; the last is the tap that is not there."""
-    return F.pad(weight.flatten(2).permute(2, 0, 1), (0, 0, 0, 0, 0, 1))
+def _taps(weight: Tensor, pairs: Tensor) -> Tensor:
+    """The tap of each pair out of kernels [O, C, kh, kw]: [Q * P, O, C], zeros where none is."""
+    taps = weight.permute(2, 3, 0, 1).flatten(0, 1)
+    if int(pairs.max()) == len(taps):
+        taps = F.pad(taps, (0, 0, 0, 0, 0, 1))
+    return taps.index_select(0, pairs.flatten())
 
 
 @cache
