@@ -144,7 +144,10 @@ class Trainer:
         """One pass over the training images: every iteration's loss, and the accuracy."""
         generator = _seed_epoch(self.config.seed, number)
         set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
-        losses, correct, seen = [], [], 0
+        # Filled in place: on the device, for reading a number would make a GPU wait; and without a
+        # tensor an iteration, which would lie between the large blocks that the allocator reuses.
+        losses = torch.empty(self.train.training_batches(), device=self.device)
+        correct, seen = torch.zeros((), dtype=torch.long, device=self.device), 0
         batches = tqdm(
             self.train.shuffled(generator),
             total=self.train.training_batches(),
@@ -152,7 +155,7 @@ class Trainer:
             leave=False,
             disable=None,  # quiet when not a terminal
         )
-        for images, labels in batches:
+        for iteration, (images, labels) in enumerate(batches):
             inputs = self.preprocess(images, generator)
             optimizer.zero_grad(set_to_none=True)
             with self.autocast:
@@ -163,13 +166,12 @@ class Trainer:
             loss.backward()
             optimizer.step()
             schedule.after_iteration()
-            # Kept on the device: reading a number would make a GPU wait at each iteration.
-            losses.append(loss.detach())
-            correct.append((logits.detach().argmax(dim=1) == labels).sum())
+            losses[iteration] = loss.detach()
+            correct += (logits.detach().argmax(dim=1) == labels).sum()
             seen += len(labels)
-        values = torch.stack(losses).tolist()
+        values = losses.tolist()
         _require_finite(values, number, optimizer)
-        return values, torch.stack(correct).sum().item() / seen
+        return values, correct.item() / seen
 
     def _logits(self, batches: Batches, epoch: int) -> tuple[Tensor, Tensor]:
         protocol, generator = self.config.protocol, None
