@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -63,6 +65,21 @@ def test_keys_that_vary_become_columns_and_the_seed_never_does() -> None:
     runs = [make_run("a", 0, 0, 0.5), make_run("b", 5, 1, 0.5)]
     assert varying_keys(runs) == ["model.name", "freeze_epochs"]
     assert constant_keys(runs) == {"epochs": "3"}
+
+
+def test_what_comes_with_a_choice_is_no_column() -> None:
+    runs = [make_run("a", 0, 0, 0.5) for _ in range(3)]
+    for run, optimizer, rate in zip(runs, ("adam", "sgd", "sgd"), ("1", "1", "2"), strict=True):
+        momentum = {"optimizer.momentum": "0.9"} if optimizer == "sgd" else {}
+        run.params.update({"optimizer.name": optimizer, "optimizer.lr": rate} | momentum)
+    assert varying_keys(runs) == ["model.name", "optimizer.lr", "optimizer.name"]
+    assert "optimizer.momentum" not in constant_keys(runs)
+
+
+def test_the_same_run_again_is_not_another_seed() -> None:
+    again = dataclasses.replace(RUNS[0], id="again")
+    [_, row] = build_rows([*RUNS, again], HISTORIES | {"again": HISTORIES[again.name[0] + "-0-0"]})
+    assert [run.id for run in row.runs] == ["again", "a-0-1"]
 
 
 def test_spread_and_gap() -> None:

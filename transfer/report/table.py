@@ -78,36 +78,52 @@ def build_rows(runs: Iterable[RunRecord], histories: dict[str, pd.DataFrame]) ->
     """Group finished runs by configuration, best mean test accuracy first.
 
     Args:
-        runs: of any status; only finished ones become rows.
+        runs: of any status; only finished ones become rows, of one seed the last of them.
         histories: by run id.
     """
-    groups: dict[str, list[RunRecord]] = {}
+    groups: dict[str, dict[str, RunRecord]] = {}
     for run in runs:
         if run.finished:
-            groups.setdefault(run.tags["transfer.configuration"], []).append(run)
-    varying = varying_keys([members[0] for members in groups.values()])
+            # The same seed again is the same result again, not one more.
+            seeds = groups.setdefault(run.tags["transfer.configuration"], {})
+            seeds[run.params["seed"]] = run
+    members_of_groups = [list(seeds.values()) for seeds in groups.values()]
+    varying = varying_keys([members[0] for members in members_of_groups])
     rows = [
         Row(
             keys={_short(key): members[0].params.get(key, "") for key in varying},
             runs=members,
             histories=[histories[run.id] for run in members],
         )
-        for members in groups.values()
+        for members in members_of_groups
     ]
     return sorted(rows, key=lambda row: -statistics.fmean(row.metric("test/acc")))
 
 
 def varying_keys(runs: Sequence[RunRecord]) -> list[str]:
-    """The parameters that are not the same in all runs; `model.name` first, always."""
-    names = sorted({name for run in runs for name in run.params} - set(_NOT_COMPARED))
-    varying = [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+    """The parameters that tell the runs apart; `model.name` first, always."""
+    varying = [key for key in _differing_keys(runs) if not _follows(key, runs)]
     return sorted({"model.name", *varying}, key=lambda name: (name != "model.name", name))
 
 
 def constant_keys(runs: Sequence[RunRecord]) -> dict[str, str]:
     """The parameters that all runs share."""
-    varying = {*varying_keys(runs), *_NOT_COMPARED}
+    varying = {"model.name", *_differing_keys(runs), *_NOT_COMPARED}
     return {key: value for key, value in sorted(runs[0].params.items()) if key not in varying}
+
+
+def _differing_keys(runs: Sequence[RunRecord]) -> list[str]:
+    names = sorted({name for run in runs for name in run.params} - set(_NOT_COMPARED))
+    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+
+
+def _follows(key: str, runs: Sequence[RunRecord]) -> bool:
+    """Whether a key only comes with the choice of its group, as betas with optimizer=adam."""
+    name = f"{key.partition('.')[0]}.name"
+    values: dict[str | None, set[str | None]] = {}
+    for run in runs:
+        values.setdefault(run.params.get(name), set()).add(run.params.get(key))
+    return key != name and len(values) > 1 and all(len(each) == 1 for each in values.values())
 
 
 def _short(key: str) -> str:
