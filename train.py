@@ -14,7 +14,7 @@ import hydra
 from omegaconf import DictConfig
 
 from transfer.config import Config, register_schema
-from transfer.sweep import current_sweep, job_folder, run_job
+from transfer.sweep import current_sweep, interruptible, job_folder, run_job
 
 log = logging.getLogger(__name__)
 register_schema()
@@ -43,10 +43,10 @@ def train(config: Config, composed: DictConfig) -> float:
         log.info("%s: finished before, run %s", job.name, finished.id)
         return finished.metrics["test/acc"]
     reset_peak_memory(job.device)
-    trainer = Trainer(job.model(), job.data, job.config, job.device)
     log.info(job)
-    with start_run(job, trainer.total_iterations, job_folder(), current_sweep()) as run:
+    with start_run(job, job_folder(), current_sweep()) as run:
         run.log_config(composed)
+        trainer = Trainer(job.model(), job.data, job.config, job.device)
         if checkpoint := run.checkpoints.newest():
             trainer.restore(checkpoint)
             run.catch_up(trainer.history)
@@ -69,4 +69,5 @@ def train(config: Config, composed: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with interruptible():
+        main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,13 +15,20 @@ from safetensors.torch import load_file
 from tests.conftest import ROOT, TIMED, TINY, Sweep, Workplace, children
 
 
-def kill_after_epochs(workplace: Workplace, count: int, *arguments: str) -> None:
-    """Start train.py and kill it (SIGKILL) as soon as it has printed `count` epochs."""
+def kill_after_epochs(
+    workplace: Workplace, count: int, *arguments: str, by: signal.Signals = signal.SIGKILL
+) -> tuple[int, str]:
+    """Start train.py and signal it as soon as it has printed `count` epochs.
+
+    Returns:
+        Its exit status, and what it wrote to the standard error.
+    """
     process = subprocess.Popen(
         [sys.executable, "-u", str(ROOT / "train.py"), *arguments],
         cwd=workplace.folder,
         env={**os.environ, "MLFLOW_TRACKING_URI": workplace.store},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
@@ -28,8 +36,9 @@ def kill_after_epochs(workplace: Workplace, count: int, *arguments: str) -> None
         count -= line.startswith("epoch")
         if count <= 0:
             break
-    process.kill()
-    process.wait()
+    process.send_signal(by)
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
 
 
 def history(client: MlflowClient, run: Run) -> dict[str, list[tuple[int, float]]]:
@@ -70,6 +79,22 @@ def test_a_sweep_killed_twice_ends_as_if_undisturbed(sweep: Sweep, workplace: Wo
         assert not list(workplace.folder.glob("multirun/*/*/*/checkpoints"))
     reports = sorted(workplace.folder.glob("multirun/*/*/report.md"))
     assert "4 configurations, 4 runs" in reports[-1].read_text()
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_reports_what_is_done(
+    workplace: Workplace, by: signal.Signals
+) -> None:
+    command = ("-m", "model=simple_cnn", "seed=0,1,2", *TINY, "weights=none", "epochs=30")
+    status, errors = kill_after_epochs(workplace, 32, *command, by=by)
+    assert status == 130, errors
+    assert "Traceback" not in errors
+    assert f"to go on: python {ROOT / 'train.py'} -m model=simple_cnn" in errors
+    assert errors.strip().endswith("resume=true")
+    assert sorted(run.info.status for run in workplace.runs()) == ["FINISHED", "KILLED", "KILLED"]
+    [report] = workplace.folder.glob("multirun/*/*/report.md")
+    text = report.read_text()
+    assert "1 configurations" in text and "## Not finished" in text and "NOT STARTED" in text
 
 
 def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -> None:

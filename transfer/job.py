@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from transfer.config import Config, configuration, fingerprint
-from transfer.data import ImageData, load_data
+from transfer.config import Config, ConfigError, configuration, fingerprint
+from transfer.data import ImageData, load_data, training_batches
 from transfer.device import resolve_device, resolve_precision
 from transfer.evaluate import count_macs, count_parameters
 from transfer.fit import seed_everything
@@ -62,6 +62,12 @@ class Job:
     def name(self) -> str:
         config = self.config
         return f"{config.model.name}-freeze{config.freeze_epochs}-seed{config.seed}"
+
+    @property
+    def iterations(self) -> int:
+        """Training batches of all epochs."""
+        each = training_batches(len(self.data.train), self.config.batch_size)
+        return self.config.epochs * each
 
     def __str__(self) -> str:
         data, config = self.data, self.config
@@ -123,6 +129,9 @@ def _read_weights(config: Config) -> Weights:
 
     client = open_store(store_uri(config.tracking.uri))
     run_id = config.weights.removeprefix(_RUN)
+    if run_id == "latest":
+        problem = "give a run's id; the latest changes while a sweep is running"
+        raise ConfigError("weights", config.weights, problem)
     run = find_job_run(client, run_id, key="weights", value=config.weights)
     with tempfile.TemporaryDirectory() as folder:
         path = fetch_artifact(client, run.id, "weights.safetensors", Path(folder))

@@ -7,13 +7,15 @@ Hydra loads this module even to print its help.
 
 from __future__ import annotations
 
-import atexit
 import logging
+import shlex
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,7 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transfer.config import Config, ConfigError, typed_config
+from transfer.config import Config, ConfigError, first_line, typed_config
 from transfer.outcome import Outcome, read_outcomes, write_outcome
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def current_sweep() -> SweepRun | None:
 
 class SweepCallback(Callback):
     """Checks, opens, closes and reports a sweep; named in conf/config.yaml."""
+
+    running: ClassVar[SweepCallback | None] = None
 
     def __init__(self) -> None:
         self._client: MlflowClient | None = None
@@ -135,8 +139,11 @@ class SweepCallback(Callback):
         self._sweep = open_sweep(client, self._folder, task, planned, resume=resume)
         self._lock = lock_of(self._folder)
         self._lock.acquire()
-        # A sweep that is interrupted never reaches on_multirun_end.
-        atexit.register(self._close, "KILLED")
+        SweepCallback.running = self
+
+    def interrupted(self) -> None:
+        """Close a sweep that never reaches `on_multirun_end`."""
+        self._close("KILLED")
 
     def _close(self, status: str) -> None:
         """End the parent run and write the report of what there is; once."""
@@ -151,6 +158,25 @@ class SweepCallback(Callback):
         self._lock.release()
         report = write_report(client, [find_sweep_run(client, sweep.run_id)], self._folder)
         print(f"\nreport: {_shortest(report)}")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C or SIGTERM end a run and its sweep as KILLED, with a report of what is done."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if SweepCallback.running is not None:
+            SweepCallback.running.interrupted()
+        arguments = [each for each in sys.argv[1:] if not each.startswith("resume=")]
+        again = shlex.join(["python", sys.argv[0], *arguments, "resume=true"])
+        print(f"interrupted; to go on: {again}", file=sys.stderr)
+        sys.exit(130)
 
 
 def exit_with(error: ConfigError) -> NoReturn:
@@ -204,7 +230,7 @@ def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
 
 
 def _one_line(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
+    text = first_line(error)
     # Of an error that is not written for people, the kind is half of the message.
     return text if _is_for_people(error) else f"{type(error).__name__}: {text}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +40,9 @@ def test_a_thousand_points_at_most_and_their_mean_is_kept(
     workplace: Workplace, job: Job, tmp_path: Path
 ) -> None:
     losses = [float(index) for index in range(2503)]
-    with start_run(job, iterations=5006, folder=tmp_path, sweep=None) as run:
+    long = replace(job, config=replace(job.config, epochs=2503))
+    assert long.iterations == 5006
+    with start_run(long, folder=tmp_path, sweep=None) as run:
         for number in (1, 2):
             run.log_epoch(_epoch(number, losses))
         run.log_history()
@@ -56,7 +59,7 @@ def test_a_thousand_points_at_most_and_their_mean_is_kept(
 
 
 def test_epochs_are_points_from_one(workplace: Workplace, job: Job, tmp_path: Path) -> None:
-    with start_run(job, iterations=4, folder=tmp_path, sweep=None) as run:
+    with start_run(job, folder=tmp_path, sweep=None) as run:
         run.log_epoch(_epoch(1, [1.0, 2.0]))
         run.log_epoch(_epoch(2, [3.0, 4.0]))
     for name, value in {
@@ -74,7 +77,7 @@ def test_epochs_are_points_from_one(workplace: Workplace, job: Job, tmp_path: Pa
 
 
 def test_params_tags_and_data_set(workplace: Workplace, job: Job, tmp_path: Path) -> None:
-    with start_run(job, iterations=4, folder=tmp_path, sweep=None) as run:
+    with start_run(job, folder=tmp_path, sweep=None) as run:
         pass
     stored = workplace.client.get_run(run.id)
     assert stored.info.status == "FINISHED"
@@ -97,7 +100,7 @@ def test_the_end_of_a_run_says_what_happened(
 ) -> None:
     with (
         pytest.raises(type(error)),
-        start_run(job, iterations=4, folder=tmp_path, sweep=None) as run,
+        start_run(job, folder=tmp_path, sweep=None) as run,
     ):
         raise error
     stored = workplace.client.get_run(run.id)

@@ -9,7 +9,7 @@ import torch
 
 from transfer.config import ConfigError
 from transfer.config.schema import DataConfig
-from transfer.data.batches import Batches
+from transfer.data.batches import Batches, training_batches
 from transfer.data.image_data import (
     ImageData,
     Source,
@@ -21,7 +21,7 @@ from transfer.data.image_folder import read_image_folder
 from transfer.data.sources import READERS
 from transfer.data.split import keep_per_class, stratified_split
 
-__all__ = ["Batches", "ImageData", "Source", "Split", "load_data"]
+__all__ = ["Batches", "ImageData", "Source", "Split", "load_data", "training_batches"]
 
 # The jobs of a sweep mostly share one data set: the last one read stays in memory.
 _last_read: dict[str, tuple[Source, str]] = {}

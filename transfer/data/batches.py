@@ -11,6 +11,12 @@ from torch import Tensor
 from transfer.data.image_data import Split
 
 
+def training_batches(images: int, batch_size: int) -> int:
+    """How many batches an epoch of so many training images has."""
+    # A last batch of one image would stop BatchNorm, which needs a variance.
+    return math.ceil(images / batch_size) - (images % batch_size == 1)
+
+
 class Batches:
     """Batches of one split, which lies on the device as a whole.
 
@@ -37,8 +43,7 @@ class Batches:
 
     def training_batches(self) -> int:
         """How many batches `shuffled` gives."""
-        # A last batch of one image would stop BatchNorm, which needs a variance.
-        return len(self) - (len(self.labels) % self.batch_size == 1)
+        return training_batches(len(self.labels), self.batch_size)
 
     def shuffled(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, in an order drawn from `generator` (a CPU generator, so that the

@@ -146,8 +146,9 @@ class JobRun:
         self._log_file(path)
 
     def end(self, status: str, error: BaseException | None = None) -> None:
-        """FINISHED, FAILED or KILLED; what is still buffered is sent first."""
-        if self._pending:
+        """FINISHED, FAILED or KILLED."""
+        # Part of a stretch is a point only where nothing follows: a run that goes on will fill it.
+        if self._pending and status == "FINISHED":
             self._send([self._mean_point()])
         if error is not None:
             text = f"{type(error).__name__}: {error}"

@@ -35,13 +35,12 @@ def find_finished(job: Job) -> RunRecord | None:
 
 
 @contextmanager
-def start_run(job: Job, iterations: int, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun]:
+def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun]:
     """Open a run for `job`, or with `resume` the interrupted one of its fingerprint.
 
     It ends FINISHED, or FAILED or KILLED with the error as a tag.
 
     Args:
-        iterations: training batches of the whole job.
         folder: Hydra's output folder of the job; a run that goes on keeps its own.
         sweep: the sweep that the job is part of.
 
@@ -50,11 +49,14 @@ def start_run(job: Job, iterations: int, folder: Path, sweep: SweepRun | None) -
     """
     client = open_store(store_uri(job.config.tracking.uri))
     former = find_former(client, job.fingerprint) if job.config.resume else Former("new")
+    if former.state == "running":
+        problem = f"another process is working on {job.name}; wait for it"
+        raise ConfigError("resume", "true", problem)
     with _alone_in(folder if former.record is None else former.folder):
         if former.record is None:
-            run = JobRun(client, _create(client, job, folder, sweep), iterations, folder)
+            run = JobRun(client, _create(client, job, folder, sweep), job.iterations, folder)
         else:
-            run = _reopen(client, former, iterations)
+            run = _reopen(client, former, job.iterations)
         try:
             yield run
         except Exception as error:
