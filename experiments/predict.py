@@ -12,6 +12,7 @@ tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,14 @@ def main() -> None:
     classifier = _fetch_classifier(options)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
+    taken: Counter[str] = Counter()
     for path, picture in pictures:
         guesses = classifier.classify(picture)[: options.top]
         print(f"{path}: " + ", ".join(f"{guess.name} {guess.probability:.1%}" for guess in guesses))
-        print(f"  {_save(picture, guesses, folder / f'{path.stem}-predicted.png')}")
+        # cat/1.png and dog/1.png are two pictures.
+        taken[path.stem] += 1
+        number = f"-{taken[path.stem]}" if taken[path.stem] > 1 else ""
+        print(f"  {_save(picture, guesses, folder / f'{path.stem}{number}-predicted.png')}")
 
 
 def _fetch_classifier(options: Options) -> Classifier:

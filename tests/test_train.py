@@ -136,6 +136,8 @@ def test_a_failed_job_is_noted_and_the_others_go_on(workplace: Workplace) -> Non
         (["data=image_folder", "data.root=empty"], 2, "needs a folder train/"),
         (["data=image_folder", "data.root=one_class"], 2, "holds one class only (cat)"),
         (["data=image_folder", "data.root=bad_image"], 2, "text.jpg: cannot be read"),
+        (["model=torchvision"], 2, "model.name=???: has no default; give it a value"),
+        (["data=image_folder"], 2, "data.root=???: has no default; give it a value"),
         (["weights=missing.pth"], 2, "weights=missing.pth: there is no such file"),
         (["tracking.uri=nonsense://x"], 2, "tracking.uri=nonsense://x"),
     ],

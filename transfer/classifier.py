@@ -41,7 +41,7 @@ class Classifier:
     @torch.inference_mode()
     def classify(self, picture: Image.Image) -> list[Guess]:
         """Every class with its probability for an RGB picture, the most probable first."""
-        # The same steps as for a folder of images.
+        # As images of a folder are kept: the central square, never larger than it has pixels.
         square = resize_square(picture, min(*picture.size, self.preprocess.image_size))
         pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).unsqueeze(0)
         logits = self.model(self.preprocess(pixels.to(self.device)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def test_prints_classes_with_probabilities_and_keeps_the_picture(
     assert sum(shares) == pytest.approx(100, abs=0.5)
     with Image.open(sweep.workplace.folder / "predictions" / "digit-predicted.png") as annotated:
         assert annotated.width > 500
+
+
+def test_two_pictures_of_one_name_are_both_kept(sweep: Sweep, picture: str) -> None:
+    (sweep.workplace.folder / "other").mkdir()
+    shutil.copy(sweep.workplace.folder / picture, sweep.workplace.folder / "other" / picture)
+    process = sweep.workplace.run(
+        "experiments/predict.py", "run=latest", picture, f"other/{picture}", "out=both"
+    )
+    assert process.returncode == 0, process.stderr
+    assert len(list((sweep.workplace.folder / "both").iterdir())) == 2
 
 
 def test_the_same_class_as_in_the_saved_predictions(sweep: Sweep, picture: str) -> None:

@@ -59,3 +59,13 @@ def test_a_whole_network_gives_the_same_logits_and_keeps_its_names(name: str) ->
     assert list(model.state_dict()) == list(reference.state_dict())
     images = torch.randn(32, 3, 32, 32)
     torch.testing.assert_close(model.eval()(images), reference.eval()(images), atol=1e-4, rtol=1e-4)
+
+
+def test_what_an_evaluation_met_first_can_be_trained() -> None:
+    """The geometry is kept from the first use on, which may be in inference mode."""
+    layer = SmallMapConv2d(4, 4, 3, padding=1, stride=3)
+    images = torch.randn(32, 4, 2, 2)
+    with torch.inference_mode():
+        layer(images)
+    layer(images).sum().backward()
+    assert layer.weight.grad is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_cached_imagenet_weights_need_no_network(
     torch.save(state, _cached(tmp_path))
     read = read_weights("imagenet", "resnet18").state
     assert read is not None and torch.equal(read["conv1.weight"], state["conv1.weight"])
+
+
+def test_published_densenets_get_todays_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    model = build_model("densenet121", 1000, 32)
+    old = re.compile(r"(denselayer\d+\.(?:norm|conv))(\d)")
+    state = {old.sub(r"\1.\2", name): tensor for name, tensor in model.state_dict().items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in state
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    url = torchvision.models.DenseNet121_Weights.IMAGENET1K_V1.url
+    torch.save(state, folder / Path(url).name)
+    read = read_weights("imagenet", "densenet121").state
+    assert read is not None and list(read) == list(model.state_dict())
 
 
 def test_a_damaged_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

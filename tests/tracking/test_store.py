@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Workplace
 from transfer.config import ConfigError
-from transfer.tracking.store import REPOSITORY, open_store, store_uri
+from transfer.tracking.store import REPOSITORY, experiment_id, open_store, store_uri
 
 
 def test_the_choice_wins_then_the_environment_then_the_repository(
@@ -35,5 +37,19 @@ def test_a_store_of_an_unknown_kind_is_one_line() -> None:
 
 def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("nonsense " * 100)
-    with pytest.raises(ConfigError, match=r"tracking\.uri=.*cannot be opened"):
+    with pytest.raises(ConfigError, match=r"tracking\.uri=.*mlflow\.db is no SQLite database"):
         open_store(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "postgresql+psycopg://127.0.0.1:9/mlflow"])
+def test_a_server_that_is_down_is_noticed_at_once(uri: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        open_store(uri)
+    assert time.perf_counter() - start < 10
+
+
+def test_a_deleted_experiment_is_said_to_be_deleted(workplace: Workplace) -> None:
+    workplace.client.delete_experiment(experiment_id(workplace.client))
+    with pytest.raises(ConfigError, match="bring it back with: mlflow experiments restore"):
+        open_store(workplace.store)

@@ -8,7 +8,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from transfer.config.check import check_config
-from transfer.config.errors import ConfigError
+from transfer.config.errors import ConfigError, first_line
 from transfer.config.fingerprint import configuration, fingerprint, flatten
 from transfer.config.schema import Config, register_schema
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_config",
     "configuration",
     "fingerprint",
+    "first_line",
     "flatten",
     "register_schema",
     "typed_config",
@@ -28,11 +29,14 @@ def typed_config(composed: DictConfig) -> Config:
     """Turn what Hydra composed into checked dataclasses, so that the rest knows no OmegaConf.
 
     Raises:
-        ConfigError: a value is out of range, or two keys contradict each other.
+        ConfigError: a value is missing or out of range, or two keys contradict each other.
     """
     job = copy.deepcopy(composed)
     with flag_override(job, ["struct", "readonly"], [False, False]):
         job.pop("hydra", None)
+    missing = sorted(OmegaConf.missing_keys(job))
+    if missing:
+        raise ConfigError(missing[0], "???", "has no default; give it a value")
     config = cast(Config, OmegaConf.to_object(job))
     check_config(config)
     return config

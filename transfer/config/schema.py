@@ -45,6 +45,7 @@ class DataConfig:
 
 @dataclass
 class ImageFolderConfig(DataConfig):
+    root: str | None = MISSING
     train_folder: str = "train"
     val_folder: str | None = "val"
     test_folder: str | None = "test"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 from transfer.config.schema import DataConfig
 from transfer.data.download import require_network
 from transfer.data.image_data import Source, Split
@@ -40,15 +41,19 @@ def read_cifar(config: DataConfig) -> Source:
         torchvision.datasets.CIFAR10 if config.name == "cifar10" else torchvision.datasets.CIFAR100
     )
     root = _folder(config)
-    folder, archive = root / kind.base_folder, root / kind.filename
-    if not folder.is_dir() and not archive.is_file():
-        instead = _INSTEAD.format(files=kind.filename, root=config.root)
-        require_network(kind.url, key="data", value=config.name, instead=instead)
-    elif archive.is_file() and not folder.is_dir():
+    archive = root / kind.filename
+    complete = _complete(root / kind.base_folder, kind)
+    instead = _INSTEAD.format(files=kind.filename, root=config.root)
+    if not complete and archive.is_file():
         _require_md5(archive, kind.tgz_md5)
-    parts = [
-        kind(root, train=train, download=not _complete(folder, kind)) for train in (True, False)
-    ]
+    elif not complete:
+        require_network(kind.url, key="data", value=config.name, instead=instead)
+    try:
+        parts = [kind(root, train=train, download=not complete) for train in (True, False)]
+    except (OSError, RuntimeError) as error:
+        # torchvision's words for a file whose MD5 differs, and whatever ends a download.
+        problem = f"could not be fetched or read ({first_line(error)}); {instead}"
+        raise ConfigError("data", config.name, problem) from error
     train, test = (
         Split(
             torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(),
@@ -70,7 +75,11 @@ def read_fashion_mnist(config: DataConfig) -> Source:
         instead += ", or install Debian's package dataset-fashion-mnist"
         url = kind.mirrors[0] + kind.resources[0][0]
         require_network(url, key="data", value=config.name, instead=instead)
-        kind(root, download=True)
+        try:
+            kind(root, download=True)
+        except (OSError, RuntimeError) as error:
+            problem = f"could not be fetched ({first_line(error)}); {instead}"
+            raise ConfigError("data", config.name, problem) from error
         found = folders[0]
     train, test = (
         Split(
@@ -128,6 +137,6 @@ def _read_idx(folder: Path, stem: str) -> Tensor:
         rank = content[3]
         shape = np.frombuffer(content, dtype=">u4", count=rank, offset=4).astype(int)
         values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
         raise ConfigError("data.root", folder, f"{path.name} is damaged ({error})") from error
     return torch.from_numpy(values.copy())

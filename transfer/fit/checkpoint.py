@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from transfer.config import first_line
+
 log = logging.getLogger(__name__)
 
 _KEPT = 2
@@ -51,7 +53,7 @@ class Checkpoints:
             try:
                 state = torch.load(path, map_location="cpu", weights_only=True)
             except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-                reason = str(error).partition("\n")[0]
+                reason = first_line(error)
                 log.warning("%s is damaged (%s): going on from the one before", path, reason)
                 continue
             assert isinstance(state, dict)

@@ -57,11 +57,6 @@ class Trainer:
         self._schedule: Schedule | None = None
         self._restored: dict[str, Any] | None = None
 
-    @property
-    def total_iterations(self) -> int:
-        """Training batches of all epochs."""
-        return self.config.epochs * self.train.training_batches()
-
     def epochs(self) -> Iterator[Epoch]:
         """Train what is left; yields after each epoch, with `best_weights` up to date."""
         for phase in plan_phases(self.config):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 from transfer.models.head import (
     backbone_modules,
     backbone_parameters,
@@ -72,7 +72,7 @@ def build_model(name: str, num_classes: int, image_size: int) -> nn.Module:
     except NotImplementedError:
         raise
     except (AssertionError, RuntimeError, ValueError) as error:
-        problem = f"{name} cannot be built for this size ({_first_line(error)})"
+        problem = f"{name} cannot be built for this size ({first_line(error)})"
         raise ConfigError("image_size", image_size, problem) from error
     replace_last_layer(model, num_classes)
     return model
@@ -93,10 +93,6 @@ def paper_model(name: str, image_size: int) -> nn.Module:
     try:
         model.eval()(torch.zeros(1, 3, image_size, image_size, device="meta"))
     except RuntimeError as error:
-        problem = f"{name} cannot read images of this size ({_first_line(error)}); try a larger one"
+        problem = f"{name} cannot read images of this size ({first_line(error)}); try a larger one"
         raise ConfigError("image_size", image_size, problem) from error
     return model
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -97,12 +97,15 @@ def _pairs(
     Returns:
         That, and the height and width of the output.
     """
-    rows, columns = (
-        _pairs_of_axis(size[i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1)
-    )
-    row, column = rows[:, None, :, None], columns[None, :, None, :]
-    taps = torch.where((row < 0) | (column < 0), kernel[0] * kernel[1], row * kernel[1] + column)
-    return taps.flatten(2).flatten(0, 1), (len(rows), len(columns))
+    # Kept for trainings that follow: a tensor made in inference mode could not be used in them.
+    with torch.inference_mode(False):
+        rows, columns = (
+            _pairs_of_axis(size[i], kernel[i], stride[i], padding[i], dilation[i]) for i in (0, 1)
+        )
+        row, column = rows[:, None, :, None], columns[None, :, None, :]
+        missing = (row < 0) | (column < 0)
+        taps = torch.where(missing, kernel[0] * kernel[1], row * kernel[1] + column)
+        return taps.flatten(2).flatten(0, 1), (len(rows), len(columns))
 
 
 def _pairs_of_axis(size: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:

@@ -64,7 +64,7 @@ def read_starter(model_name: str) -> Mapping[str, Tensor]:
         ConfigError: there is none for this model, or the file is not what its card says.
     """
     if model_name not in starter_models():
-        there = ", ".join(starter_models())
+        there = ", ".join(starter_models()) or "no model yet"
         problem = f"there are none for {model_name}, only for {there}; use weights=imagenet or none"
         raise ConfigError("weights", "starter", problem)
     path = FOLDER / f"{model_name}.safetensors"

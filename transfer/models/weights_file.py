@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -46,8 +46,7 @@ def read_weights_file(path: Path, source: str) -> Mapping[str, Tensor]:
         raise ConfigError("weights", source, problem) from error
     except Exception as error:
         # A damaged file fails wherever the unpickler happens to be.
-        first_line = str(error).partition("\n")[0] or type(error).__name__
-        problem = f"damaged, or not a checkpoint ({first_line})"
+        problem = f"damaged, or not a checkpoint ({first_line(error)})"
         raise ConfigError("weights", source, problem) from error
     return _plain_names(content, source)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlparse
@@ -9,12 +10,15 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 from transfer.data.download import require_network
 from transfer.models.starter import read_starter
 from transfer.models.weights import Weights, state_digest
 from transfer.models.weights_file import SUFFIXES, read_weights_file
 from transfer.vision import torchvision
+
+# The published DenseNets have names from before torch forbade dots in them: norm.1 is norm1 now.
+_DENSENET_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
 
 
 def read_weights(source: str, model_name: str) -> Weights:
@@ -53,9 +57,10 @@ def _read_imagenet(model_name: str) -> Mapping[str, Tensor]:
         instead = f"use weights=starter or none, or put that file into {cached.parent}"
         require_network(choice.url, key="weights", value="imagenet", instead=instead)
     try:
-        return choice.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        state = choice.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        return {_DENSENET_LAYER.sub(r"\1\2", name): tensor for name, tensor in state.items()}
     except Exception as error:
         # Half a download fails wherever the unpickler happens to be.
-        first_line = str(error).partition("\n")[0] or type(error).__name__
-        problem = f"{cached} could not be fetched or read ({first_line}); remove it and try again"
+        reason = first_line(error)
+        problem = f"{cached} could not be fetched or read ({reason}); remove it and try again"
         raise ConfigError("weights", "imagenet", problem) from error

@@ -147,13 +147,13 @@ def _mark_unfreeze(axes: Axes, freeze_epochs: set[int], last_epoch: int) -> None
     for number in sorted(freeze_epochs):
         if 0 < number < last_epoch:
             # Between the last frozen epoch and the first in which everything trains.
-            axes.axvline(number + 0.5, color="#666666", linestyle="--", linewidth=1)
+            axes.axvline(number + 0.5, color=_MARK, linestyle="--", linewidth=1)
             axes.text(
                 number + 0.6,
                 0.02,
                 "unfreeze",
                 transform=axes.get_xaxis_transform(),
-                color="#666666",
+                color=_MARK,
             )
 
 

@@ -72,7 +72,7 @@ def find_sweep_of_jobs(client: MlflowClient, digest: str) -> RunRecord | None:
 
 
 def find_sweep_jobs(client: MlflowClient, sweep_id: str) -> list[RunRecord]:
-    """The runs of a sweep: its own, oldest first, and those that earlier sweeps had finished.
+    """The runs of a sweep: its own, oldest first, and those that earlier sweeps had begun.
 
     A job that never started is listed too, without an id and as NOT STARTED.
     """
@@ -81,9 +81,10 @@ def find_sweep_jobs(client: MlflowClient, sweep_id: str) -> list[RunRecord]:
     for job in _planned_jobs(client, sweep_id):
         if job["fingerprint"] in own:
             continue
-        finished = [run for run in find_by_fingerprint(client, job["fingerprint"]) if run.finished]
+        others = find_by_fingerprint(client, job["fingerprint"])
+        finished = [run for run in others if run.finished]
         missing = RunRecord("", job["name"], "NOT STARTED", {}, {}, {})
-        runs.append(finished[0] if finished else missing)
+        runs.append(next(iter(finished or others), missing))
     return runs
 
 

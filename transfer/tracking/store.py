@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse
 
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "transfer"
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_PATIENCE_S = 5.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -32,6 +36,7 @@ def open_store(uri: str) -> MlflowClient:
     Raises:
         ConfigError: the store cannot be opened.
     """
+    _require_reachable(uri)
     # Creating the tables prints a line for each migration since 2018.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -44,7 +49,8 @@ def open_store(uri: str) -> MlflowClient:
 
     try:
         client = MlflowClient(tracking_uri=uri)
-        if client.get_experiment_by_name(EXPERIMENT) is None:
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
             client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri))
     except (MlflowException, OSError, ValueError) as error:
         raise _refusal(uri, error) from error
@@ -53,7 +59,32 @@ def open_store(uri: str) -> MlflowClient:
         if type(error).__module__.startswith("sqlalchemy"):
             raise _refusal(uri, error) from error
         raise
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        problem = f"its experiment was deleted; bring it back with: {restore}"
+        raise ConfigError("tracking.uri", uri, problem)
     return client
+
+
+def _require_reachable(uri: str) -> None:
+    """MLflow itself would try for minutes."""
+    parts = urlparse(uri)
+    kind = parts.scheme.partition("+")[0]
+    try:
+        if kind == "sqlite":
+            path = Path(uri.removeprefix("sqlite:///"))
+            if path.exists() and _start_of(path) not in (b"", b"SQLite format 3"):
+                raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
+        elif parts.hostname and (parts.port or kind in _PORTS):
+            address = (parts.hostname, parts.port or _PORTS[kind])
+            socket.create_connection(address, timeout=_PATIENCE_S).close()
+    except (OSError, ValueError) as error:
+        raise _refusal(uri, error) from error
+
+
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(15)
 
 
 def experiment_id(client: MlflowClient) -> str:
@@ -72,5 +103,4 @@ def _artifact_location(uri: str) -> str | None:
 
 
 def _refusal(uri: str, error: Exception) -> ConfigError:
-    first_line = str(error).partition("\n")[0]
-    return ConfigError("tracking.uri", uri, f"the store cannot be opened ({first_line})")
+    return ConfigError("tracking.uri", uri, f"the store cannot be opened ({first_line(error)})")
