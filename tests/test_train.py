@@ -32,8 +32,8 @@ def test_the_sweep_ends_well_with_one_report(sweep: Sweep) -> None:
     assert sweep.process.returncode == 0, sweep.process.stderr
     assert f"report: {sweep.folder.relative_to(sweep.workplace.folder)}" in sweep.process.stdout
     report = (sweep.folder / "report.md").read_text()
-    rows = [line for line in report.splitlines() if re.match(r"\| (resnet18|mobilenet)", line)]
-    assert len(rows) == 4
+    table = report.partition("## ")[0]
+    assert len(re.findall(r"^\| (resnet18|mobilenet)", table, re.MULTILINE)) == 4
     figures = re.findall(r"!\[.*\]\((.*)\)", report)
     assert len(figures) == 3
     for figure in figures:
@@ -137,7 +137,7 @@ def test_a_failed_job_is_noted_and_the_others_go_on(workplace: Workplace) -> Non
         (["data=image_folder", "data.root=one_class"], 2, "holds one class only (cat)"),
         (["data=image_folder", "data.root=bad_image"], 2, "text.jpg: cannot be read"),
         (["model=torchvision"], 2, "model.name=???: has no default; give it a value"),
-        (["data=image_folder"], 2, "data.root=???: has no default; give it a value"),
+        (["data=image_folder"], 2, "data.root=null: give the folder that holds train/<class>/"),
         (["weights=missing.pth"], 2, "weights=missing.pth: there is no such file"),
         (["tracking.uri=nonsense://x"], 2, "tracking.uri=nonsense://x"),
     ],

@@ -74,6 +74,8 @@ def _check_data(data: DataConfig) -> None:
     for value in data.std or []:
         _positive("data.std", value)
     if isinstance(data, ImageFolderConfig):
+        if not data.root:
+            raise ConfigError("data.root", data.root, "give the folder that holds train/<class>/")
         for name in ("train_folder", "val_folder", "test_folder"):
             folder = getattr(data, name)
             if folder is not None and not folder.strip():

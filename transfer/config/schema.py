@@ -45,7 +45,6 @@ class DataConfig:
 
 @dataclass
 class ImageFolderConfig(DataConfig):
-    root: str | None = MISSING
     train_folder: str = "train"
     val_folder: str | None = "val"
     test_folder: str | None = "test"
