@@ -36,11 +36,11 @@ def test_validation_on_the_test_set_holds_nothing_out() -> None:
 
 
 def test_the_last_epoch_is_tested() -> None:
-    # At this rate the second epoch is worse than the first.
-    worse = ("optimizer.lr=1e-3", "unfreeze_lr=0.05")
-    assert not _trained(*worse).history[-1].best
-    trainer = _trained(*worse, "protocol.result=last")
-    assert trainer.history[-1].best
+    # At this rate some epochs are worse than one before, whatever the rounding.
+    unsteady = ("epochs=6", "optimizer.lr=1e-3", "unfreeze_lr=0.05")
+    assert not all(epoch.best for epoch in _trained(*unsteady).history)
+    trainer = _trained(*unsteady, "protocol.result=last")
+    assert all(epoch.best for epoch in trainer.history)
     assert not _changed(trainer.best_weights, trainer.model.state_dict())
 
 
