@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 
 Options = TypeVar("Options")
 
@@ -42,7 +42,7 @@ def parse_arguments(options: type[Options], usage: str) -> tuple[Options, list[s
         try:
             setattr(parsed, key, value)
         except OmegaConfBaseException as error:
-            problem = str(error).partition("\n")[0]
+            problem = first_line(error)
             raise ConfigError(key, value, problem) from error
     return cast(Options, OmegaConf.to_object(parsed)), rest
 
