@@ -38,7 +38,8 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     pixels = padded.permute(0, 2, 3, 1)[
         batch_index[:, None, None], row_index[:, :, None], column_index[:, None, :]
     ]
-    return pixels.permute(0, 3, 1, 2)
+    # What follows on a CPU is faster on whole channels.
+    return pixels.permute(0, 3, 1, 2).contiguous()
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
