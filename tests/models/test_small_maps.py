@@ -23,7 +23,11 @@ LAYERS: list[tuple[tuple[int, int, int], dict[str, Any], tuple[int, int]]] = [
     ((6, 6, 5), {"padding": 2, "groups": 6}, (1, 1)),
     ((6, 6, 5), {"padding": 2, "groups": 6}, (2, 2)),
     ((6, 6, 5), {"padding": 2, "groups": 6, "stride": 2, "bias": False}, (4, 4)),
+    ((8, 6, 1), {}, (4, 4)),
+    ((8, 6, 1), {"bias": False}, (1, 1)),
     # These are left to torch.
+    ((8, 6, 1), {}, (5, 4)),
+    ((8, 6, 1), {"stride": 2}, (4, 4)),
     ((6, 4, 3), {"padding": 1, "groups": 2}, (2, 2)),
     ((8, 6, 3), {"padding": "same"}, (2, 2)),
     ((8, 6, 3), {"padding": 1}, (4, 4)),
