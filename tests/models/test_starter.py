@@ -13,7 +13,7 @@ from transfer.config import ConfigError
 from transfer.models import build_model, fit_weights, read_weights
 from transfer.models.starter import FOLDER, read_card, read_starter, starter_models
 
-MODELS = ("mobilenet_v3_small",)
+MODELS = ("mobilenet_v3_small", "resnet18")
 
 
 def test_they_are_there_and_small() -> None:
@@ -42,7 +42,9 @@ def test_only_the_last_layer_starts_anew(name: str) -> None:
 
 
 def test_a_model_without_any_is_refused_with_those_that_have_some() -> None:
-    with pytest.raises(ConfigError, match="none for resnet50, only for mobilenet_v3_small"):
+    with pytest.raises(
+        ConfigError, match="none for resnet50, only for mobilenet_v3_small, resnet18;"
+    ):
         read_weights("starter", "resnet50")
 
 
