@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # A training of about a second: 50 images for training, 10 classes.
 TINY = ("data.train_per_class=5", "batch_size=25", "epochs=2", "freeze_epochs=1")
 
+# The fastest model; it has no starter weights.
+PLAIN = ("model=simple_cnn", "weights=none")
 
 # What is measured with a clock differs from run to run; everything else may not.
 TIMED = ("time/", "throughput/", "profile/latency_ms", "profile/peak_memory_mb")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.conftest import config_of
+from tests.conftest import PLAIN, config_of
 from transfer.config import ConfigError
 from transfer.job import prepare
 
@@ -20,13 +20,13 @@ def test_facts_of_a_job() -> None:
 
 
 def test_the_same_weights_each_time() -> None:
-    job = prepare(config_of("model=simple_cnn"))
+    job = prepare(config_of(*PLAIN))
     first, second = job.model().state_dict(), job.model().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_any_torchvision_classifier_by_name() -> None:
-    job = prepare(config_of("model=torchvision", "model.name=shufflenet_v2_x0_5"))
+    job = prepare(config_of("model=torchvision", "model.name=shufflenet_v2_x0_5", "weights=none"))
     assert job.name == "shufflenet_v2_x0_5-freeze5-seed0"
     with pytest.raises(ConfigError, match=r"model\.name=resnet19"):
-        prepare(config_of("model=torchvision", "model.name=resnet19"))
+        prepare(config_of("model=torchvision", "model.name=resnet19", "weights=none"))

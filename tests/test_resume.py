@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT, TIMED, TINY, Sweep, Workplace, children
+from tests.conftest import PLAIN, ROOT, TIMED, TINY, Sweep, Workplace, children
 
 
 def kill_after_epochs(
@@ -85,7 +85,7 @@ def test_a_sweep_killed_twice_ends_as_if_undisturbed(sweep: Sweep, workplace: Wo
 def test_an_interrupted_sweep_reports_what_is_done(
     workplace: Workplace, by: signal.Signals
 ) -> None:
-    command = ("-m", "model=simple_cnn", "seed=0,1,2", *TINY, "weights=none", "epochs=30")
+    command = ("-m", *PLAIN, "seed=0,1,2", *TINY, "epochs=30")
     status, errors = kill_after_epochs(workplace, 32, *command, by=by)
     assert status == 130, errors
     assert "Traceback" not in errors
@@ -98,9 +98,9 @@ def test_an_interrupted_sweep_reports_what_is_done(
 
 
 def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -> None:
-    first = workplace.run("train.py", "-m", "model=simple_cnn", "seed=0,1", *TINY)
+    first = workplace.run("train.py", "-m", *PLAIN, "seed=0,1", *TINY)
     assert first.returncode == 0, first.stderr
-    wider = workplace.run("train.py", "-m", "model=simple_cnn", "seed=1,2", *TINY, "resume=true")
+    wider = workplace.run("train.py", "-m", *PLAIN, "seed=1,2", *TINY, "resume=true")
     assert wider.returncode == 0, wider.stderr
     assert wider.stdout.count("finished before") == 1
     assert len(children(workplace)) == 3
@@ -109,9 +109,9 @@ def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -
 
 
 def test_the_preview_says_what_resume_would_do(workplace: Workplace) -> None:
-    assert workplace.run("train.py", "-m", "model=simple_cnn", *TINY).returncode == 0
+    assert workplace.run("train.py", "-m", *PLAIN, *TINY).returncode == 0
     before = len(workplace.runs())
-    process = workplace.run("train.py", "-m", "model=simple_cnn", "seed=0,1", *TINY, "preview=true")
+    process = workplace.run("train.py", "-m", *PLAIN, "seed=0,1", *TINY, "preview=true")
     assert process.returncode == 0, process.stderr
     lines = [line.split() for line in process.stdout.splitlines() if "seed" in line]
     assert [(line[0], line[1]) for line in lines] == [
@@ -124,7 +124,7 @@ def test_the_preview_says_what_resume_would_do(workplace: Workplace) -> None:
 
 def test_without_resume_the_same_command_runs_again(workplace: Workplace) -> None:
     for _ in range(2):
-        assert workplace.run("train.py", "model=simple_cnn", *TINY).returncode == 0
+        assert workplace.run("train.py", *PLAIN, *TINY).returncode == 0
     assert len(workplace.runs()) == 2
 
 
@@ -132,7 +132,7 @@ def test_without_resume_the_same_command_runs_again(workplace: Workplace) -> Non
 def test_a_run_that_another_process_trains_is_left_to_it(
     workplace: Workplace, mode: tuple[str, ...]
 ) -> None:
-    command = ("model=simple_cnn", *TINY, "epochs=2000", "freeze_epochs=0")
+    command = (*PLAIN, *TINY, "epochs=2000", "freeze_epochs=0")
     process = subprocess.Popen(
         [sys.executable, "-u", str(ROOT / "train.py"), *mode, *command],
         cwd=workplace.folder,

@@ -12,7 +12,7 @@ import pytest
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from tests.conftest import TIMED, TINY, Sweep, Workplace, children, config_of, write_images
+from tests.conftest import PLAIN, TIMED, TINY, Sweep, Workplace, children, config_of, write_images
 from transfer.augment import Preprocess
 from transfer.job import prepare
 
@@ -108,7 +108,7 @@ def test_a_job_alone_equals_the_job_in_the_sweep(sweep: Sweep, workplace: Workpl
 
 def test_a_failed_job_is_noted_and_the_others_go_on(workplace: Workplace) -> None:
     process = workplace.run(
-        "train.py", "-m", "model=simple_cnn", *TINY, "optimizer=sgd", "unfreeze_lr=1e30,0.001"
+        "train.py", "-m", *PLAIN, *TINY, "optimizer=sgd", "unfreeze_lr=1e30,0.001"
     )
     assert process.returncode == 1
     assert "1 of 2 jobs failed" in process.stderr
@@ -164,7 +164,7 @@ def test_a_wrong_value_ends_in_a_clear_line_before_any_run(
         ("freeze_epochs=1,9", 2, "freeze_epochs=9: must be from 0"),
         ("data.train_per_class=5,0", 2, "data.train_per_class=0: must be at least 1"),
         ("weights=none,missing.pth", 2, "weights=missing.pth: there is no such file"),
-        ("model=simple_cnn,resnet19", 1, "Could not find 'model/resnet19'"),
+        ("model=resnet18,resnet19", 1, "Could not find 'model/resnet19'"),
     ],
 )
 def test_one_wrong_job_stops_the_sweep_before_the_first(
@@ -181,7 +181,7 @@ def test_one_wrong_job_stops_the_sweep_before_the_first(
 def test_your_own_images(workplace: Workplace) -> None:
     write_images(workplace.folder / "pets" / "train", {"cat": 20, "dog": 20}, size=(40, 30))
     process = workplace.run(
-        "train.py", "model=simple_cnn", "data=image_folder", "data.root=pets", "epochs=1",
+        "train.py", *PLAIN, "data=image_folder", "data.root=pets", "epochs=1",
         "freeze_epochs=0", "batch_size=8",
     )  # fmt: skip
     assert process.returncode == 0, process.stderr

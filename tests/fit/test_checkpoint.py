@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import TINY, config_of
+from tests.conftest import PLAIN, TINY, config_of
 from transfer.fit import Checkpoints, Trainer
 from transfer.job import prepare
 
 
 def _trainer(*overrides: str) -> Trainer:
-    job = prepare(config_of("model=simple_cnn", *TINY, "epochs=5", *overrides))
+    job = prepare(config_of(*PLAIN, *TINY, "epochs=5", *overrides))
     return Trainer(job.model(), job.data, job.config, job.device)
 
 

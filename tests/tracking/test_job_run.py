@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import TINY, Workplace, config_of
+from tests.conftest import PLAIN, TINY, Workplace, config_of
 from transfer.fit import Epoch
 from transfer.job import Job, prepare
 from transfer.tracking.start import start_run
@@ -16,7 +16,7 @@ from transfer.tracking.start import start_run
 
 @pytest.fixture
 def job(workplace: Workplace) -> Job:
-    return prepare(config_of("model=simple_cnn", *TINY, f"tracking.uri={workplace.store}"))
+    return prepare(config_of(*PLAIN, *TINY, f"tracking.uri={workplace.store}"))
 
 
 def _epoch(number: int, losses: list[float]) -> Epoch:

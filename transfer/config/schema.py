@@ -115,7 +115,7 @@ class Config:
     data: DataConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
-    weights: str = "none"
+    weights: str = "starter"
     epochs: int = 40
     freeze_epochs: int = 5
     unfreeze_lr: float = 1e-4
