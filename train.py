@@ -32,7 +32,8 @@ def train(config: Config, composed: DictConfig) -> float:
     from transfer.evaluate import evaluate_logits, reset_peak_memory
     from transfer.fit import Trainer
     from transfer.job import prepare
-    from transfer.report.plots import plot_job
+    from transfer.report.figures import plot_job
+    from transfer.report.history import condense
     from transfer.tracking.start import find_finished, start_run
     from transfer.tracking.summary import cost_metrics, result_metrics
 
@@ -58,12 +59,13 @@ def train(config: Config, composed: DictConfig) -> float:
         logits, labels = trainer.test_logits()
         test = evaluate_logits(logits, labels)
         run.log_summary(result_metrics(trainer.history, test) | cost_metrics(job, trainer))
-        run.log_predictions(logits, labels)
+        run.log_predictions(logits, labels, job.data.classes)
         run.log_weights(trainer.best_weights, job)
         if config.tracking.log_model:
             run.log_model(trainer.model, config.image_size)
         run.log_history()
-        run.log_figure("curves.png", plot_job(run.history(), config.freeze_epochs, job.name))
+        curves = condense(run.history())
+        run.log_figure("curves.png", plot_job(curves, config.freeze_epochs, job.name))
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
     return test.accuracy
 

@@ -27,11 +27,11 @@ def parse_arguments(options: type[Options], usage: str) -> tuple[Options, list[s
     Raises:
         ConfigError: a value has the wrong type.
     """
-    arguments = sys.argv[1:]
+    names = {field.name for field in fields(options)}  # type: ignore[arg-type]
+    arguments = _without_dashes(sys.argv[1:], names)
     if {"-h", "--help"} & set(arguments):
         print(usage.strip())
         sys.exit(0)
-    names = {field.name for field in fields(options)}  # type: ignore[arg-type]
     parsed = OmegaConf.structured(options)
     rest = []
     for argument in arguments:
@@ -53,3 +53,16 @@ def refuse(arguments: list[str], options: type[object]) -> None:
         keys = ", ".join(field.name for field in fields(options))  # type: ignore[arg-type]
         key, _, value = arguments[0].partition("=")
         raise ConfigError(key, value, f"unknown argument; the keys are {keys}")
+
+
+def _without_dashes(arguments: list[str], names: set[str]) -> list[str]:
+    """`--key value` and `--key=value`, which other tools have taught people, as key=value."""
+    plain: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        key, equals, value = argument.removeprefix("--").partition("=")
+        if argument.startswith("--") and key in names:
+            plain.append(f"{key}={value if equals else next(waiting, '')}")
+        else:
+            plain.append(argument)
+    return plain

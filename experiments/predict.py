@@ -23,7 +23,7 @@ from transfer.classifier import Classifier, Guess, load_classifier
 from transfer.config import ConfigError
 from transfer.data.image_folder import decode_or_refuse
 from transfer.device import resolve_device
-from transfer.report.plots import plot_prediction
+from transfer.report.figures import plot_prediction
 from transfer.sweep import exit_with
 from transfer.tracking.find import fetch_artifact, find_job_run
 from transfer.tracking.store import open_store, store_uri
@@ -63,7 +63,7 @@ def _fetch_classifier(options: Options) -> Classifier:
     client = open_store(store_uri(options.tracking_uri))
     run = find_job_run(client, options.run)
     with tempfile.TemporaryDirectory() as folder:
-        weights = fetch_artifact(client, run.id, "weights.safetensors", Path(folder))
+        weights = fetch_artifact(client, run, "weights.safetensors", Path(folder))
         return load_classifier(weights, resolve_device(options.device))
 
 

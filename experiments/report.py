@@ -1,29 +1,36 @@
-"""Write a sweep's report again, or one of several sweeps together, from MLflow alone.
+"""Compare runs again, from MLflow alone: nothing is trained.
 
-    python experiments/report.py [sweep=latest] [out=FOLDER] [tracking_uri=URI]
+    python experiments/report.py [sweep=latest] [where=CONDITIONS] [lang=en] [out=FOLDER]
+                                 [tracking_uri=URI]
 
 sweep         latest, <date>/<time> as below multirun/, or the id of the sweep's MLflow run; several
-              with commas between
-out           folder for report.md, report.csv and figures/; default: that of the (first) sweep
+              with commas between; all: every run of the store
+where         keep the runs that fit, such as where="data=cifar10 and epochs>=40 and test/acc>0.5"
+lang          en or zh; --lang zh works too
+out           folder for report.md, report.html, report.csv, report.parquet and figures/; default:
+              that of the (first) sweep, or report/ here
 tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside train.py
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse_arguments, refuse
 from transfer.config import ConfigError
-from transfer.report import write_report
+from transfer.report import select, write_report
 from transfer.sweep import exit_with
-from transfer.tracking.find import find_sweep_runs
+from transfer.tracking.find import RunRecord
 from transfer.tracking.store import open_store, store_uri
 
 
 @dataclass
 class Options:
     sweep: str = "latest"
+    where: str = ""
+    lang: str = "en"
     out: str | None = None
     tracking_uri: str | None = None
 
@@ -32,9 +39,17 @@ def main() -> None:
     options, rest = parse_arguments(Options, __doc__ or "")
     refuse(rest, Options)
     client = open_store(store_uri(options.tracking_uri))
-    sweeps = find_sweep_runs(client, options.sweep)
-    folder = Path(options.out or sweeps[0].tags["hydra.output_dir"])
-    print(write_report(client, sweeps, folder))
+    selection = select(client, options.sweep, options.where)
+    if not selection.runs:
+        problem = f"no run fits; {selection.left_out} runs do not"
+        raise ConfigError("where", options.where, problem)
+    print(write_report(client, selection, _folder(options, selection.sweeps), options.lang))
+
+
+def _folder(options: Options, sweeps: Sequence[RunRecord]) -> Path:
+    if options.out:
+        return Path(options.out)
+    return Path(sweeps[0].tags["hydra.output_dir"]) if sweeps else Path("report")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main() -> None:
     run = find_job_run(client, options.run)
     with tempfile.TemporaryDirectory() as folder:
         config_file, weights = (
-            fetch_artifact(client, run.id, name, Path(folder))
+            fetch_artifact(client, run, name, Path(folder))
             for name in ("config.yaml", "weights.safetensors")
         )
         data = _read_data(config_file)

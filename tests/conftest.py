@@ -29,7 +29,7 @@ TINY = ("data.train_per_class=5", "batch_size=25", "epochs=2", "freeze_epochs=1"
 PLAIN = ("model=simple_cnn", "weights=none")
 
 # What is measured with a clock differs from run to run; everything else may not.
-TIMED = ("time/", "throughput/", "profile/latency_ms", "profile/peak_memory_mb")
+TIMED = ("time/", "throughput/", "profile/latency_", "profile/peak_memory_mb")
 
 
 def config_of(*overrides: str) -> Config:

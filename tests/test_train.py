@@ -20,6 +20,7 @@ METRICS = {
     *("step/loss", "train/loss", "train/acc", "val/loss", "val/acc", "lr/head", "lr/backbone"),
     *("time/epoch_s", "best/val_acc", "best/epoch", "test/acc", "test/loss", "test/ece"),
     *("profile/params", "profile/trainable_params", "profile/macs", "profile/latency_ms"),
+    *("profile/latency_p90_ms", "profile/latency_64_ms", "profile/latency_64_p90_ms"),
     *("profile/size_mb", "profile/peak_memory_mb", "time/train_s", "throughput/train_img_s"),
 }
 
@@ -32,10 +33,10 @@ def test_the_sweep_ends_well_with_one_report(sweep: Sweep) -> None:
     assert sweep.process.returncode == 0, sweep.process.stderr
     assert f"report: {sweep.folder.relative_to(sweep.workplace.folder)}" in sweep.process.stdout
     report = (sweep.folder / "report.md").read_text()
-    table = report.partition("## ")[0]
+    table = report.partition("## Cost")[2].partition("## ")[0]
     assert len(re.findall(r"^\| (resnet18|mobilenet)", table, re.MULTILINE)) == 4
     figures = re.findall(r"!\[.*\]\((.*)\)", report)
-    assert len(figures) == 3
+    assert len(figures) == 6
     for figure in figures:
         assert 5_000 < (sweep.folder / figure).stat().st_size < 200_000
     assert "python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,1" in report
@@ -56,7 +57,7 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     client = sweep.workplace.client
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert kept == {"jobs.json", "report.md", "report.csv", "figures"}
+    assert kept == {"jobs.json", "report.md", "report.html", "report.csv", "figures"}
     for run in jobs.values():
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["transfer.sweep"] == parent.data.tags["transfer.sweep"]

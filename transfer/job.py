@@ -134,6 +134,6 @@ def _read_weights(config: Config) -> Weights:
         raise ConfigError("weights", config.weights, problem)
     run = find_job_run(client, run_id, key="weights", value=config.weights)
     with tempfile.TemporaryDirectory() as folder:
-        path = fetch_artifact(client, run.id, "weights.safetensors", Path(folder))
+        path = fetch_artifact(client, run, "weights.safetensors", Path(folder))
         state = read_weights_file(path, config.weights)
     return Weights(config.weights, state_digest(state), state)

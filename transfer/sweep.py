@@ -149,14 +149,15 @@ class SweepCallback(Callback):
         """End the parent run and write the report of what there is; once."""
         if self._client is None or self._sweep is None:
             return
-        from transfer.report import write_report
+        from transfer.report import select_from, write_report
         from transfer.tracking.find import find_sweep_run
 
         client, sweep, self._sweep = self._client, self._sweep, None
         client.set_terminated(sweep.run_id, status)
         assert self._lock is not None
         self._lock.release()
-        report = write_report(client, [find_sweep_run(client, sweep.run_id)], self._folder)
+        selection = select_from(client, [find_sweep_run(client, sweep.run_id)])
+        report = write_report(client, selection, self._folder)
         print(f"\nreport: {_shortest(report)}")
 
 

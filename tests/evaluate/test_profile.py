@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from transfer.device import autocast
 from transfer.evaluate import (
     count_macs,
     count_parameters,
-    latency_ms,
+    latencies_ms,
     peak_memory_mb,
     reset_peak_memory,
     size_mb,
@@ -40,8 +42,17 @@ def test_size_counts_parameters_and_buffers() -> None:
 
 def test_latency_is_positive_and_grows_with_the_image() -> None:
     model = build_model("simple_cnn", 10, 32)
-    small, large = (latency_ms(model, size, CPU, autocast(CPU, "float32")) for size in (32, 256))
+    precision = autocast(CPU, "float32")
+    small, large = (
+        statistics.median(latencies_ms(model, size, CPU, precision)) for size in (32, 256)
+    )
     assert 0 < small < large
+
+
+def test_latency_is_measured_a_few_times_where_it_is_long() -> None:
+    model = build_model("resnet18", 10, 32)
+    times = latencies_ms(model, 224, CPU, autocast(CPU, "float32"), batch_size=64, repeats=3000)
+    assert 5 <= len(times) < 3000
 
 
 def test_peak_memory_sees_what_was_allocated_and_released() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from tests.conftest import Sweep
 
 
@@ -10,7 +12,21 @@ def test_equals_the_one_written_at_the_end_of_the_sweep(sweep: Sweep) -> None:
     assert process.returncode == 0, process.stderr
     again = sweep.workplace.folder / "again"
     assert (again / "report.md").read_text() == (sweep.folder / "report.md").read_text()
-    assert len(list((again / "figures").iterdir())) == 3
+    assert len(list((again / "figures").iterdir())) == 6
+    rows = pd.read_csv(again / "report.csv")
+    pd.testing.assert_frame_equal(rows, pd.read_parquet(again / "report.parquet"), rtol=1e-4)
+
+
+def test_all_runs_that_fit_in_another_language(sweep: Sweep) -> None:
+    arguments = ("sweep=all", "where=freeze_epochs=1 and test/acc>=0", "--lang", "zh", "out=zh")
+    process = sweep.workplace.run("experiments/report.py", *arguments)
+    if process.returncode == 2:
+        # This machine has no Chinese font.
+        assert "lang=zh: figures in Chinese need a font" in process.stderr
+        assert len(process.stderr.strip().splitlines()) == 1
+        return
+    assert process.returncode == 0, process.stderr
+    assert "对比：2 个配置，2 次运行" in (sweep.workplace.folder / "zh" / "report.md").read_text()
 
 
 def test_a_sweep_by_its_name(sweep: Sweep) -> None:
@@ -22,7 +38,9 @@ def test_a_sweep_by_its_name(sweep: Sweep) -> None:
 def test_what_is_not_there_is_one_line(sweep: Sweep) -> None:
     for arguments, words in (
         (["sweep=yesterday"], "sweep=yesterday: no such sweep"),
-        (["sweeep=latest"], "unknown argument; the keys are sweep, out"),
+        (["sweeep=latest"], "unknown argument; the keys are sweep, where, lang, out"),
+        (["where=epochs=99"], "where=epochs=99: no run fits; 4 runs do not"),
+        (["lang=fr"], "lang=fr: must be one of en, zh"),
     ):
         process = sweep.workplace.run("experiments/report.py", *arguments)
         assert process.returncode == 2

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.test_table import HISTORIES, RUNS
+from tests.report.runs import RUNS, make_rows
+from transfer.report.comparison import Comparison
 from transfer.report.export import rows_frame
-from transfer.report.table import build_rows
 
 
-def test_a_row_a_configuration_with_mean_and_deviation() -> None:
-    frame = rows_frame(build_rows(RUNS, HISTORIES)).set_index("model")
+def test_a_row_a_configuration_with_mean_deviation_and_interval() -> None:
+    rows = make_rows(RUNS)
+    frame = rows_frame(rows, Comparison(rows)).set_index("model")
     assert frame["seeds"].to_dict() == {"b": 1, "a": 2}
     assert frame.loc["a", "test/acc"] == pytest.approx(0.55)
     assert frame.loc["a", "test/acc_std"] == pytest.approx(0.0707, abs=1e-4)
+    assert frame.loc["a", "test/acc_low"] == pytest.approx(-0.0853, abs=1e-4)
     # One seed has no deviation.
     assert frame["test/acc_std"].isna()["b"]
+    assert frame["interval_of"].to_dict() == {"b": "test images", "a": "seeds"}
+    assert frame["rank"].to_dict() == {"b": 1, "a": 1}
+    assert frame.loc["a", "behind_best"] == pytest.approx(0.4)
+    assert frame["profile/macs_front"].to_dict() == {"b": True, "a": True}

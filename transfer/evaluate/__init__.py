@@ -4,7 +4,7 @@ from transfer.evaluate.metrics import Evaluation, evaluate_logits, predict_logit
 from transfer.evaluate.profile import (
     count_macs,
     count_parameters,
-    latency_ms,
+    latencies_ms,
     peak_memory_mb,
     reset_peak_memory,
     size_mb,
@@ -15,7 +15,7 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "evaluate_logits",
-    "latency_ms",
+    "latencies_ms",
     "peak_memory_mb",
     "predict_logits",
     "reset_peak_memory",

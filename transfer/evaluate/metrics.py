@@ -12,36 +12,26 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures over one split of N images and K classes.
+    """Measures over one split.
 
     Attributes:
         accuracy: share of images whose largest logit is the label's, 0 to 1.
         loss: mean cross-entropy in nats.
         ece: expected calibration error, 0 to 1, over 15 bins of equal width (Guo et al. 2017,
             https://arxiv.org/abs/1706.04599).
-        per_class: float [K], accuracy of each class; NaN for a class without images.
-        confusion: int64 [K, K], rows true classes, columns predicted ones.
     """
 
     accuracy: float
     loss: float
     ece: float
-    per_class: Tensor
-    confusion: Tensor
 
 
 def evaluate_logits(logits: Tensor, labels: Tensor) -> Evaluation:
     """Measure float [N, K] logits against int64 [N] labels, N at least 1."""
-    classes = logits.shape[1]
-    predicted = logits.argmax(dim=1)
-    confusion = torch.bincount(labels * classes + predicted, minlength=classes * classes)
-    confusion = confusion.view(classes, classes)
     return Evaluation(
-        accuracy=(predicted == labels).double().mean().item(),
+        accuracy=(logits.argmax(dim=1) == labels).double().mean().item(),
         loss=F.cross_entropy(logits.double(), labels).item(),
         ece=calibration_error(logits, labels),
-        per_class=confusion.diag() / confusion.sum(dim=1),
-        confusion=confusion,
     )
 
 

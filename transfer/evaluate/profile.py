@@ -6,7 +6,6 @@ import contextlib
 import copy
 import re
 import resource
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from transfer.models import head_parameters
+
+_LONGEST_MS = 2000
 
 
 def count_parameters(model: nn.Module, *, head_only: bool = False) -> int:
@@ -42,25 +43,33 @@ def size_mb(model: nn.Module) -> float:
 
 
 @torch.inference_mode()
-def latency_ms(
+def latencies_ms(
     model: nn.Module,
     image_size: int,
     device: torch.device,
     autocast: torch.autocast,
+    *,
+    batch_size: int = 1,
     repeats: int = 30,
-) -> float:
-    """Median milliseconds of a forward pass over one image, after a warm-up of five."""
+) -> list[float]:
+    """Milliseconds of forward passes over a batch, after a warm-up of one in six of them.
+
+    Measured for two seconds at most, and five times at least.
+    """
     model.eval()
-    images = torch.zeros(1, 3, image_size, image_size, device=device)
-    times = []
-    for _ in range(repeats + 5):
+    images = torch.zeros(batch_size, 3, image_size, image_size, device=device)
+    times: list[float] = []
+    warm_up = repeats // 6
+    while len(times) < warm_up + repeats:
         start = time.perf_counter()
         with autocast:
             model(images)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[5:])
+        if sum(times[warm_up:]) > _LONGEST_MS and len(times) >= warm_up + 5:
+            break
+    return times[warm_up:]
 
 
 def reset_peak_memory(device: torch.device) -> None:

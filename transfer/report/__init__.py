@@ -1,62 +1,123 @@
-"""Runs in, a comparison out: a table with figures, in Markdown. Knows no torch."""
+"""Runs in, a comparison out: Markdown, one HTML page and tables for programs. Knows no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from transfer.report import figures
+from transfer.report.comparison import Comparison
+from transfer.report.document import Picture
 from transfer.report.export import rows_frame
-from transfer.report.markdown import comparison_table, outcome_table, write_markdown
-from transfer.report.plots import (
-    plot_accuracy_against_macs,
-    plot_curves,
-    plot_iteration_loss,
-)
-from transfer.report.table import build_rows
-from transfer.tracking.find import RunRecord, find_sweep_jobs, read_history
+from transfer.report.history import History, condense
+from transfer.report.language import Words
+from transfer.report.markdown import to_markdown
+from transfer.report.page import to_html
+from transfer.report.predictions import Predictions, read_predictions
+from transfer.report.sections import build_document
+from transfer.report.selection import Selection, select, select_from
+from transfer.report.table import Row, build_rows
+from transfer.tracking.find import RunRecord, fetch_artifact
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-__all__ = ["comparison_table", "outcome_table", "write_report"]
+__all__ = ["Selection", "select", "select_from", "write_report"]
 
-_FIGURES = (
-    ("Accuracy and loss over epochs", "accuracy_and_loss.png", plot_curves),
-    ("Iteration loss", "iteration_loss.png", plot_iteration_loss),
-    ("Accuracy against arithmetic", "accuracy_against_macs.png", plot_accuracy_against_macs),
+Plot = Callable[[Sequence[Row], Words], "Figure | None"]
+
+_FIGURES: tuple[tuple[str, str, Plot], ...] = (
+    ("figure.curves", "accuracy_and_loss.png", figures.plot_curves),
+    ("figure.iteration", "iteration_loss.png", figures.plot_iteration_loss),
+    ("figure.cost", "accuracy_against_cost.png", figures.plot_accuracy_against_cost),
+    ("figure.classes", "classes.png", figures.plot_classes),
+    ("figure.confusion", "confusion.png", figures.plot_confusion),
+    ("figure.reliability", "reliability.png", figures.plot_reliability),
 )
+_PARALLEL = ("figure.parallel", "parallel.png", figures.plot_parallel)
 
 
-def write_report(client: MlflowClient, sweeps: Sequence[RunRecord], folder: Path) -> Path:
-    """Compare the runs of one or more sweeps, from the store alone; nothing is trained.
+def write_report(
+    client: MlflowClient, selection: Selection, folder: Path, language: str = "en"
+) -> Path:
+    """Compare runs from the store alone; nothing is trained.
 
-    Writes report.md, report.csv and figures/ into `folder`; those of a single sweep are kept as
-    artifacts of its run as well.
+    Writes report.md, report.html, report.csv, report.parquet and figures/ into `folder`; those of
+    a single whole sweep are kept as artifacts of its run as well.
+
+    Args:
+        language: "en" or "zh".
 
     Returns:
         The path of report.md.
+
+    Raises:
+        ConfigError: an unknown language, or no font with its characters.
     """
-    # A run counts once, in however many of the sweeps it is.
-    runs = list({run.id or run.name: run for run in _jobs_of(client, sweeps)}.values())
-    histories = {run.id: read_history(client, run.id) for run in runs if run.finished}
-    rows = build_rows(runs, histories)
-    figures_folder = folder / "figures"
-    figures_folder.mkdir(parents=True, exist_ok=True)
-    figures = []
-    for title, name, plot in _FIGURES if rows else ():
-        plot(rows).savefig(figures_folder / name)
-        figures.append((title, f"figures/{name}"))
+    words = Words(language)
+    rows = build_rows(
+        selection.runs,
+        lambda run: _read_history(client, run),
+        lambda run: _read_predictions(client, run),
+    )
+    comparison = Comparison(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    with figures.use_font(language):
+        pictures = _draw(rows, folder, words)
+    blocks = build_document(rows, comparison, selection, pictures, words)
     report = folder / "report.md"
-    report.write_text(write_markdown(rows, runs, sweeps, figures), encoding="utf-8")
-    table = folder / "report.csv"
-    rows_frame(rows).to_csv(table, index=False, float_format="%.6g")
-    if len(sweeps) == 1:
-        for path in (report, table):
-            client.log_artifact(sweeps[0].id, str(path))
-        client.log_artifacts(sweeps[0].id, str(figures_folder), "figures")
+    report.write_text(to_markdown(blocks), encoding="utf-8")
+    page = folder / "report.html"
+    page.write_text(to_html(blocks, folder, language), encoding="utf-8")
+    frame = rows_frame(rows, comparison)
+    frame.to_csv(folder / "report.csv", index=False, float_format="%.6g")
+    frame.to_parquet(folder / "report.parquet", index=False)
+    if len(selection.sweeps) == 1 and not selection.where:
+        _keep(client, selection.sweeps[0], folder)
     return report
 
 
-def _jobs_of(client: MlflowClient, sweeps: Sequence[RunRecord]) -> list[RunRecord]:
-    return [run for sweep in sweeps for run in find_sweep_jobs(client, sweep.id)]
+def _draw(rows: Sequence[Row], folder: Path, words: Words) -> list[Picture]:
+    (folder / "figures").mkdir(exist_ok=True)
+    many_keys = bool(rows) and len(rows[0].keys) > 2
+    pictures = []
+    for title, name, plot in (*_FIGURES, _PARALLEL) if many_keys else _FIGURES:
+        path = folder / "figures" / name
+        figure = plot(rows, words) if rows else None
+        if figure is None:
+            # One of an earlier report in the same folder would tell of other runs.
+            path.unlink(missing_ok=True)
+            continue
+        figure.savefig(path)
+        pictures.append(Picture(words(title), f"figures/{name}"))
+    return pictures
+
+
+def _keep(client: MlflowClient, sweep: RunRecord, folder: Path) -> None:
+    """Log the report to its sweep's run, where MLflow's pages show it."""
+    for name in ("report.md", "report.html", "report.csv"):
+        client.log_artifact(sweep.id, str(folder / name))
+    client.log_artifacts(sweep.id, str(folder / "figures"), "figures")
+
+
+def _read_history(client: MlflowClient, run: RunRecord) -> History:
+    with tempfile.TemporaryDirectory() as folder:
+        return condense(
+            pd.read_parquet(fetch_artifact(client, run, "history.parquet", Path(folder)))
+        )
+
+
+def _read_predictions(client: MlflowClient, run: RunRecord) -> Predictions | None:
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = fetch_artifact(client, run, "predictions.npz", Path(folder))
+        except (MlflowException, OSError):
+            return None
+        return read_predictions(path)

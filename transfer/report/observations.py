@@ -7,76 +7,83 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
 
 import pandas as pd
-from tabulate import tabulate
 
 from transfer.report.columns import percent
+from transfer.report.document import Block, Bullets, Table
+from transfer.report.language import Words
 from transfer.report.table import Row
 
-_LEGEND = """\
-- `passes the plain CNN`: the first epoch whose validation accuracy is above the one that
-  `simple_cnn` ends at ({reference}), and how many epochs of full training that took.
-- `train below val`: epochs in which training accuracy (augmented images, weights still moving)
-  lies below validation accuracy (plain images).
-- `gain over none`: test accuracy above that of the same network from random weights, in points."""
 
-
-def observations(rows: Sequence[Row]) -> str:
-    """A table with a row a configuration, as Markdown; curves and scores are means over seeds."""
+def observations(rows: Sequence[Row], words: Words) -> list[Block]:
+    """A table with a row a configuration and what it means; curves are means over seeds."""
     reference = _plain_cnn(rows)
     cells = [
-        [row.label, _passes(row, reference), _train_below_validation(row), _gain(row, rows)]
+        [
+            row.label,
+            _passes(row, reference, words),
+            _train_below_validation(row, words),
+            _gain(row, rows),
+        ]
         for row in rows
     ]
-    headers = ["configuration", "passes the plain CNN", "train below val", "gain over none"]
-    table = tabulate(cells, headers=headers, tablefmt="pipe", disable_numparse=True)
-    text = "not among these runs"
+    headers = [words(f"column.{name}") for name in ("configuration", "passes", "below", "gain")]
+    text = words("plain.missing")
     if reference is not None:
-        text = f"{percent(_end(reference))} % after {len(_curve(reference, 'val/acc'))} epochs"
-    return f"{table}\n\n{_LEGEND.format(reference=text)}"
+        epochs = len(_curve(reference, "val/acc"))
+        text = words("plain.reference", accuracy=percent(_end(reference)), epochs=epochs)
+    legend = [words("legend.passes", reference=text), words("legend.below"), words("legend.gain")]
+    return [Table(headers, cells, len(headers)), Bullets(legend)]
 
 
 def _plain_cnn(rows: Sequence[Row]) -> Row | None:
-    plain = [row for row in rows if row.runs[0].params["model.name"] == "simple_cnn"]
+    plain = [
+        row
+        for row in rows
+        if row.runs[0].params["model.name"] == "simple_cnn" and len(_curve(row, "val/acc"))
+    ]
     return max(plain, key=_end) if plain else None
 
 
-def _passes(row: Row, reference: Row | None) -> str:
-    if reference is None or row is reference:
-        return "–"
+def _passes(row: Row, reference: Row | None, words: Words) -> str:
     accuracy = _curve(row, "val/acc")
+    if reference is None or row is reference or accuracy.empty:
+        return "–"
     above = accuracy.index[accuracy > _end(reference)]
     if above.empty:
-        return "never"
+        return words("passes.never")
     epoch = int(above[0])
     if epoch <= row.freeze_epochs:
-        return f"epoch {epoch}, still frozen"
-    return f"epoch {epoch}, {epoch - row.freeze_epochs} of full training"
+        return words("passes.frozen", epoch=epoch)
+    return words("passes.after", epoch=epoch, after=epoch - row.freeze_epochs)
 
 
-def _train_below_validation(row: Row) -> str:
+def _train_below_validation(row: Row, words: Words) -> str:
     train, validation = _curve(row, "train/acc"), _curve(row, "val/acc")
-    return f"{int((train < validation).sum())} of {len(train)} epochs"
+    if train.empty or validation.empty:
+        return "–"
+    return words("below.count", below=int((train < validation).sum()), epochs=len(train))
 
 
 def _gain(row: Row, rows: Sequence[Row]) -> str:
     params = row.runs[0].params
-    if params["weights"] == "none":
+    if params.get("weights", "none") == "none":
         return "–"
     baselines = [
         other
         for other in rows
-        if other.runs[0].params["weights"] == "none"
+        if other.runs[0].params.get("weights") == "none"
         and all(other.runs[0].params.get(key) == params.get(key) for key in _same(params))
     ]
     if not baselines:
         return "–"
     # The stronger the baseline, the more the gain is worth.
-    best = max(_test_accuracy(baseline) for baseline in baselines)
-    return f"{100 * (_test_accuracy(row) - best):+.2f}"
+    best = max(baseline.accuracy.estimate for baseline in baselines)
+    gain = 100 * (row.accuracy.estimate - best)
+    return f"{gain:+.2f}".replace("-", "−") if math.isfinite(gain) else "–"
 
 
 def _same(params: dict[str, str]) -> list[str]:
@@ -90,7 +97,3 @@ def _curve(row: Row, name: str) -> pd.Series:
 
 def _end(row: Row) -> float:
     return float(_curve(row, "val/acc").iloc[-1])
-
-
-def _test_accuracy(row: Row) -> float:
-    return statistics.fmean(row.metric("test/acc"))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
+from transfer.report.history import History
+from transfer.report.predictions import Predictions
+from transfer.report.statistics import Floats, Interval, student_interval, wilson_interval
 from transfer.tracking.find import RunRecord
 
 # Differ between runs without being a choice that the report compares.
 _NOT_COMPARED = (
     "seed",
     "device",
+    "threads",
     "tracking.uri",
     "tracking.log_model",
     "weights.digest",
@@ -30,12 +36,14 @@ class Row:
     Attributes:
         keys: the choices that differ within the report, such as {"model": "resnet18"}.
         runs: its finished runs, one a seed.
-        histories: of each run: metric, epoch, iteration, value.
+        histories: of each run.
+        predictions: of each run; None where a run has none.
     """
 
     keys: dict[str, str]
     runs: Sequence[RunRecord]
-    histories: Sequence[pd.DataFrame]
+    histories: Sequence[History]
+    predictions: Sequence[Predictions | None]
 
     @property
     def label(self) -> str:
@@ -48,38 +56,66 @@ class Row:
         return [run.metrics.get(name, float("nan")) for run in self.runs]
 
     def final(self, name: str) -> list[float]:
-        """The last epoch's value of a metric, of every seed."""
-        return [_series(history, name).iloc[-1] for history in self.histories]
+        """The last epoch's value of a metric, of every seed; NaN where a run lacks it."""
+        curves = [history.epochs.get(name) for history in self.histories]
+        return [math.nan if curve is None else float(curve.iloc[-1]) for curve in curves]
 
     def by_epoch(self, name: str) -> pd.DataFrame:
-        """A metric over epochs: a row an epoch, a column a seed."""
-        return pd.concat([_series(history, name) for history in self.histories], axis=1)
+        """A metric over epochs: a row an epoch, a column a seed that has it."""
+        curves = [history.epochs[name] for history in self.histories if name in history.epochs]
+        return pd.concat(curves, axis=1) if curves else pd.DataFrame()
 
     def loss_spread(self) -> list[float]:
         """Standard deviation of the iteration loss over the last epoch, of every seed."""
-        spreads = []
-        for history in self.histories:
-            steps = history[history["metric"] == "step/loss"]
-            last = steps[steps["epoch"] == steps["epoch"].max()]["value"]
-            spreads.append(float(last.std(ddof=0)))
-        return spreads
+        return [history.loss_spread for history in self.histories]
 
     def generalisation_gap(self) -> list[float]:
         """Final training accuracy minus test accuracy, as a fraction, of every seed."""
         pairs = zip(self.final("train/acc"), self.metric("test/acc"), strict=True)
         return [train - test for train, test in pairs]
 
+    @cached_property
+    def accuracy(self) -> Interval:
+        """Mean test accuracy, 0 to 1, with its 95 % interval: Student's over the seeds, and
+        Wilson's over the test images where there is one seed only."""
+        values = np.array([value for value in self.metric("test/acc") if math.isfinite(value)])
+        if len(values) == 0:
+            return Interval(math.nan, math.nan, math.nan)
+        predictions = self.predictions[0]
+        if len(values) > 1 or predictions is None:
+            return student_interval(values)
+        correct = predictions.correct
+        return wilson_interval(int(correct.sum()), len(correct))
+
+    @cached_property
+    def class_accuracy(self) -> Floats:
+        """Test accuracy of each class, 0 to 1, mean over seeds; empty without predictions, NaN for
+        a class without test images."""
+        known = [each.class_accuracy for each in self.predictions if each is not None]
+        return np.mean(known, axis=0) if known else np.array([])
+
+    def worst_class(self) -> list[float]:
+        """The least accurate class's accuracy, of every seed; NaN without predictions."""
+        return [
+            math.nan if each is None else float(np.nanmin(each.class_accuracy))
+            for each in self.predictions
+        ]
+
     @property
     def freeze_epochs(self) -> int:
         return int(self.runs[0].params["freeze_epochs"])
 
 
-def build_rows(runs: Iterable[RunRecord], histories: dict[str, pd.DataFrame]) -> list[Row]:
+def build_rows(
+    runs: Iterable[RunRecord],
+    read_history: Callable[[RunRecord], History],
+    read_predictions: Callable[[RunRecord], Predictions | None],
+) -> list[Row]:
     """Group finished runs by configuration, best mean test accuracy first.
 
     Args:
         runs: of any status; only finished ones become rows, of one seed the last of them.
-        histories: by run id.
+        read_history, read_predictions: fetch what a run saved.
     """
     groups: dict[str, dict[str, RunRecord]] = {}
     for run in runs:
@@ -87,17 +123,25 @@ def build_rows(runs: Iterable[RunRecord], histories: dict[str, pd.DataFrame]) ->
             # The same seed again is the same result again, not one more.
             seeds = groups.setdefault(run.tags["transfer.configuration"], {})
             seeds[run.params["seed"]] = run
-    members_of_groups = [list(seeds.values()) for seeds in groups.values()]
+    members_of_groups = [
+        sorted(seeds.values(), key=lambda run: int(run.params["seed"])) for seeds in groups.values()
+    ]
     varying = varying_keys([members[0] for members in members_of_groups])
     rows = [
         Row(
             keys={_short(key): members[0].params.get(key, "") for key in varying},
             runs=members,
-            histories=[histories[run.id] for run in members],
+            histories=[read_history(run) for run in members],
+            predictions=[read_predictions(run) for run in members],
         )
         for members in members_of_groups
     ]
-    return sorted(rows, key=lambda row: -statistics.fmean(row.metric("test/acc")))
+    return sorted(rows, key=_worst_last)
+
+
+def _worst_last(row: Row) -> float:
+    accuracy = row.accuracy.estimate
+    return -accuracy if math.isfinite(accuracy) else math.inf
 
 
 def varying_keys(runs: Sequence[RunRecord]) -> list[str]:
@@ -128,7 +172,3 @@ def _follows(key: str, runs: Sequence[RunRecord]) -> bool:
 
 def _short(key: str) -> str:
     return key.removesuffix(".name")
-
-
-def _series(history: pd.DataFrame, name: str) -> pd.Series:
-    return history[history["metric"] == name].set_index("epoch")["value"]

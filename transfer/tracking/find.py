@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from transfer.config import ConfigError
 from transfer.tracking.store import experiment_id
 
@@ -22,7 +20,11 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the store has it; metrics are the last logged values."""
+    """A run as the store has it; metrics are the last logged values.
+
+    Attributes:
+        artifacts: address of its artifacts' folder.
+    """
 
     id: str
     name: str
@@ -30,6 +32,7 @@ class RunRecord:
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
+    artifacts: str = ""
 
     @property
     def finished(self) -> bool:
@@ -71,14 +74,19 @@ def find_sweep_of_jobs(client: MlflowClient, digest: str) -> RunRecord | None:
     return found[0] if found else None
 
 
-def find_sweep_jobs(client: MlflowClient, sweep_id: str) -> list[RunRecord]:
+def find_job_runs(client: MlflowClient) -> list[RunRecord]:
+    """Every run of a job, of any sweep or of none, oldest first."""
+    return _search(client, "tags.`transfer.fingerprint` != ''")[::-1]
+
+
+def find_sweep_jobs(client: MlflowClient, sweep: RunRecord) -> list[RunRecord]:
     """The runs of a sweep: its own, oldest first, and those that earlier sweeps had begun.
 
     A job that never started is listed too, without an id and as NOT STARTED.
     """
-    runs = _search(client, f"tags.`mlflow.parentRunId` = '{sweep_id}'")[::-1]
+    runs = _search(client, f"tags.`mlflow.parentRunId` = '{sweep.id}'")[::-1]
     own = {run.tags["transfer.fingerprint"] for run in runs}
-    for job in _planned_jobs(client, sweep_id):
+    for job in _planned_jobs(client, sweep):
         if job["fingerprint"] in own:
             continue
         others = find_by_fingerprint(client, job["fingerprint"])
@@ -88,9 +96,9 @@ def find_sweep_jobs(client: MlflowClient, sweep_id: str) -> list[RunRecord]:
     return runs
 
 
-def _planned_jobs(client: MlflowClient, sweep_id: str) -> list[dict[str, str]]:
+def _planned_jobs(client: MlflowClient, sweep: RunRecord) -> list[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
-        path = fetch_artifact(client, sweep_id, "jobs.json", Path(folder))
+        path = fetch_artifact(client, sweep, "jobs.json", Path(folder))
         jobs: list[dict[str, str]] = json.loads(path.read_text())["jobs"]
     return jobs
 
@@ -138,15 +146,17 @@ def find_job_run(
     return record
 
 
-def read_history(client: MlflowClient, run_id: str) -> pd.DataFrame:
-    """Every point of a finished run: metric, epoch, iteration, value."""
-    with tempfile.TemporaryDirectory() as folder:
-        return pd.read_parquet(fetch_artifact(client, run_id, "history.parquet", Path(folder)))
+def fetch_artifact(client: MlflowClient, run: RunRecord, name: str, folder: Path) -> Path:
+    """One artifact of a run: where it lies if that is on this machine, else a copy in `folder`."""
+    from mlflow.artifacts import download_artifacts
 
-
-def fetch_artifact(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path:
-    """Copy one artifact of a run into `folder`; returns where it lies."""
-    return Path(client.download_artifacts(run_id, name, str(folder)))
+    local = run.artifacts.startswith(("file:", "/"))
+    path = download_artifacts(
+        artifact_uri=f"{run.artifacts}/{name}",
+        dst_path=None if local else str(folder),
+        tracking_uri=client.tracking_uri,
+    )
+    return Path(path)
 
 
 def _search(client: MlflowClient, condition: str, limit: int | None = None) -> list[RunRecord]:
@@ -175,4 +185,5 @@ def _record(run: Run) -> RunRecord:
         params=dict(run.data.params),
         metrics=dict(run.data.metrics),
         tags=dict(run.data.tags),
+        artifacts=run.info.artifact_uri,
     )

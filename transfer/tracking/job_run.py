@@ -87,10 +87,12 @@ class JobRun:
         """Log figures that a run has once."""
         self._send([(name, value, 0) for name, value in values.items()])
 
-    def log_predictions(self, logits: Tensor, labels: Tensor) -> None:
-        """Keep the test set's float32 logits [N, K] and int64 labels [N]."""
+    def log_predictions(self, logits: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
+        """Keep the test set's float32 logits [N, K], int64 labels [N] and [K] class names."""
         path = self._folder / "predictions.npz"
-        np.savez_compressed(path, logits=logits.numpy(), labels=labels.numpy())
+        np.savez_compressed(
+            path, logits=logits.numpy(), labels=labels.numpy(), classes=list(classes)
+        )
         self._log_file(path)
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:

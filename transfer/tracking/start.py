@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from filelock import Timeout
 
 from transfer.config import ConfigError, flatten
@@ -124,6 +125,8 @@ def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
     values = choices | {
         "data.digest": job.data.digest,
         "data.classes": len(job.data.classes),
+        "data.test_images": len(job.data.test),
+        "threads": torch.get_num_threads(),
         "weights.digest": job.weights.digest,
         "weights.loaded": len(job.fit.loaded),
         "weights.left_out": " ".join(job.fit.left_out) or None,

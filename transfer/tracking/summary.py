@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from transfer.evaluate import Evaluation, latency_ms, peak_memory_mb, size_mb
+from transfer.evaluate import Evaluation, latencies_ms, peak_memory_mb, size_mb
 from transfer.fit import Epoch, Trainer
 from transfer.job import Job
 
@@ -22,15 +22,22 @@ def result_metrics(epochs: list[Epoch], test: Evaluation) -> dict[str, float]:
 
 
 def cost_metrics(job: Job, trainer: Trainer) -> dict[str, float]:
-    """Parameters, arithmetic, memory and time. Measures the latency, so the machine should be
-    doing nothing else."""
+    """Parameters, arithmetic, memory and time. Measures the latency of one image and of a batch of
+    64, median and 90th percentile, so the machine should be doing nothing else."""
     memory = peak_memory_mb(job.device)
-    latency = latency_ms(trainer.model, job.config.image_size, job.device, trainer.autocast)
+    size, device = job.config.image_size, job.device
+    one, batch = (
+        latencies_ms(trainer.model, size, device, trainer.autocast, batch_size=batch_size)
+        for batch_size in (1, 64)
+    )
     return {
         "profile/params": job.parameters,
         "profile/trainable_params": job.trainable_parameters,
         "profile/macs": job.macs,
-        "profile/latency_ms": latency,
+        "profile/latency_ms": statistics.median(one),
+        "profile/latency_p90_ms": _percentile_90(one),
+        "profile/latency_64_ms": statistics.median(batch),
+        "profile/latency_64_p90_ms": _percentile_90(batch),
         "profile/size_mb": size_mb(trainer.model),
         "profile/peak_memory_mb": memory,
         "time/train_s": sum(epoch.seconds for epoch in trainer.history),
@@ -38,3 +45,7 @@ def cost_metrics(job: Job, trainer: Trainer) -> dict[str, float]:
             epoch.train_images_per_second for epoch in trainer.history
         ),
     }
+
+
+def _percentile_90(values: list[float]) -> float:
+    return statistics.quantiles(values, n=10, method="inclusive")[-1]

@@ -1,0 +1,98 @@
+"""Figures have what their reader needs; how they look was judged by eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.report.runs import RUNS, make_predictions, make_rows, make_run
+from transfer.config import ConfigError
+from transfer.report.figures import (
+    plot_accuracy_against_cost,
+    plot_classes,
+    plot_confusion,
+    plot_curves,
+    plot_parallel,
+    plot_prediction,
+    plot_reliability,
+    style,
+)
+from transfer.report.language import Words
+
+WORDS = Words()
+ANSWERS = {
+    "a-0-0": make_predictions([True] * 60 + [False] * 40),
+    "b-0-0": make_predictions([True] * 90 + [False] * 10),
+}
+
+
+def test_every_configuration_and_the_front_are_in_the_legend(tmp_path: Path) -> None:
+    figure = plot_accuracy_against_cost(make_rows(RUNS), WORDS)
+    texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert sorted(texts) == ["Pareto front", "a", "b"]
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size < 200_000
+
+
+def test_of_many_configurations_the_best_have_a_line() -> None:
+    rows = make_rows([make_run(f"m{i}", 0, 0, i / 100) for i in range(20)])
+    figure = plot_curves(rows, WORDS)
+    texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert texts == [f"m{i}" for i in range(19, 11, -1)]
+
+
+def test_class_differences_are_about_the_mean() -> None:
+    figure = plot_classes(make_rows(RUNS, predictions=ANSWERS), WORDS)
+    assert figure is not None
+    heights = np.array([bar.get_height() for bar in figure.axes[0].patches]).reshape(2, 2)
+    assert heights.sum(axis=0) == pytest.approx([0, 0])
+    # b is right on 90 of 100 images and a on 60, evenly over the two classes.
+    assert heights[0] == pytest.approx([15, 15])
+
+
+def test_confusion_and_reliability_are_of_the_saved_answers() -> None:
+    rows = make_rows(RUNS, predictions=ANSWERS)
+    confusion, reliability = plot_confusion(rows, WORDS), plot_reliability(rows, WORDS)
+    assert confusion is not None and reliability is not None
+    texts = [text.get_text() for text in confusion.axes[0].texts]
+    assert texts == ["90.0", "10.0", "10.0", "90.0"]
+    line = reliability.axes[0].lines[1]
+    assert line.get_xydata().tolist() == [[75.0, pytest.approx(90.0)]]
+
+
+def test_without_predictions_there_is_no_figure_of_them() -> None:
+    rows = make_rows(RUNS)
+    assert plot_classes(rows, WORDS) is None
+    assert plot_confusion(rows, WORDS) is None
+    assert plot_reliability(rows, WORDS) is None
+
+
+def test_parallel_coordinates_have_an_axis_a_key() -> None:
+    runs = [
+        make_run("a", freeze, 0, 0.5 + freeze / 100, image_size=str(size))
+        for freeze in (0, 5, 10)
+        for size in (32, 64)
+    ]
+    figure = plot_parallel(make_rows(runs), WORDS)
+    labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert labels == ["model", "freeze_epochs", "image_size", "test accuracy, %"]
+    assert len(figure.axes[0].lines) == 6
+
+
+def test_a_prediction_is_named_above_its_picture() -> None:
+    figure = plot_prediction(Image.new("RGB", (8, 8)), [("cat", 0.75), ("dog", 0.25)])
+    assert figure.axes[0].get_title() == "cat (75.0%)"
+
+
+def test_without_a_chinese_font_one_line_says_which_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(style.font_manager.fontManager, "ttflist", [])
+    monkeypatch.setattr(style.font_manager, "findSystemFonts", list)
+    with pytest.raises(ConfigError, match="apt install fonts-noto-cjk"), style.use_font("zh"):
+        pass
+    with style.use_font("en"):
+        pass

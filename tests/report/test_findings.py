@@ -1,0 +1,108 @@
+"""Sentences say what the numbers say, and nothing where there is nothing to say."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.report.runs import make_history, make_predictions, make_rows, make_run
+from transfer.report.comparison import Comparison
+from transfer.report.export import rows_frame
+from transfer.report.findings import findings
+from transfer.report.history import History
+from transfer.report.language import LANGUAGES, Words
+from transfer.report.markdown import to_markdown
+from transfer.report.predictions import Predictions
+from transfer.report.sections import build_document
+from transfer.report.selection import Selection
+from transfer.tracking.find import RunRecord
+
+WORDS = Words()
+
+
+def _findings(
+    runs: list[RunRecord],
+    histories: dict[str, History] | None = None,
+    predictions: dict[str, Predictions] | None = None,
+) -> str:
+    rows = make_rows(runs, histories, predictions)
+    return "\n".join(findings(rows, Comparison(rows), WORDS))
+
+
+def test_the_winner_its_margin_and_the_small_model() -> None:
+    runs = [
+        make_run(model, 0, seed, mean + 0.001 * (seed % 2) + step * seed)
+        for model, mean, step in (("a", 0.70, 0.0), ("b", 0.90, 0.0002))
+        for seed in range(5)
+    ]
+    text = _findings(runs)
+    assert "**Best by mean: `b`**, 90.08 % test accuracy (95 % interval over 5 seeds" in text
+    assert "`a`, by +20.04 points" in text and "more than noise (p < 0.001)" in text
+    assert "**For a small device: `a`**" in text and "20 % of those of `b`" in text
+
+
+def test_equals_are_named_as_such() -> None:
+    text = _findings(
+        [make_run("a", 0, seed, 0.7 + 0.01 * (seed % 3)) for seed in range(3)]
+        + [make_run("b", 0, seed, 0.7 + 0.01 * ((seed + 1) % 3)) for seed in range(3)]
+    )
+    assert "cannot be told apart" in text
+    assert "1 configurations cannot be told apart from it and share rank 1" in text
+
+
+def test_what_freezing_changed() -> None:
+    runs = [make_run("a", freeze, 0, accuracy) for freeze, accuracy in ((0, 0.6), (5, 0.7))]
+    answers = {
+        "a-0-0": make_predictions([True] * 60 + [False] * 40),
+        "a-5-0": make_predictions([True] * 70 + [False] * 30),
+    }
+    text = _findings(runs, predictions=answers)
+    assert "`a`: 5 frozen epochs are ahead of 0 by +10.00 points: more than noise" in text
+    assert "one seed; 95 % interval over its test images: 60.42 to 78.11" in text
+
+
+def test_training_below_validation_and_overfitting() -> None:
+    runs = [make_run("a", 0, 0, 0.5), make_run("b", 0, 0, 0.4)]
+    histories = {
+        "a-0-0": make_history([0.1, 0.3, 0.6], [0.2, 0.4, 0.5]),
+        "b-0-0": make_history([0.3, 0.4, 0.41], [0.2, 0.3, 0.4]),
+    }
+    text = _findings(runs, histories=histories)
+    assert "below validation accuracy in 1 of 2 configurations, most in `a` (2 of 3" in text
+    assert "1 of 2 configurations end more than 2 points better on training" in text
+    assert "`a`, by 10.00 points" in text
+    close = {name: make_history([0.3, 0.41], [0.2, 0.4]) for name in ("a-0-0", "b-0-0")}
+    assert "No configuration overfits" in _findings(runs, histories=close)
+
+
+_ACCURACIES = st.one_of(st.floats(0, 1), st.just(0.5), st.just(math.nan))
+_SHAPES = st.lists(st.lists(_ACCURACIES, min_size=1, max_size=4), min_size=0, max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(shape=_SHAPES, images=st.integers(0, 6), language=st.sampled_from(sorted(LANGUAGES)))
+def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, language: str) -> None:
+    """One run, one seed, equal scores, NaN, no predictions, a class without test images."""
+    runs = [
+        make_run(f"m{model}", model % 2, seed, accuracy)
+        for model, accuracies in enumerate(shape)
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    random = np.random.default_rng(len(runs))
+    answers = {
+        # Three classes, of which the last ones have no image among so few.
+        run.id: make_predictions(random.random(images) < 0.5, classes=3)
+        for run in itertools.islice(runs, 0, None, 2)
+        if images
+    }
+    rows = make_rows(runs, predictions=answers)
+    comparison, words = Comparison(rows), Words(language)
+    text = to_markdown(build_document(rows, comparison, Selection(runs, []), [], words))
+    assert "nan" not in text
+    frame = rows_frame(rows, comparison)
+    assert len(frame) == len(shape)
+    assert all(1 <= rank <= len(rows) for rank in comparison.ranks)

@@ -1,0 +1,70 @@
+"""The HTML page asks no host for anything and hides nothing in its text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from PIL import Image
+
+from transfer.report.document import Bullets, Code, Heading, Paragraph, Picture, Table
+from transfer.report.markdown import to_markdown
+from transfer.report.page import to_html
+
+BLOCKS = [
+    Heading("Two & <script>", 1),
+    Paragraph("**bold** and `a<b`"),
+    Bullets(["one", "two"]),
+    Table(["name", "value"], [["<img src=x>", "**1.5 k** ◆"], ["a|b", "–"]], 1),
+    Code("key=<value>"),
+    Picture("A figure", "figures/one.png"),
+]
+
+
+def _page(folder: Path) -> str:
+    (folder / "figures").mkdir()
+    Image.new("RGB", (2, 2)).save(folder / "figures" / "one.png")
+    return to_html(BLOCKS, folder, "en")
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_text_is_escaped_and_its_two_marks_are_tags(tmp_path: Path) -> None:
+    page = _page(tmp_path)
+    assert "<h1>Two &amp; &lt;script&gt;</h1>" in page
+    assert "<strong>bold</strong> and <code>a&lt;b</code>" in page
+    assert "&lt;img src=x&gt;" in page and "<pre>key=&lt;value&gt;</pre>" in page
+    assert '<td class="number"><strong>1.5 k</strong> ◆</td>' in page
+
+
+def test_nothing_is_loaded_from_anywhere(tmp_path: Path) -> None:
+    tags = _Tags()
+    tags.feed(_page(tmp_path))
+    addresses = [
+        value for _, attrs in tags.found for key in ("src", "href") if (value := attrs.get(key))
+    ]
+    assert len(addresses) == 1
+    assert addresses[0].startswith("data:image/png;base64,")
+    assert not re.search(r"url\(|@import|fetch\(|https?://", _strip_data(tmp_path))
+    [policy] = [attrs["content"] for tag, attrs in tags.found if "http-equiv" in attrs]
+    assert policy is not None and policy.startswith("default-src 'none'")
+
+
+def _strip_data(folder: Path) -> str:
+    return re.sub(r"data:image/png;base64,[\w+/=]+", "", to_html(BLOCKS, folder, "en"))
+
+
+def test_markdown_has_the_same_blocks() -> None:
+    text = to_markdown(BLOCKS)
+    assert text.startswith("# Two & <script>\n\n**bold** and `a<b`\n\n- one\n- two\n")
+    assert "a\\|b" in text
+    assert "```text\nkey=<value>\n```" in text
+    assert text.endswith("![A figure](figures/one.png)\n")

@@ -1,0 +1,137 @@
+"""Figures of single classes and of confidence, from saved predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from transfer.report.figures.style import (
+    GREY,
+    MARKERS,
+    color_of,
+    label_axes,
+    legend_below,
+    new_figure,
+    short_names,
+)
+from transfer.report.language import Words
+from transfer.report.table import Row
+
+# A figure with more classes than this has no room for their names, or for their bars.
+_NAMED = 30
+_COMPARED = 4
+
+
+def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
+    """Each class's accuracy above or below its mean over the configurations shown, in points.
+
+    None where no row, or one alone, has predictions of this test set.
+    """
+    compared = _alike(rows)[:3]
+    if len(compared) < 2:
+        return None
+    accuracies = np.stack([row.class_accuracy for row in compared])
+    differences = 100 * (accuracies - accuracies.mean(axis=0))
+    # With many classes, those that differ most.
+    spread = np.nan_to_num(np.ptp(differences, axis=0), nan=-1)
+    chosen = np.sort(np.argsort(-spread, kind="stable")[:_NAMED])
+    names = short_names([_names(compared[0])[place] for place in chosen])
+    figure = new_figure(4.2)
+    axes = figure.subplots()
+    width = 0.8 / len(compared)
+    for place, row in enumerate(compared):
+        offsets = np.arange(len(chosen)) + (place - (len(compared) - 1) / 2) * width
+        values = differences[place, chosen]
+        axes.bar(offsets, values, width, color=color_of(place), label=row.label)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_xticks(np.arange(len(chosen)), names, rotation=45, ha="right")
+    label_axes(axes, "", words("plot.difference"))
+    legend_below(figure, axes)
+    return figure
+
+
+def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
+    """The best configuration's answers, as a share of each true class, its seeds together."""
+    known = [each for each in rows[0].predictions if each is not None] if rows else []
+    if not known:
+        return None
+    counts = np.sum([each.confusion for each in known], axis=0)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = 100 * counts / np.maximum(totals, 1)
+    classes = len(shares)
+    figure = new_figure(6.0)
+    axes = figure.subplots()
+    # Shades of mistakes alone: the diagonal would outshine them.
+    mistakes = np.where(np.eye(classes, dtype=bool), np.nan, shares)
+    image = axes.imshow(mistakes, cmap="Blues", vmin=0)
+    figure.colorbar(image, ax=axes, label="%")
+    if classes <= _NAMED:
+        names = short_names(_names(rows[0]))
+        axes.set_xticks(range(classes), names, rotation=45, ha="right")
+        axes.set_yticks(range(classes), names)
+    if classes <= 12:
+        _write_shares(axes, shares, float(np.nanmax(mistakes)))
+    axes.set_xlabel(words("plot.predicted"))
+    axes.set_ylabel(words("plot.true"))
+    axes.set_title(rows[0].label)
+    return figure
+
+
+def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
+    """Accuracy against confidence in 15 bins, of the best configurations; on the diagonal, 80 %
+    sure means right in 80 of 100."""
+    compared = _alike(rows)[:_COMPARED]
+    if not compared:
+        return None
+    figure = new_figure(4.6)
+    axes = figure.subplots()
+    axes.plot(
+        [0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label=words("plot.ideal")
+    )
+    for place, row in enumerate(compared):
+        [predictions, *_] = [each for each in row.predictions if each is not None]
+        confidence, accuracy, count = predictions.reliability()
+        # A bin of a few images says nothing.
+        enough = count >= max(10, len(predictions.labels) // 1000)
+        axes.plot(
+            100 * confidence[enough],
+            100 * accuracy[enough],
+            marker=MARKERS[place % len(MARKERS)],
+            color=color_of(place),
+            label=row.label,
+        )
+    label_axes(axes, words("plot.confidence"), words("plot.test_accuracy"))
+    axes.set_aspect("equal")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """Rows with predictions of as many classes as the first of them."""
+    known = [row for row in rows if len(row.class_accuracy)]
+    return [row for row in known if len(row.class_accuracy) == len(known[0].class_accuracy)]
+
+
+def _names(row: Row) -> Sequence[str]:
+    [predictions, *_] = [each for each in row.predictions if each is not None]
+    return predictions.names
+
+
+def _write_shares(axes: Axes, shares: NDArray[np.float64], darkest: float) -> None:
+    for true, line in enumerate(shares):
+        for predicted, share in enumerate(line):
+            light = true != predicted and share > 0.6 * darkest
+            if share >= 0.05:
+                axes.text(
+                    predicted,
+                    true,
+                    f"{share:.1f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if light else "black",
+                )

@@ -1,0 +1,137 @@
+"""Figures of whole runs: accuracy against cost, and all choices at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from transfer.report.cost import pareto_front
+from transfer.report.figures.style import (
+    GREY,
+    MARKERS,
+    SHOWN,
+    color_of,
+    label_axes,
+    legend_below,
+    new_figure,
+)
+from transfer.report.language import Words
+from transfer.report.table import Row
+
+_COSTS = (
+    ("profile/macs", "plot.macs", 1e-6),
+    ("profile/latency_ms", "plot.latency", 1.0),
+    ("time/train_s", "plot.train_s", 1.0),
+)
+
+
+def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
+    """Test accuracy against arithmetic, latency and training time, with each Pareto front."""
+    figure = new_figure(4.4)
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, (metric, title, scale) in zip(panels, _COSTS, strict=True):
+        points = [_point(row, metric, scale) for row in rows]
+        for place, (row, (cost, accuracy)) in enumerate(zip(rows, points, strict=True)):
+            if not math.isfinite(cost):
+                continue
+            named = place < SHOWN
+            bounds = [[accuracy - 100 * row.accuracy.low], [100 * row.accuracy.high - accuracy]]
+            axes.errorbar(
+                cost,
+                accuracy,
+                yerr=bounds if row.accuracy.known and named else None,
+                fmt=MARKERS[place % len(MARKERS)] if named else ".",
+                markersize=7 if named else 4,
+                capsize=3,
+                color=color_of(place) if named else GREY,
+                label=row.label if named else None,
+            )
+        _draw_front(axes, points, words)
+        _logarithmic(axes, [cost for cost, _ in points])
+        label_axes(axes, words(title), words("plot.test_accuracy") if axes is panels[0] else "")
+        axes.margins(0.15)
+    legend_below(figure, panels[0])
+    return figure
+
+
+def plot_parallel(rows: Sequence[Row], words: Words) -> Figure:
+    """A vertical axis a key that varies and one for test accuracy; a line a configuration."""
+    figure = new_figure(4.4)
+    axes = figure.subplots()
+    names = list(rows[0].keys)
+    levels = {name: _levels([row.keys[name] for row in rows]) for name in names}
+    accuracies = [100 * row.accuracy.estimate for row in rows]
+    known = [value for value in accuracies if math.isfinite(value)]
+    low, high = min(known), max(known)
+    for row, accuracy in list(zip(rows, accuracies, strict=True))[::-1]:
+        if not math.isfinite(accuracy):
+            continue
+        height = (accuracy - low) / (high - low) if high > low else 0.5
+        heights = [levels[name][row.keys[name]] for name in names] + [height]
+        color = colormaps["cividis"](1 - height)
+        axes.plot(range(len(heights)), heights, color=color, linewidth=1.6, alpha=0.85)
+    for place, name in enumerate(names):
+        for text, height in levels[name].items():
+            axes.text(place + 0.02, height + 0.02, text, fontsize=8, color=GREY)
+    for text, height in ((f"{low:.1f}", 0.0), (f"{high:.1f}", 1.0)):
+        axes.text(len(names) + 0.02, height, text, fontsize=9)
+    axes.set_xticks(range(len(names) + 1), [*names, words("plot.test_accuracy")])
+    axes.set_yticks([])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.5)
+    axes.set_ylim(-0.05, 1.1)
+    return figure
+
+
+def _point(row: Row, metric: str, scale: float) -> tuple[float, float]:
+    values = [value for value in row.metric(metric) if math.isfinite(value)]
+    return scale * float(np.mean(values)) if values else math.nan, 100 * row.accuracy.estimate
+
+
+def _draw_front(axes: Axes, points: Sequence[tuple[float, float]], words: Words) -> None:
+    front = pareto_front([accuracy for _, accuracy in points], [cost for cost, _ in points])
+    on_front = sorted({point for point, on in zip(points, front, strict=True) if on})
+    if len(on_front) > 1:
+        costs, accuracies = zip(*on_front, strict=True)
+        # A step: between two points, the cheaper one's accuracy is what there is.
+        axes.step(
+            costs,
+            accuracies,
+            where="post",
+            color=GREY,
+            linewidth=1,
+            label=words("plot.front"),
+            zorder=0,
+        )
+
+
+def _logarithmic(axes: Axes, costs: Sequence[float]) -> None:
+    known = [cost for cost in costs if math.isfinite(cost) and cost > 0]
+    if len(known) < len(costs) or not known:
+        return
+    # Over a short range, a logarithmic axis has no room for two numbers.
+    if max(known) < 5 * min(known):
+        return
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _levels(values: Sequence[str]) -> dict[str, float]:
+    """Each value's height, 0 to 1: numbers in order, words by alphabet."""
+
+    def order(text: str) -> tuple[int, float, str]:
+        try:
+            return (0, float(text), "")
+        except ValueError:
+            return (1, 0.0, text)
+
+    ordered = sorted(set(values), key=order)
+    return {value: place / max(len(ordered) - 1, 1) for place, value in enumerate(ordered)}

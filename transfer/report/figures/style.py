@@ -1,0 +1,106 @@
+"""One style: colours that colour-blind readers can tell apart, no interactive backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from matplotlib import font_manager, rc_context, rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from transfer.config import ConfigError
+
+# Okabe and Ito 2008, https://jfly.uni-koeln.de/color/, darkest first; yellow is left out, which
+# is too faint for a line on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+GREY = "#666666"
+MARKERS = "osD^vPX"
+# More than this many lines cannot be told apart.
+SHOWN = 8
+
+_WIDTH_INCHES = 9.0
+_DPI = 110
+
+_CHINESE_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Heiti SC",
+    "SimHei",
+    "Arial Unicode MS",
+    # Matplotlib knows the first face of a collection alone; its glyphs are the same.
+    "Noto Sans CJK JP",
+)
+
+
+def chinese_font() -> str:
+    """The first font of this machine that has Chinese characters.
+
+    Raises:
+        ConfigError: there is none; says which to install.
+    """
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    for name in _CHINESE_FONTS:
+        if name in there:
+            return name
+    # The cached list may be older than a font that was installed since.
+    for path in font_manager.findSystemFonts():
+        if any(part in path for part in ("NotoSansCJK", "SourceHanSans", "wqy-")):
+            font_manager.fontManager.addfont(path)
+            return font_manager.FontProperties(fname=path).get_name()
+    problem = "figures in Chinese need a font with its characters: apt install fonts-noto-cjk, say"
+    raise ConfigError("lang", "zh", problem)
+
+
+@contextmanager
+def use_font(language: str) -> Iterator[None]:
+    """Draw and save figures inside with a font that has the language's characters.
+
+    Raises:
+        ConfigError: this machine has none.
+    """
+    if language != "zh":
+        yield
+        return
+    settings: dict[str, object] = {
+        "font.sans-serif": [chinese_font(), *rcParams["font.sans-serif"]],
+        "axes.unicode_minus": False,
+    }
+    with rc_context(settings):  # type: ignore[arg-type]
+        yield
+
+
+def new_figure(height_inches: float) -> Figure:
+    # A Figure of its own, not pyplot's: nothing global, safe in threads, freed when dropped.
+    return Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
+
+
+def label_axes(axes: Axes, x: str, y: str, *, whole_numbers: bool = False) -> None:
+    if whole_numbers:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 1 if any(len(label) > 50 for label in labels) else 2
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def color_of(place: int) -> str:
+    return COLORS[place % len(COLORS)]
+
+
+def short_names(names: Sequence[str], longest: int = 14) -> list[str]:
+    """Names that fit beside an axis."""
+    return [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]

@@ -1,0 +1,45 @@
+"""A run's curves, in the little memory that a report of a thousand runs leaves for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# As many as a figure of nine inches can show.
+_POINTS = 1000
+
+
+@dataclass(frozen=True)
+class History:
+    """The curves of one run.
+
+    Attributes:
+        epochs: a row an epoch (its index, from 1), a column a metric such as ``val/acc``.
+        iterations, losses: of training batches, at most 1,000, evenly spaced.
+        loss_spread: standard deviation of the iteration loss over the last epoch, every batch
+            counted; NaN without any.
+    """
+
+    epochs: pd.DataFrame
+    iterations: NDArray[np.int64]
+    losses: NDArray[np.float64]
+    loss_spread: float
+
+
+def condense(points: pd.DataFrame) -> History:
+    """From every point of a run, as history.parquet has them: metric, epoch, iteration, value."""
+    of_steps = (points["metric"] == "step/loss").to_numpy()
+    steps, epochs = points[of_steps], points[~of_steps]
+    wide = epochs.pivot_table(index="epoch", columns="metric", values="value", dropna=False)
+    losses = steps["value"].to_numpy(dtype=np.float64)
+    last = losses[(steps["epoch"] == steps["epoch"].max()).to_numpy()]
+    step = -(-len(losses) // _POINTS) or 1
+    return History(
+        epochs=wide,
+        iterations=steps["iteration"].to_numpy(dtype=np.int64)[::step],
+        losses=losses[::step],
+        loss_spread=float(last.std()) if len(last) else float("nan"),
+    )

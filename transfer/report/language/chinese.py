@@ -1,0 +1,185 @@
+"""A report's words in Chinese."""
+
+from __future__ import annotations
+
+CHINESE = {
+    "title": "对比：{rows} 个配置，{runs} 次运行",
+    "unknown": "未知",
+    "no_git": "不是 git 仓库",
+    "fact.command": "命令：`{text}`",
+    "fact.sweep": "扫描：{name}（MLflow 运行 {id}）",
+    "fact.all": "运行：存储中的全部",
+    "fact.where": "条件：`{where}`；另有 {left_out} 次运行不符合",
+    "fact.data": "数据：{name}，摘要 {digest}",
+    "fact.images": "测试图像：{count} 张，每次运行只读一次",
+    "fact.weights": "权重：{name}，摘要 {digest}",
+    "fact.device": "设备：{device}，{precision}，{threads} 线程",
+    "fact.versions": "版本：{text}",
+    "fact.commit": "git 提交：{text}",
+    "section.findings": "结论",
+    "section.ranking": "排名",
+    "section.cost": "代价",
+    "section.pairs": "最佳配置与其他配置",
+    "section.unfinished": "未完成",
+    "section.transfer": "迁移的作用",
+    "section.constants": "所有运行相同的设置",
+    "figure.curves": "各轮的准确率与损失",
+    "figure.iteration": "每次迭代的损失",
+    "figure.cost": "准确率与代价",
+    "figure.classes": "各类别的准确率",
+    "figure.confusion": "最佳配置混淆了什么",
+    "figure.reliability": "置信度有多可信",
+    "figure.parallel": "全部选择一览",
+    "column.rank": "名次",
+    "column.seeds": "种子数",
+    "column.test/acc": "测试准确率 %",
+    "column.std": "标准差",
+    "column.interval": "95 % 区间",
+    "column.interval_of": "区间针对",
+    "interval.seeds": "种子",
+    "interval.images": "测试图像",
+    "column.test/loss": "测试损失",
+    "column.test/ece": "ECE %",
+    "column.worst_class": "最差类别 %",
+    "column.best/val_acc": "最佳验证准确率 %",
+    "column.train/acc": "最终训练准确率 %",
+    "column.gap": "训练 − 测试",
+    "column.loss_spread": "损失波动",
+    "column.profile/params": "参数",
+    "column.profile/trainable_params": "可训练",
+    "column.profile/macs": "乘加数",
+    "column.profile/size_mb": "大小 MB",
+    "column.profile/latency_ms": "延迟 ms",
+    "column.profile/latency_p90_ms": "p90",
+    "column.profile/latency_64_ms": "64 张延迟 ms",
+    "column.profile/latency_64_p90_ms": "64 张 p90",
+    "column.profile/peak_memory_mb": "峰值内存 MB",
+    "column.time/train_s": "训练 s",
+    "column.throughput/train_img_s": "图像/s",
+    "column.configuration": "配置",
+    "column.difference": "落后最佳（百分点）",
+    "column.test": "检验",
+    "column.p": "p",
+    "column.holm": "p（Holm）",
+    "column.mcnemar": "p（McNemar）",
+    "column.apart": "可区分",
+    "column.run": "运行",
+    "column.status": "状态",
+    "column.error": "错误",
+    "column.id": "编号",
+    "column.passes": "超过普通 CNN",
+    "column.below": "训练低于验证",
+    "column.gain": "比随机权重高",
+    "test.seeds": "Student，{seeds} 个种子",
+    "test.images": "McNemar",
+    "test.none": "无",
+    "yes": "是",
+    "no": "否",
+    "legend.ranking": (
+        "无法区分的配置名次相同：名次等于确实更好的配置数加一（95 %，对全部 {pairs} 对做 Holm"
+        " 校正）。每列最佳值为粗体；有多个种子的行给出均值 ± 标准差。"
+    ),
+    "legend.test/acc": "`测试准确率`：用验证集上最佳的权重，在只读一次的测试集上得到。",
+    "legend.interval": (
+        "`95 % 区间`：针对种子（Student），即再训练一次大概会落在哪里；只有一个种子时针对测试图像"
+        "（Wilson），即这一个网络在其他图像上会落在哪里，不包含种子的运气。"
+    ),
+    "legend.test/ece": "`ECE`：期望校准误差，置信度与准确率之差的平均，15 个区间。",
+    "legend.worst_class": "`最差类别`：准确率最低的类别的准确率。",
+    "legend.train/acc": "`最终训练准确率`：最后一轮，在增强后的图像上。",
+    "legend.gap": "`训练 − 测试`：两者之差，百分点；大则过拟合。",
+    "legend.loss_spread": "`损失波动`：最后一轮迭代损失的标准差；小则稳定。",
+    "legend.steered": (
+        "`protocol.validation` = `test` 的行让测试集参与了训练决策（教程就是这样做的）：其准确率不能"
+        "用来估计新图像上的表现。"
+    ),
+    "legend.cost": (
+        "◆ 标出准确率与该代价的帕累托前沿：没有其他配置既至少同样准确又至少同样便宜。`可训练`：第一轮"
+        "训练的参数。`乘加数`：一张图像的乘加运算。`延迟`：在上述设备上，一张图像和 64 张一批的中位数与"
+        "第 90 百分位。"
+    ),
+    "legend.pairs": (
+        "Student 配对检验（至少三个共同种子）问的是两种训练方案是否不同；McNemar 精确检验问的是同一种子"
+        "的两个网络在测试图像上是否不同。`p（Holm）` 已对本报告的所有配对做校正。"
+    ),
+    "legend.more": "另有 {count} 个见 report.csv。",
+    "legend.passes": (
+        "`超过普通 CNN`：验证准确率首次高于 `simple_cnn` 最终值（{reference}）的轮次，以及其中全网络训练"
+        "的轮数。"
+    ),
+    "legend.below": (
+        "`训练低于验证`：训练准确率（增强图像，权重仍在变化）低于验证准确率（原图）的轮数。"
+    ),
+    "legend.gain": "`比随机权重高`：测试准确率比同一网络从随机权重训练高出的百分点。",
+    "plain.reference": "{epochs} 轮后 {accuracy} %",
+    "plain.missing": "不在这些运行中",
+    "passes.never": "从未",
+    "passes.frozen": "第 {epoch} 轮，仍在冻结",
+    "passes.after": "第 {epoch} 轮，全网络训练 {after} 轮",
+    "below.count": "{epochs} 轮中的 {below} 轮",
+    "accuracy.alone": "测试准确率 {accuracy} %",
+    "accuracy.seeds": "测试准确率 {accuracy} %（{seeds} 个种子的 95 % 区间：{low} 至 {high}）",
+    "accuracy.images": (
+        "测试准确率 {accuracy} %（一个种子；针对其测试图像的 95 % 区间：{low} 至 {high}）"
+    ),
+    "verdict.apart": "超出噪声",
+    "verdict.same": "无法区分",
+    "difference.unknown": "未知的百分点：没有共同的种子有测试准确率",
+    "difference.untested": "{points} 个百分点，未检验：没有共同的种子或测试图像",
+    "difference.images": "{points} 个百分点：{verdict}（同一种子测试图像上的 McNemar 检验，p {p}）",
+    "difference.seeds": (
+        "{points} 个百分点（{seeds} 个种子的 95 % 区间 {low} 至 {high}）：{verdict}（p {p}）"
+    ),
+    "and_more": "，另有 {count} 个",
+    "finding.no_accuracy": "{rows} 个配置都没有测试准确率。",
+    "finding.first": "**均值最高：`{label}`**，{accuracy}。",
+    "finding.second": "比第二名 `{label}` 高 {difference}。",
+    "finding.equals": "有 {count} 个配置与它无法区分，并列第一：{names}。",
+    "finding.best_is_cheapest": (
+        "`{label}` 运行起来也最便宜：没有配置的每张图像乘加数低于它的 {macs}。"
+    ),
+    "finding.cheapest": (
+        "**用于小设备：`{label}`**，运行最便宜，每张图像 {macs} 次乘加，是 `{best}` 的 {share} %。"
+        "与后者相差 {difference}。"
+    ),
+    "finding.freeze": "`{label}`：冻结 {better} 轮比冻结 {other} 轮高 {difference}。",
+    "finding.weights": "`{label}`：weights={better} 比 weights={other} 高 {difference}。",
+    "finding.size": "`{label}`：{better} 像素比 {other} 像素高 {difference}。",
+    "finding.below": (
+        "{all} 个配置中有 {rows} 个的训练准确率曾低于验证准确率，最多的是 `{label}`（{epochs} 轮中的"
+        " {below} 轮）：只有训练图像做了增强，而且统计时权重仍在变化。"
+    ),
+    "finding.overfits": (
+        "{all} 个配置中有 {rows} 个在训练图像上比测试图像上好 2 个百分点以上；最明显的是 `{label}`，"
+        "{gap} 个百分点。"
+    ),
+    "finding.no_overfitting": (
+        "没有配置过拟合：最终训练准确率与测试准确率的最大差距为 {gap} 个百分点（`{label}`）。"
+    ),
+    "finding.stability": (
+        "最后最平稳的是 `{steady}`（迭代损失波动 {least}），最不平稳的是 `{unsteady}`（{most}）。"
+    ),
+    "finding.scatter": (
+        "不同种子之间，`{label}` 的测试准确率波动最大：{seeds} 个种子的标准差为 {std} 个百分点。"
+    ),
+    "plot.epoch": "轮次",
+    "plot.accuracy": "准确率，%",
+    "plot.accuracy_lines": "准确率，%（实线：验证，虚线：训练）",
+    "plot.loss": "损失",
+    "plot.loss_lines": "损失（实线：验证，虚线：训练）",
+    "plot.unfreeze": "解冻",
+    "plot.iteration": "迭代",
+    "plot.iteration_lines": "训练损失（浅：原始，深：滑动平均）",
+    "plot.test_accuracy": "测试准确率，%",
+    "plot.macs": "每张图像百万次乘加",
+    "plot.latency": "单张图像延迟，ms",
+    "plot.train_s": "训练时间，s",
+    "plot.front": "帕累托前沿",
+    "plot.class": "类别",
+    "plot.difference": "高出该类别均值的百分点",
+    "plot.true": "真实类别",
+    "plot.predicted": "预测类别",
+    "plot.confidence": "置信度，%",
+    "plot.ideal": "理想",
+    "plot.some": "{all} 个中最好的 {shown} 个",
+}

@@ -1,0 +1,88 @@
+"""What a run answered on the test set, from its saved logits; knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# As transfer.evaluate counts it, so that the two figures agree.
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers of one run; N test images, K classes.
+
+    Attributes:
+        labels: int16 [N], the true classes.
+        predicted: int16 [N].
+        confidence: float32 [N], the probability given to the predicted class.
+        names: of the K classes; their numbers where the run did not save them.
+    """
+
+    labels: NDArray[np.int16]
+    predicted: NDArray[np.int16]
+    confidence: NDArray[np.float32]
+    names: Sequence[str]
+
+    @property
+    def classes(self) -> int:
+        return len(self.names)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        return self.labels == self.predicted
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """[K, K]: rows are true classes, columns predicted ones."""
+        index = self.labels.astype(np.int64) * self.classes + self.predicted
+        counts = np.bincount(index, minlength=self.classes**2)
+        return counts.reshape(self.classes, self.classes)
+
+    @property
+    def class_accuracy(self) -> NDArray[np.float64]:
+        """[K], 0 to 1; NaN for a class without test images."""
+        confusion = self.confusion
+        total = confusion.sum(axis=1)
+        share = np.full(self.classes, np.nan)
+        np.divide(confusion.diagonal(), total, out=share, where=total > 0)
+        return share
+
+    def reliability(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Mean confidence, accuracy and number of images of each of 15 bins of confidence.
+
+        Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599. Empty bins are NaN.
+        """
+        # Bins are (lower, upper]; a confidence of 1 belongs to the last.
+        index = np.clip(np.ceil(self.confidence * BINS).astype(int) - 1, 0, BINS - 1)
+        count = np.bincount(index, minlength=BINS)
+        sums = [
+            np.bincount(index, weights, minlength=BINS)
+            for weights in (self.confidence, self.correct)
+        ]
+        with np.errstate(invalid="ignore"):
+            confidence, accuracy = (each / np.where(count, count, np.nan) for each in sums)
+        return confidence, accuracy, count
+
+
+def read_predictions(path: Path) -> Predictions:
+    """From predictions.npz: float [N, K] logits, int [N] labels and [K] class names."""
+    # allow_pickle=False is numpy's default; said here because nothing from a file may run.
+    with np.load(path, allow_pickle=False) as saved:
+        logits, labels = saved["logits"], saved["labels"]
+        names = saved["classes"] if "classes" in saved else range(logits.shape[1])
+    # Two small arrays are kept instead of all logits: a thousand runs must fit in memory.
+    predicted = logits.argmax(axis=1)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return Predictions(
+        labels=labels.astype(np.int16),
+        predicted=predicted.astype(np.int16),
+        confidence=(1 / exponentials.sum(axis=1)).astype(np.float32),
+        names=[str(name) for name in names],
+    )
