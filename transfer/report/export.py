@@ -43,4 +43,14 @@ def rows_frame(rows: Sequence[Row], comparison: Comparison) -> pd.DataFrame:
             line[f"{column.name}_std"] = deviation(known)
         line |= {f"{name}_front": front[place] for name, front in fronts.items()}
         lines.append(line)
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(lines)
+    keys = {key for row in rows for key in row.keys}
+    return frame.assign(**{key: _typed(frame[key]) for key in keys})
+
+
+def _typed(column: pd.Series) -> pd.Series:
+    """Numbers as numbers: MLflow keeps every parameter as text."""
+    try:
+        return pd.to_numeric(column)
+    except ValueError:
+        return column
