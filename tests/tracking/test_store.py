@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -47,6 +49,17 @@ def test_a_server_that_is_down_is_noticed_at_once(uri: str) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         open_store(uri)
     assert time.perf_counter() - start < 10
+
+
+def test_processes_that_open_a_new_store_at_once(tmp_path: Path) -> None:
+    program = f"from transfer.tracking.store import *; open_store('sqlite:///{tmp_path}/new.db')"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], errors
+    assert experiment_id(open_store(f"sqlite:///{tmp_path}/new.db")) == "1"
 
 
 def test_a_deleted_experiment_is_said_to_be_deleted(workplace: Workplace) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
+
+from filelock import FileLock
 
 from transfer.config import ConfigError, first_line
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "transfer"
+_SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE_S = 5.0
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +35,7 @@ def store_uri(choice: str | None) -> str:
 def open_store(uri: str) -> MlflowClient:
     """A client of the store at `uri`, which is created, with its experiment, where it is missing.
 
-    Call it in a sweep's driver before workers start: they would race to create it.
+    Several processes may open a new SQLite store at once: one creates it, the others wait.
 
     Raises:
         ConfigError: the store cannot be opened.
@@ -48,10 +52,11 @@ def open_store(uri: str) -> MlflowClient:
     from mlflow.exceptions import MlflowException
 
     try:
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment is None:
-            client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri))
+        with _creation_lock(uri):
+            client = MlflowClient(tracking_uri=uri)
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri))
     except (MlflowException, OSError, ValueError) as error:
         raise _refusal(uri, error) from error
     except Exception as error:
@@ -66,13 +71,20 @@ def open_store(uri: str) -> MlflowClient:
     return client
 
 
+def _creation_lock(uri: str) -> AbstractContextManager[object]:
+    """A database server locks its own tables; SQLite's are made by many small transactions."""
+    if not uri.startswith(_SQLITE):
+        return nullcontext()
+    return FileLock(f"{uri.removeprefix(_SQLITE)}.lock", timeout=60)
+
+
 def _require_reachable(uri: str) -> None:
     """MLflow itself would try for minutes."""
     parts = urlparse(uri)
     kind = parts.scheme.partition("+")[0]
     try:
         if kind == "sqlite":
-            path = Path(uri.removeprefix("sqlite:///"))
+            path = Path(uri.removeprefix(_SQLITE))
             if path.exists() and _start_of(path) not in (b"", b"SQLite format 3"):
                 raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
         elif parts.hostname and (parts.port or kind in _PORTS):
@@ -96,9 +108,9 @@ def experiment_id(client: MlflowClient) -> str:
 
 def _artifact_location(uri: str) -> str | None:
     """Beside the database file: MLflow's default would be below wherever one happens to stand."""
-    if not uri.startswith("sqlite:///"):
+    if not uri.startswith(_SQLITE):
         return None
-    folder = Path(uri.removeprefix("sqlite:///")).resolve().parent
+    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
     return (folder / "mlartifacts" / EXPERIMENT).as_uri()
 
 
