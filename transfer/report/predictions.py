@@ -72,9 +72,17 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """From predictions.npz: float [N, K] logits, int [N] labels and [K] class names."""
+    """From predictions.npz: float [N, K] logits, int [N] labels and [K] class names. An archive has
+    the fields of `Predictions` instead of logits."""
     # allow_pickle=False is numpy's default; said here because nothing from a file may run.
     with np.load(path, allow_pickle=False) as saved:
+        if "predicted" in saved:
+            return Predictions(
+                labels=saved["labels"],
+                predicted=saved["predicted"],
+                confidence=saved["confidence"].astype(np.float32),
+                names=[str(name) for name in saved["classes"]],
+            )
         logits, labels = saved["logits"], saved["labels"]
         names = saved["classes"] if "classes" in saved else range(logits.shape[1])
     # Two small arrays are kept instead of all logits: a thousand runs must fit in memory.

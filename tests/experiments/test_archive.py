@@ -1,0 +1,66 @@
+"""Runs kept as files, and restored into another store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Sweep, Workplace
+
+
+@pytest.fixture(scope="module")
+def archive(sweep: Sweep, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    process = sweep.workplace.run("experiments/archive.py", f"keep={folder}")
+    assert process.returncode == 0, process.stderr
+    assert len(process.stdout.splitlines()) == 4
+    return folder
+
+
+def test_the_report_of_restored_runs_is_that_of_the_runs(
+    sweep: Sweep, archive: Path, new_workplace: Callable[[], Workplace]
+) -> None:
+    other = new_workplace()
+    process = other.run("experiments/archive.py", f"restore={archive}")
+    assert process.stdout.count("restored") == 4, process.stderr
+    again = other.run("experiments/archive.py", f"restore={archive}")
+    assert again.stdout.count("the store has this result already") == 4
+    for place in (sweep.workplace, other):
+        process = place.run("experiments/report.py", "sweep=all", "out=all")
+        assert process.returncode == 0, process.stderr
+    original, restored = (place.folder / "all" for place in (sweep.workplace, other))
+    assert (restored / "report.md").read_text() == (original / "report.md").read_text()
+    assert (restored / "report.csv").read_text() == (original / "report.csv").read_text()
+    resumed = other.run(*sweep.command, "resume=true", "preview=true")
+    assert resumed.stdout.count("finished") >= 4, resumed.stdout
+
+
+def test_an_archive_is_small_and_says_nothing_of_its_machine(sweep: Sweep, archive: Path) -> None:
+    files = list(archive.glob("*/*"))
+    assert len(files) == 12
+    assert sum(file.stat().st_size for file in files) < 4 * 50_000
+    for file in archive.glob("*/run.json"):
+        assert str(sweep.workplace.folder) not in file.read_text()
+
+
+def test_a_damaged_archive_is_one_line_and_restores_nothing(
+    archive: Path, workplace: Workplace, tmp_path: Path
+) -> None:
+    for number, file in enumerate(sorted(archive.glob("*/*"))):
+        copy = tmp_path / file.relative_to(archive)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(file.read_bytes()[: 40 if number == 10 else None])
+    process = workplace.run("experiments/archive.py", f"restore={tmp_path}")
+    assert process.returncode == 2
+    assert len(process.stderr.strip().splitlines()) == 1
+    assert "not a run as keep= writes it" in process.stderr
+    assert workplace.runs() == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("keep=a", "restore=b"), ("restore=nowhere",)])
+def test_what_cannot_be_is_one_line(workplace: Workplace, arguments: tuple[str, ...]) -> None:
+    process = workplace.run("experiments/archive.py", *arguments)
+    assert process.returncode == 2
+    assert len(process.stderr.strip().splitlines()) == 1
