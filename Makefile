@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup sweep test lint
+.PHONY: help setup sweep test proofs lint
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
@@ -20,6 +20,9 @@ sweep: setup ## compare two models, frozen first or not, on the digits; writes a
 
 test: setup ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+proofs: setup ## the long proofs: scale and the browser; see docs/proofs.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest proofs -s
 
 lint: setup ## check style and types
 	$(BIN)/ruff check .

@@ -58,7 +58,11 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
     client = sweep.workplace.client
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert kept == {"jobs.json", "report.md", "report.html", "report.csv", "figures"}
+    description = parent.data.tags["mlflow.note.content"]
+    assert "## Findings" in description
+    assert len(re.findall(r"^\| +\d \| (resnet18|mobilenet)", description, re.MULTILINE)) == 4
     for run in jobs.values():
+        assert run.data.tags["mlflow.note.content"].startswith(f"{run.info.run_name}: ")
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["transfer.sweep"] == parent.data.tags["transfer.sweep"]
         assert {file.path for file in client.list_artifacts(run.info.run_id)} == {

@@ -18,6 +18,7 @@ from transfer.report.figures import (
     plot_parallel,
     plot_prediction,
     plot_reliability,
+    save_png,
     style,
 )
 from transfer.report.language import Words
@@ -80,6 +81,20 @@ def test_parallel_coordinates_have_an_axis_a_key() -> None:
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
     assert labels == ["model", "freeze_epochs", "image_size", "test accuracy, %"]
     assert len(figure.axes[0].lines) == 6
+
+
+def test_parallel_coordinates_of_many_configurations_stay_legible_and_small(tmp_path: Path) -> None:
+    runs = [
+        make_run("a", freeze, 0, 0.5 + random, image_size=str(size), batch_size=str(batch))
+        for freeze in range(10)
+        for size in range(32, 132, 10)
+        for batch, random in enumerate(np.random.default_rng(freeze).uniform(0, 0.4, 10))
+    ]
+    figure = plot_parallel(make_rows(runs), WORDS)
+    assert len(figure.axes[0].lines) == 40
+    assert figure.axes[0].get_title(loc="right") == "one configuration in 25 of the ranking"
+    save_png(figure, tmp_path / "parallel.png")
+    assert (tmp_path / "parallel.png").stat().st_size < 200_000
 
 
 def test_a_prediction_is_named_above_its_picture() -> None:

@@ -18,7 +18,7 @@ from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.page import to_html
 from transfer.report.predictions import Predictions, read_predictions
-from transfer.report.sections import build_document
+from transfer.report.sections import build_document, build_summary
 from transfer.report.selection import Selection, select, select_from
 from transfer.report.table import Row, build_rows
 from transfer.tracking.find import RunRecord, fetch_artifact
@@ -39,6 +39,8 @@ _FIGURES: tuple[tuple[str, str, Plot], ...] = (
     ("figure.confusion", "confusion.png", figures.plot_confusion),
     ("figure.reliability", "reliability.png", figures.plot_reliability),
 )
+# What MLflow takes.
+_LONGEST_TAG = 8000
 _PARALLEL = ("figure.parallel", "parallel.png", figures.plot_parallel)
 
 
@@ -78,7 +80,11 @@ def write_report(
     frame.to_csv(folder / "report.csv", index=False, float_format="%.6g")
     frame.to_parquet(folder / "report.parquet", index=False)
     if len(selection.sweeps) == 1 and not selection.where:
-        _keep(client, selection.sweeps[0], folder)
+        [sweep] = selection.sweeps
+        _keep(client, sweep, folder)
+        if rows:
+            summary = to_markdown(build_summary(rows, comparison, words))
+            _describe(client, sweep, summary)
     return report
 
 
@@ -93,7 +99,7 @@ def _draw(rows: Sequence[Row], folder: Path, words: Words) -> list[Picture]:
             # One of an earlier report in the same folder would tell of other runs.
             path.unlink(missing_ok=True)
             continue
-        figure.savefig(path)
+        figures.save_png(figure, path)
         pictures.append(Picture(words(title), f"figures/{name}"))
     return pictures
 
@@ -103,6 +109,14 @@ def _keep(client: MlflowClient, sweep: RunRecord, folder: Path) -> None:
     for name in ("report.md", "report.html", "report.csv"):
         client.log_artifact(sweep.id, str(folder / name))
     client.log_artifacts(sweep.id, str(folder / "figures"), "figures")
+
+
+def _describe(client: MlflowClient, sweep: RunRecord, summary: str) -> None:
+    """Make the summary the description of the sweep's run, as far as it fits: the rows come best
+    first."""
+    if len(summary) > _LONGEST_TAG:
+        summary = summary[:_LONGEST_TAG].rpartition("\n")[0]
+    client.set_tag(sweep.id, "mlflow.note.content", summary)
 
 
 def _read_history(client: MlflowClient, run: RunRecord) -> History:

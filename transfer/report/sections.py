@@ -33,8 +33,7 @@ def build_document(
     title = words("title", rows=len(rows), runs=len(selection.runs))
     blocks: list[Block] = [Heading(title, 1), Bullets(_facts(selection, words))]
     if rows:
-        blocks += [Heading(words("section.findings")), Bullets(findings(rows, comparison, words))]
-        blocks += [Heading(words("section.ranking")), ranking_table(rows, comparison, words)]
+        blocks += build_summary(rows, comparison, words)
         blocks += _ranking_legend(rows, words)
         blocks += [Heading(words("section.cost")), cost_table(rows, words)]
         blocks += [Paragraph(words("legend.cost"))]
@@ -54,6 +53,16 @@ def build_document(
         lines = "\n".join(f"{key}={value}" for key, value in constants.items())
         blocks += [Heading(words("section.constants")), Code(lines)]
     return blocks
+
+
+def build_summary(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[Block]:
+    """The findings and the ranking alone, of at least one row."""
+    return [
+        Heading(words("section.findings")),
+        Bullets(findings(rows, comparison, words)),
+        Heading(words("section.ranking")),
+        ranking_table(rows, comparison, words),
+    ]
 
 
 def ranking_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> Table:

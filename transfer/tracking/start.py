@@ -91,6 +91,8 @@ def _create(client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None
         "transfer.fingerprint": job.fingerprint,
         "transfer.configuration": job.configuration,
         "hydra.output_dir": str(folder),
+        # The run's description on MLflow's pages, in Markdown.
+        "mlflow.note.content": str(job).replace("\n", "  \n"),
     }
     if sweep is not None:
         tags |= {"transfer.sweep": sweep.name, "mlflow.parentRunId": sweep.run_id}

@@ -6,7 +6,7 @@ from transfer.report.figures.classes import plot_classes, plot_confusion, plot_r
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss, plot_job
 from transfer.report.figures.prediction import plot_prediction
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
-from transfer.report.figures.style import use_font
+from transfer.report.figures.style import save_png, use_font
 
 __all__ = [
     "plot_accuracy_against_cost",
@@ -18,5 +18,6 @@ __all__ = [
     "plot_parallel",
     "plot_prediction",
     "plot_reliability",
+    "save_png",
     "use_font",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from transfer.report.cost import pareto_front
@@ -20,6 +21,7 @@ from transfer.report.figures.style import (
     label_axes,
     legend_below,
     new_figure,
+    short_names,
 )
 from transfer.report.language import Words
 from transfer.report.table import Row
@@ -29,6 +31,10 @@ _COSTS = (
     ("profile/latency_ms", "plot.latency", 1.0),
     ("time/train_s", "plot.train_s", 1.0),
 )
+
+# More lines are a surface, and more values beside an axis a bar.
+_MOST_LINES = 40
+_MOST_LEVELS = 12
 
 
 def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
@@ -69,16 +75,20 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure:
     accuracies = [100 * row.accuracy.estimate for row in rows]
     known = [value for value in accuracies if math.isfinite(value)]
     low, high = min(known), max(known)
-    for row, accuracy in list(zip(rows, accuracies, strict=True))[::-1]:
+    step = math.ceil(len(rows) / _MOST_LINES)
+    for row, accuracy in list(zip(rows, accuracies, strict=True))[::step][::-1]:
         if not math.isfinite(accuracy):
             continue
         height = (accuracy - low) / (high - low) if high > low else 0.5
         heights = [levels[name][row.keys[name]] for name in names] + [height]
         color = colormaps["cividis"](1 - height)
-        axes.plot(range(len(heights)), heights, color=color, linewidth=1.6, alpha=0.85)
+        axes.plot(range(len(heights)), heights, color=color, linewidth=1.6)
     for place, name in enumerate(names):
-        for text, height in levels[name].items():
-            axes.text(place + 0.02, height + 0.02, text, fontsize=8, color=GREY)
+        every = math.ceil(len(levels[name]) / _MOST_LEVELS)
+        for text, height in list(levels[name].items())[::every]:
+            label = axes.text(place + 0.02, height + 0.02, _short(text), fontsize=8)
+            # Readable where lines cross it.
+            label.set_path_effects([withStroke(linewidth=3, foreground="white")])
     for text, height in ((f"{low:.1f}", 0.0), (f"{high:.1f}", 1.0)):
         axes.text(len(names) + 0.02, height, text, fontsize=9)
     axes.set_xticks(range(len(names) + 1), [*names, words("plot.test_accuracy")])
@@ -86,6 +96,8 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="x", alpha=0.5)
     axes.set_ylim(-0.05, 1.1)
+    if step > 1:
+        axes.set_title(words("plot.every", step=step), fontsize=9, color=GREY, loc="right")
     return figure
 
 
@@ -135,3 +147,11 @@ def _levels(values: Sequence[str]) -> dict[str, float]:
 
     ordered = sorted(set(values), key=order)
     return {value: place / max(len(ordered) - 1, 1) for place, value in enumerate(ordered)}
+
+
+def _short(text: str) -> str:
+    """A number without the digits that binary fractions add, anything else as it is, in part."""
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return short_names([text])[0]

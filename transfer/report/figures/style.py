@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 
 from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from transfer.config import ConfigError
 
@@ -80,6 +83,14 @@ def use_font(language: str) -> Iterator[None]:
 def new_figure(height_inches: float) -> Figure:
     # A Figure of its own, not pyplot's: nothing global, safe in threads, freed when dropped.
     return Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """As PNG with a palette of 256 colours: a third of the size, and no eye sees it."""
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def label_axes(axes: Axes, x: str, y: str, *, whole_numbers: bool = False) -> None:

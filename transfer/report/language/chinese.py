@@ -181,5 +181,6 @@ CHINESE = {
     "plot.predicted": "预测类别",
     "plot.confidence": "置信度，%",
     "plot.ideal": "理想",
+    "plot.every": "按名次每 {step} 个配置画一条线",
     "plot.some": "{all} 个中最好的 {shown} 个",
 }

@@ -206,5 +206,6 @@ ENGLISH = {
     "plot.predicted": "predicted class",
     "plot.confidence": "confidence, %",
     "plot.ideal": "ideal",
+    "plot.every": "one configuration in {step} of the ranking",
     "plot.some": "the {shown} best of {all}",
 }
