@@ -22,7 +22,7 @@ test: setup ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 proofs: setup ## the long proofs: scale and the browser; see docs/proofs.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest proofs -s
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -s
 
 lint: setup ## check style and types
 	$(BIN)/ruff check .

@@ -51,7 +51,7 @@ def test_equals_are_named_as_such() -> None:
         + [make_run("b", 0, seed, 0.7 + 0.01 * ((seed + 1) % 3)) for seed in range(3)]
     )
     assert "cannot be told apart" in text
-    assert "1 configurations cannot be told apart from it and share rank 1" in text
+    assert "What cannot be told apart from it, and shares rank 1: `" in text
 
 
 def test_what_freezing_changed() -> None:
@@ -61,7 +61,9 @@ def test_what_freezing_changed() -> None:
         "a-5-0": make_predictions([True] * 70 + [False] * 30),
     }
     text = _findings(runs, predictions=answers)
-    assert "`a`: 5 frozen epochs are ahead of 0 by +10.00 points: more than noise" in text
+    assert (
+        "`a`: freeze_epochs=5 is ahead of freeze_epochs=0 by +10.00 points: more than noise" in text
+    )
     assert "one seed; 95 % interval over its test images: 60.42 to 78.11" in text
 
 

@@ -89,7 +89,7 @@ def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterat
     if equals:
         more = words("and_more", count=len(equals) - _NAMED) if len(equals) > _NAMED else ""
         names = ", ".join(f"`{label}`" for label in equals[:_NAMED]) + more
-        yield words("finding.equals", count=len(equals), names=names)
+        yield words("finding.equals", names=names)
 
 
 def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterator[str]:

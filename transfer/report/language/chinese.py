@@ -134,7 +134,7 @@ CHINESE = {
     "finding.no_accuracy": "{rows} 个配置都没有测试准确率。",
     "finding.first": "**均值最高：`{label}`**，{accuracy}。",
     "finding.second": "比第二名 `{label}` 高 {difference}。",
-    "finding.equals": "有 {count} 个配置与它无法区分，并列第一：{names}。",
+    "finding.equals": "与它无法区分、并列第一的还有：{names}。",
     "finding.best_is_cheapest": (
         "`{label}` 运行起来也最便宜：没有配置的每张图像乘加数低于它的 {macs}。"
     ),

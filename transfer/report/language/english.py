@@ -152,9 +152,7 @@ ENGLISH = {
     "finding.no_accuracy": "None of the {rows} configurations has a test accuracy.",
     "finding.first": "**Best by mean: `{label}`**, {accuracy}.",
     "finding.second": "It is ahead of the second, `{label}`, by {difference}.",
-    "finding.equals": (
-        "{count} configurations cannot be told apart from it and share rank 1: {names}."
-    ),
+    "finding.equals": "What cannot be told apart from it, and shares rank 1: {names}.",
     "finding.best_is_cheapest": (
         "`{label}` is also the cheapest to run: no other needs fewer than its {macs}"
         " multiply-accumulates an image."
@@ -163,7 +161,9 @@ ENGLISH = {
         "**For a small device: `{label}`**, the cheapest to run with {macs} multiply-accumulates an"
         " image, {share} % of those of `{best}`. The difference to that one is {difference}."
     ),
-    "finding.freeze": ("`{label}`: {better} frozen epochs are ahead of {other} by {difference}."),
+    "finding.freeze": (
+        "`{label}`: freeze_epochs={better} is ahead of freeze_epochs={other} by {difference}."
+    ),
     "finding.weights": ("`{label}`: weights={better} is ahead of weights={other} by {difference}."),
     "finding.size": "`{label}`: {better} px are ahead of {other} px by {difference}.",
     "finding.below": (

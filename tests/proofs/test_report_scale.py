@@ -19,7 +19,7 @@ from mlflow.entities import Metric, Param
 
 from transfer.tracking.store import experiment_id, open_store
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EPOCHS, ITERATIONS, IMAGES, CLASSES = 40, 800, 10_000, 10
 EPOCH_METRICS = ("train/loss", "train/acc", "val/loss", "val/acc", "lr/head", "lr/backbone")
 COUNTS = (100, 300, 1000)

@@ -1,0 +1,200 @@
+"""What people look at, in headless Chromium: MLflow's pages over a real sweep, and the HTML report.
+
+Screenshots go to tests/proofs/output/.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.conftest import Sweep, children
+
+OUTPUT = Path(__file__).parent / "output"
+PATIENCE_S = 120
+Found = TypeVar("Found")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.fail("this proof needs a browser: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    # Containers give root no sandbox and little shared memory.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1700,1100")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    OUTPUT.mkdir(exist_ok=True)
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="module")
+def server(sweep: Sweep) -> Iterator[str]:
+    """The address of `mlflow ui`, as the README starts it."""
+    OUTPUT.mkdir(exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", sweep.workplace.store]
+    with (OUTPUT / "mlflow.log").open("w") as log:
+        process = subprocess.Popen(
+            [*program, "--port", str(port)], stdout=log, stderr=log, start_new_session=True
+        )
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        process.wait(30)
+
+
+def test_four_runs_are_selected_and_compared_in_mlflow(
+    browser: webdriver.Chrome, server: str, sweep: Sweep
+) -> None:
+    parent, jobs = _sweep_runs(sweep)
+    _open(browser, f"{server}/#/experiments/1/runs?workflowType=machine_learning")
+    _expand(browser, parent, jobs)
+    for run_id in jobs.values():
+        _click(browser, f".ag-row[row-id='{run_id}'] .ag-checkbox-input")
+    _screenshot(browser, "runs")
+    compare = _wait(lambda: next(each for each in _buttons(browser) if each.text == "Compare"))
+    compare.click()
+    _wait(lambda: "Comparing 4 Runs" in _text(browser))
+    charts = _wait(lambda: browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .main-svg"))
+    assert charts
+    for name in jobs:
+        assert name in _text(browser)
+    _screenshot(browser, "compare")
+
+
+def test_charts_are_grouped_by_prefix(
+    browser: webdriver.Chrome, server: str, sweep: Sweep
+) -> None:
+    address = "experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    _open(browser, f"{server}/#/{address}")
+    _expand(browser, *_sweep_runs(sweep))
+    wanted = {"step", "train", "val", "test", "time", "profile"}
+    _wait(lambda: wanted <= set(_text(browser).split()))
+    _wait(lambda: browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .main-svg"))
+    _screenshot(browser, "charts")
+
+
+def test_the_sweep_is_described_by_its_report(
+    browser: webdriver.Chrome, server: str, sweep: Sweep
+) -> None:
+    parent, _ = _sweep_runs(sweep)
+    _open(browser, f"{server}/#/experiments/1/runs/{parent}")
+    _wait(lambda: "Findings" in _text(browser) and "Best by mean" in _text(browser))
+    rows = browser.find_elements(By.XPATH, "//table[.//th[contains(., 'rank')]]/tbody/tr")
+    assert len(rows) == 4
+    _screenshot(browser, "sweep")
+
+
+def test_the_report_sorts_by_a_column_and_asks_no_host(
+    browser: webdriver.Chrome, sweep: Sweep
+) -> None:
+    browser.get_log("performance")
+    _open(browser, (sweep.folder / "report.html").as_uri())
+    pictures = browser.find_elements(By.TAG_NAME, "img")
+    assert len(pictures) == 6
+    assert all(int(picture.get_property("naturalWidth") or 0) > 500 for picture in pictures)
+    table = browser.find_element(By.XPATH, "//table[.//th[contains(., 'latency')]]")
+    header = table.find_element(By.XPATH, ".//th[contains(., 'train s')]")
+    column = len(header.find_elements(By.XPATH, "./preceding-sibling::th")) + 1
+
+    def seconds() -> list[float]:
+        cells = table.find_elements(By.CSS_SELECTOR, f"tbody td:nth-child({column})")
+        return [float(cell.text.split()[0]) for cell in cells]
+
+    orders = []
+    for _ in range(2):
+        header.click()
+        orders.append(seconds())
+    ascending = sorted(orders[0])
+    assert sorted(orders) == sorted([ascending, ascending[::-1]])
+    _screenshot(browser, "report")
+    asked = [_requested(entry["message"]) for entry in browser.get_log("performance")]
+    addresses = [address for address in asked if address]
+    assert addresses
+    assert not [each for each in addresses if not each.startswith(("file:", "data:"))]
+
+
+def _sweep_runs(sweep: Sweep) -> tuple[str, dict[str, str]]:
+    """The id of the sweep's run, and those of its jobs by name."""
+    jobs = children(sweep.workplace)
+    [parent] = {run.data.tags["mlflow.parentRunId"] for run in jobs.values()}
+    return parent, {name: run.info.run_id for name, run in jobs.items()}
+
+
+def _expand(browser: webdriver.Chrome, parent: str, jobs: dict[str, str]) -> None:
+    """Show a sweep's jobs below it, if an earlier page has not."""
+    first = f".ag-row[row-id='{next(iter(jobs.values()))}']"
+    _wait(lambda: browser.find_elements(By.CSS_SELECTOR, f".ag-row[row-id='{parent}'] button"))
+    if not browser.find_elements(By.CSS_SELECTOR, first):
+        _click(browser, f".ag-row[row-id='{parent}'] button")
+    _wait(lambda: browser.find_elements(By.CSS_SELECTOR, first))
+
+
+def _open(browser: webdriver.Chrome, address: str) -> None:
+    """Load a page even where only the part after # differs."""
+    browser.get("about:blank")
+    _wait(lambda: browser.get(address) or True)
+
+
+def _wait(condition: Callable[[], Found]) -> Found:
+    """The condition's value as soon as it holds; pages are drawn piece by piece."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            found = condition()
+            if found:
+                return found
+        except (WebDriverException, StopIteration):
+            pass
+        assert time.monotonic() < end, "the page does not show it"
+        time.sleep(0.5)
+
+
+def _click(browser: webdriver.Chrome, selector: str) -> None:
+    def click() -> bool:
+        browser.find_element(By.CSS_SELECTOR, selector).click()
+        return True
+
+    _wait(click)
+
+
+def _buttons(browser: webdriver.Chrome) -> list[WebElement]:
+    return browser.find_elements(By.TAG_NAME, "button")
+
+
+def _text(browser: webdriver.Chrome) -> str:
+    return browser.find_element(By.TAG_NAME, "body").text
+
+
+def _screenshot(browser: webdriver.Chrome, name: str) -> None:
+    # Charts grow into their places.
+    time.sleep(2)
+    browser.save_screenshot(str(OUTPUT / f"{name}.png"))
+
+
+def _requested(message: str) -> str:
+    """The address that an entry of the browser's log is a request for; else empty."""
+    event = json.loads(message)["message"]
+    if event["method"] != "Network.requestWillBeSent":
+        return ""
+    return str(event["params"]["request"]["url"])
