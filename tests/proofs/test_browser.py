@@ -82,9 +82,7 @@ def test_four_runs_are_selected_and_compared_in_mlflow(
     _screenshot(browser, "compare")
 
 
-def test_charts_are_grouped_by_prefix(
-    browser: webdriver.Chrome, server: str, sweep: Sweep
-) -> None:
+def test_charts_are_grouped_by_prefix(browser: webdriver.Chrome, server: str, sweep: Sweep) -> None:
     address = "experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART"
     _open(browser, f"{server}/#/{address}")
     _expand(browser, *_sweep_runs(sweep))
