@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.report.runs import RUNS, make_predictions, make_rows, make_run
@@ -15,13 +17,16 @@ from transfer.report.figures import (
     plot_classes,
     plot_confusion,
     plot_curves,
+    plot_iteration_loss,
     plot_parallel,
     plot_prediction,
     plot_reliability,
     save_png,
     style,
 )
+from transfer.report.history import NO_HISTORY
 from transfer.report.language import Words
+from transfer.report.table import Row
 
 WORDS = Words()
 ANSWERS = {
@@ -69,6 +74,15 @@ def test_without_predictions_there_is_no_figure_of_them() -> None:
     assert plot_classes(rows, WORDS) is None
     assert plot_confusion(rows, WORDS) is None
     assert plot_reliability(rows, WORDS) is None
+
+
+@pytest.mark.parametrize("plot", [plot_curves, plot_iteration_loss, plot_accuracy_against_cost])
+def test_a_run_whose_curves_are_lost_is_drawn_without(
+    plot: Callable[[Sequence[Row], Words], Figure], tmp_path: Path
+) -> None:
+    for lost in (RUNS[:1], RUNS):
+        rows = make_rows(RUNS, {run.id: NO_HISTORY for run in lost})
+        save_png(plot(rows, WORDS), tmp_path / "figure.png")
 
 
 def test_parallel_coordinates_have_an_axis_a_key() -> None:

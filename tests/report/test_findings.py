@@ -13,7 +13,7 @@ from tests.report.runs import make_history, make_predictions, make_rows, make_ru
 from transfer.report.comparison import Comparison
 from transfer.report.export import rows_frame
 from transfer.report.findings import findings
-from transfer.report.history import History
+from transfer.report.history import NO_HISTORY, History
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.markdown import to_markdown
 from transfer.report.predictions import Predictions
@@ -88,7 +88,7 @@ _SHAPES = st.lists(st.lists(_ACCURACIES, min_size=1, max_size=4), min_size=0, ma
 @settings(max_examples=100, deadline=None)
 @given(shape=_SHAPES, images=st.integers(0, 6), language=st.sampled_from(sorted(LANGUAGES)))
 def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, language: str) -> None:
-    """One run, one seed, equal scores, NaN, no predictions, a class without test images."""
+    """One run, one seed, equal scores, NaN, no curves or predictions, a class without images."""
     runs = [
         make_run(f"m{model}", model % 2, seed, accuracy)
         for model, accuracies in enumerate(shape)
@@ -101,7 +101,8 @@ def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, languag
         for run in itertools.islice(runs, 0, None, 2)
         if images
     }
-    rows = make_rows(runs, predictions=answers)
+    histories = {run.id: NO_HISTORY for run in itertools.islice(runs, 0, None, 3)}
+    rows = make_rows(runs, histories, answers)
     comparison, words = Comparison(rows), Words(language)
     text = to_markdown(build_document(rows, comparison, Selection(runs, []), [], words))
     assert "nan" not in text

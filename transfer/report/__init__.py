@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from transfer.config import first_line
 from transfer.report import figures
 from transfer.report.comparison import Comparison
 from transfer.report.document import Picture
 from transfer.report.export import rows_frame
-from transfer.report.history import History, condense
+from transfer.report.history import NO_HISTORY, History, condense
 from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.page import to_html
@@ -121,17 +123,22 @@ def _describe(client: MlflowClient, sweep: RunRecord, summary: str) -> None:
 
 def _read_history(client: MlflowClient, run: RunRecord) -> History:
     with tempfile.TemporaryDirectory() as folder:
-        return condense(
-            pd.read_parquet(fetch_artifact(client, run, "history.parquet", Path(folder)))
-        )
+        path = _fetch(client, run, "history.parquet", folder)
+        return NO_HISTORY if path is None else condense(pd.read_parquet(path))
 
 
 def _read_predictions(client: MlflowClient, run: RunRecord) -> Predictions | None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = _fetch(client, run, "predictions.npz", folder)
+        return None if path is None else read_predictions(path)
+
+
+def _fetch(client: MlflowClient, run: RunRecord, name: str, folder: str) -> Path | None:
+    """An artifact; None, and a word of it, where it is gone: what is left can be compared still."""
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = fetch_artifact(client, run, "predictions.npz", Path(folder))
-        except (MlflowException, OSError):
-            return None
-        return read_predictions(path)
+    try:
+        return fetch_artifact(client, run, name, Path(folder))
+    except (MlflowException, OSError) as error:
+        print(f"run {run.id} ({run.name}) has no {name}: {first_line(error)}", file=sys.stderr)
+        return None

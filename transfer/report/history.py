@@ -29,6 +29,15 @@ class History:
     loss_spread: float
 
 
+# Of a run whose curves are lost.
+NO_HISTORY = History(
+    epochs=pd.DataFrame(),
+    iterations=np.empty(0, dtype=np.int64),
+    losses=np.empty(0),
+    loss_spread=float("nan"),
+)
+
+
 def condense(points: pd.DataFrame) -> History:
     """From every point of a run, as history.parquet has them: metric, epoch, iteration, value."""
     of_steps = (points["metric"] == "step/loss").to_numpy()

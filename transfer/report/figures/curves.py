@@ -99,4 +99,5 @@ def _scaled(values: pd.Series, name: str) -> pd.Series:
 
 
 def _last_epoch(rows: Sequence[Row]) -> int:
-    return max(int(history.epochs.index.max()) for row in rows for history in row.histories)
+    curves = [history.epochs for row in rows for history in row.histories]
+    return max((int(epochs.index.max()) for epochs in curves if len(epochs)), default=1)
