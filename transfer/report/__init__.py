@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "select", "select_from", "write_report"]
 
+Content = TypeVar("Content")
 Plot = Callable[[Sequence[Row], Words], "Figure | None"]
 
 _FIGURES: tuple[tuple[str, str, Plot], ...] = (
@@ -122,23 +123,24 @@ def _describe(client: MlflowClient, sweep: RunRecord, summary: str) -> None:
 
 
 def _read_history(client: MlflowClient, run: RunRecord) -> History:
-    with tempfile.TemporaryDirectory() as folder:
-        path = _fetch(client, run, "history.parquet", folder)
-        return NO_HISTORY if path is None else condense(pd.read_parquet(path))
+    found = _read(client, run, "history.parquet", lambda path: condense(pd.read_parquet(path)))
+    return NO_HISTORY if found is None else found
 
 
 def _read_predictions(client: MlflowClient, run: RunRecord) -> Predictions | None:
+    return _read(client, run, "predictions.npz", read_predictions)
+
+
+def _read(
+    client: MlflowClient, run: RunRecord, name: str, read: Callable[[Path], Content]
+) -> Content | None:
+    """What an artifact says; None, and a word of it, where it is gone or damaged: what is left can
+    be compared still."""
     with tempfile.TemporaryDirectory() as folder:
-        path = _fetch(client, run, "predictions.npz", folder)
-        return None if path is None else read_predictions(path)
-
-
-def _fetch(client: MlflowClient, run: RunRecord, name: str, folder: str) -> Path | None:
-    """An artifact; None, and a word of it, where it is gone: what is left can be compared still."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return fetch_artifact(client, run, name, Path(folder))
-    except (MlflowException, OSError) as error:
-        print(f"run {run.id} ({run.name}) has no {name}: {first_line(error)}", file=sys.stderr)
-        return None
+        try:
+            return read(fetch_artifact(client, run, name, Path(folder)))
+        except Exception as error:
+            # Whatever a damaged file makes its reader raise.
+            problem = f"{type(error).__name__}: {first_line(error)}"
+            print(f"run {run.id} ({run.name}) has no {name} to read: {problem}", file=sys.stderr)
+            return None

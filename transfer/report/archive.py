@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.config import ConfigError, first_line
+from transfer.report.history import condense
 from transfer.report.predictions import read_predictions
 from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
 from transfer.tracking.store import experiment_id
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-# They say where and by whom, which means nothing elsewhere.
+# They say where and by whom, which is nobody's business elsewhere; nor may an archive of unknown
+# origin name a folder here.
 _LOCAL_TAGS = (
     "hydra.output_dir",
+    "mlflow.note.content",
     "mlflow.parentRunId",
     "mlflow.user",
     "transfer.host",
@@ -42,23 +47,27 @@ def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
     Returns:
         The run's folder.
     """
-    place = folder / f"{run.name}-{run.tags['transfer.fingerprint'][:8]}"
-    place.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "_", run.name)
+    place = folder / f"{name}-{run.tags['transfer.fingerprint'][:8]}"
     info = client.get_run(run.id).info
+    tags = {tag: value for tag, value in run.tags.items() if tag not in _LOCAL_TAGS}
     text = {
         "name": run.name,
         "start_time": info.start_time,
         "end_time": info.end_time,
-        "params": run.params,
+        "params": _without_paths(run.params),
         "metrics": run.metrics,
-        "tags": {name: value for name, value in run.tags.items() if name not in _LOCAL_TAGS},
+        "tags": tags | {"transfer.command": _without_places(tags.get("transfer.command", ""))},
     }
-    (place / "run.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")
     with tempfile.TemporaryDirectory() as copies:
         history = pd.read_parquet(fetch_artifact(client, run, "history.parquet", Path(copies)))
-        _thinned(history).to_parquet(place / "history.parquet", index=False, compression="zstd")
         predictions = fetch_artifact(client, run, "predictions.npz", Path(copies))
-        np.savez_compressed(place / "predictions.npz", **_answers(predictions))
+        answers = _answers(predictions)
+    # run.json comes last: a folder without it is no kept run.
+    place.mkdir(parents=True, exist_ok=True)
+    _thinned(history).to_parquet(place / "history.parquet", index=False, compression="zstd")
+    np.savez_compressed(place / "predictions.npz", **answers)
+    (place / "run.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")
     return place
 
 
@@ -91,9 +100,8 @@ def _checked(place: Path) -> dict[str, Any]:
         for group in ("params", "metrics"):
             dict(text[group])
         text["name"], text["start_time"], text["end_time"], text["tags"]["transfer.fingerprint"]
-        pd.read_parquet(place / "history.parquet", columns=["metric"])
-        with np.load(place / "predictions.npz", allow_pickle=False) as saved:
-            saved["predicted"]
+        condense(pd.read_parquet(place / "history.parquet"))
+        read_predictions(place / "predictions.npz")
     except Exception as error:
         # Whatever a damaged file makes its reader raise.
         problem = f"not a run as keep= writes it ({type(error).__name__}: {first_line(error)})"
@@ -131,6 +139,25 @@ def _points(text: dict[str, Any], history: pd.DataFrame) -> list[Metric]:
         *(Metric(name, float(value), text["end_time"], step) for name, value, step in curves),
         *(Metric(name, text["metrics"][name], text["end_time"], 0) for name in sorted(once)),
     ]
+
+
+def _without_paths(params: dict[str, str]) -> dict[str, str]:
+    """Parameters without the store's address, which may hold a password, and without folders."""
+    kept = {name: value for name, value in params.items() if name != "tracking.uri"}
+    for name in ("data.root", "weights"):
+        if "/" in kept.get(name, "") and not kept[name].startswith("runs:/"):
+            kept[name] = Path(kept[name]).name
+    return kept
+
+
+def _without_places(command: str) -> str:
+    """The command without `tracking.uri=`, and with the last name alone of a path."""
+    words = []
+    for word in shlex.split(command):
+        key, _, value = word.partition("=")
+        if key != "tracking.uri":
+            words.append(f"{key}={Path(value).name}" if key in ("data.root", "weights") else word)
+    return shlex.join(words)
 
 
 def _thinned(history: pd.DataFrame) -> pd.DataFrame:

@@ -30,8 +30,9 @@ def find_finished(job: Job) -> RunRecord | None:
     former = find_former(open_store(store_uri(job.config.tracking.uri)), job.fingerprint)
     if former.state != "finished":
         return None
-    # A kill in the last moment leaves them behind.
-    Checkpoints(former.folder).remove()
+    # A kill in the last moment leaves them behind. A restored run never had any here.
+    if former.record is not None and "hydra.output_dir" in former.record.tags:
+        Checkpoints(former.folder).remove()
     return former.record
 
 
