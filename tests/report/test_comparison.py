@@ -94,3 +94,13 @@ def test_mcnemar_takes_the_lowest_common_seed() -> None:
 )
 def test_the_pareto_front(accuracies: list[float], costs: list[float], front: list[bool]) -> None:
     assert pareto_front(accuracies, costs) == front
+
+
+def test_the_seeds_that_both_have_decide_not_the_order_of_the_means() -> None:
+    more = [make_run("a", 0, seed, 0.70 + 0.001 * seed if seed < 3 else 0.95) for seed in range(10)]
+    fewer = [make_run("b", 0, seed, 0.75 - 0.001 * seed) for seed in range(3)]
+    comparison = Comparison(make_rows([*more, *fewer]))
+    pair = comparison.pair(0, 1)
+    assert pair.told_apart
+    assert pair.lead < 0
+    assert comparison.ranks == [2, 1]

@@ -22,6 +22,8 @@ from transfer.report.table import Row
 
 # With two seeds, Student's test has one degree of freedom and finds next to nothing.
 _LEAST_SEEDS = 3
+# Wider than what rounding makes of equal differences.
+_NO_SPREAD = 1e-9
 
 Test = Literal["seeds", "images", "none"]
 
@@ -35,9 +37,13 @@ class Pair:
         seeds: how many seeds both have.
         difference: test accuracy of the first minus the second, -1 to 1, over those seeds, with
             its 95 % interval.
+        lead: the same difference as the test saw it: over those seeds, or on the test images of
+            the seed that was tested. Below 0 where the second, worse by its mean over all its
+            seeds, is the better one on what both have.
         test: "seeds", Student's paired test over at least three common seeds: do the recipes
             differ? "images", McNemar's on the test images of the lowest common seed: do these
-            two trained networks differ? "none": they share neither seeds nor test images.
+            two trained networks differ? Also where the seeds differ by exactly the same, for
+            then there is no spread to judge by. "none": they share neither seeds nor test images.
         p_value: of that test, NaN without one.
         corrected: the same after Holm's correction over all pairs.
         mcnemar: McNemar's p-value, also where Student's test decides; NaN without predictions.
@@ -47,6 +53,7 @@ class Pair:
     second: int
     seeds: int
     difference: Interval
+    lead: float
     test: Test
     p_value: float
     corrected: float
@@ -61,8 +68,9 @@ class Comparison:
     """Every pair of rows, and the rank of each row; arrays, for a thousand rows are many pairs.
 
     Attributes:
-        ranks: of each row, from 1: one more than the number of rows that are better and can be
-            told apart from it. Rows that cannot be told apart from the best share rank 1.
+        ranks: of each row, from 1: one more than the number of rows that are better than it
+            beyond noise, on what both have.
+        tested: how many pairs share seeds or test images.
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
@@ -73,14 +81,19 @@ class Comparison:
         self._differences: PairedDifferences = paired_differences(
             accuracies[first] - accuracies[second]
         )
-        self._mcnemar = _mcnemar(rows)[first, second]
-        self._by_seeds = self._differences.count >= _LEAST_SEEDS
+        p_values, leads = _mcnemar(rows)
+        self._mcnemar = p_values[first, second]
+        found = self._differences
+        self._by_seeds = (found.count >= _LEAST_SEEDS) & (found.high - found.low > _NO_SPREAD)
+        self._leads = np.where(self._by_seeds, found.mean, leads[first, second])
         self._p_values = np.where(self._by_seeds, self._differences.p_value, self._mcnemar)
         known = np.isfinite(self._p_values)
         self._corrected = np.full(len(first), np.nan)
         self._corrected[known] = holm(self._p_values[known])
-        worse = second[self._corrected < 1 - CONFIDENCE]
-        self.ranks: list[int] = (1 + np.bincount(worse, minlength=self._count)).tolist()
+        self.tested = int(known.sum())
+        apart = self._corrected < 1 - CONFIDENCE
+        beaten = np.where(self._leads > 0, second, first)[apart]
+        self.ranks: list[int] = (1 + np.bincount(beaten, minlength=self._count)).tolist()
 
     def pair(self, first: int, second: int) -> Pair:
         """Two rows by their places, the smaller place first."""
@@ -95,6 +108,7 @@ class Comparison:
             difference=Interval(
                 float(found.mean[index]), float(found.low[index]), float(found.high[index])
             ),
+            lead=float(self._leads[index]),
             test=test if np.isfinite(p_value) else "none",
             p_value=p_value,
             corrected=float(self._corrected[index]),
@@ -116,9 +130,11 @@ def _accuracies(rows: Sequence[Row]) -> Floats:
     return accuracies
 
 
-def _mcnemar(rows: Sequence[Row]) -> Floats:
-    """P-values [rows, rows] of the lowest seed that two rows share on the same test images."""
+def _mcnemar(rows: Sequence[Row]) -> tuple[Floats, Floats]:
+    """Of the lowest seed that two rows share on the same test images: p-values [rows, rows], and
+    the accuracy of the one minus the other [rows, rows]."""
     p_values = np.full((len(rows), len(rows)), np.nan)
+    leads = np.full_like(p_values, np.nan)
     # The networks of one seed and one test set are compared all at once.
     groups: dict[tuple[int, bytes], dict[int, NDArray[np.bool_]]] = {}
     for place, row in enumerate(rows):
@@ -132,4 +148,5 @@ def _mcnemar(rows: Sequence[Row]) -> Floats:
         only_first = np.rint(correct @ (1 - correct).T).astype(np.float64)
         places = np.array(list(members))
         p_values[np.ix_(places, places)] = mcnemar_p_values(only_first, only_first.T)
-    return p_values
+        leads[np.ix_(places, places)] = (only_first - only_first.T) / max(correct.shape[1], 1)
+    return p_values, leads

@@ -55,10 +55,12 @@ def difference_text(pair: Pair, words: Words) -> str:
     """A difference in points, whether it is more than noise, and by which test."""
     if not math.isfinite(pair.difference.estimate):
         return words("difference.unknown")
-    points = f"{100 * pair.difference.estimate:+.2f}".replace("-", "−")
+    difference = pair.difference.estimate if pair.test == "none" else pair.lead
+    points = f"{100 * difference:+.2f}".replace("-", "−")
     if pair.test == "none":
         return words("difference.untested", points=points)
-    verdict = words("verdict.apart" if pair.told_apart else "verdict.same")
+    apart = "verdict.apart" if pair.lead > 0 else "verdict.reversed"
+    verdict = words(apart if pair.told_apart else "verdict.same")
     if pair.test == "images":
         return words("difference.images", points=points, verdict=verdict, p=p_text(pair.corrected))
     return words(
@@ -85,7 +87,11 @@ def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterat
         return
     second = difference_text(comparison.pair(0, 1), words)
     yield words("finding.second", label=rows[1].label, difference=second)
-    equals = [row.label for row, rank in zip(rows, comparison.ranks, strict=True) if rank == 1][1:]
+    equals = [
+        row.label
+        for place, row in enumerate(rows)
+        if place and comparison.ranks[place] == 1 and comparison.pair(0, place).test != "none"
+    ]
     if equals:
         more = words("and_more", count=len(equals) - _NAMED) if len(equals) > _NAMED else ""
         names = ", ".join(f"`{label}`" for label in equals[:_NAMED]) + more

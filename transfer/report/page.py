@@ -58,7 +58,8 @@ for (const button of document.querySelectorAll("th button")) {
     const rows = [...body.rows].map((row) => [key(row), row]);
     rows.sort(([a], [b]) => {
       if (a === null || b === null) return (a === null) - (b === null);
-      const order = typeof a === "string" ? a.localeCompare(b) : a - b;
+      const words = typeof a === "string";
+      const order = words ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
       return up ? order : -order;
     });
     body.append(...rows.map(([, row]) => row));

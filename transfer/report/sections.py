@@ -34,7 +34,7 @@ def build_document(
     blocks: list[Block] = [Heading(title, 1), Bullets(_facts(selection, words))]
     if rows:
         blocks += build_summary(rows, comparison, words)
-        blocks += _ranking_legend(rows, words)
+        blocks += _ranking_legend(rows, comparison, words)
         blocks += [Heading(words("section.cost")), cost_table(rows, words)]
         blocks += [Paragraph(words("legend.cost"))]
     if len(rows) > 1:
@@ -79,7 +79,7 @@ def ranking_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> 
         spread = deviation(row.metric("test/acc"))
         cells.append(
             [
-                str(rank),
+                str(rank) if math.isfinite(accuracy.estimate) else "–",
                 *row.keys.values(),
                 str(seeds),
                 f"**{mean}**" if mean == best and len(rows) > 1 else mean,
@@ -158,13 +158,15 @@ def _pair_cells(pair: Pair, label: str, words: Words) -> list[str]:
     ]
 
 
-def _ranking_legend(rows: Sequence[Row], words: Words) -> list[Block]:
+def _ranking_legend(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[Block]:
     names = ["test/acc", "interval", "test/ece", "worst_class", "train/acc", "gap", "loss_spread"]
     items = [words(f"legend.{name}") for name in names]
     if any(row.runs[0].params.get("protocol.validation") == "test" for row in rows):
         items.append(words("legend.steered"))
-    pairs = len(rows) * (len(rows) - 1) // 2
-    blocks: list[Block] = [Paragraph(words("legend.ranking", pairs=pairs)), Bullets(items)]
+    blocks: list[Block] = [
+        Paragraph(words("legend.ranking", pairs=comparison.tested)),
+        Bullets(items),
+    ]
     if len(rows) > _MOST_ROWS:
         blocks.append(Paragraph(words("legend.more", count=len(rows) - _MOST_ROWS)))
     return blocks

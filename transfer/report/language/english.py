@@ -77,16 +77,16 @@ ENGLISH = {
     "no": "no",
     "legend.ranking": (
         "Configurations share a rank when they cannot be told apart: a rank is one more than the"
-        " number of configurations that are better beyond noise (95 %, Holm's correction over all"
-        " {pairs} pairs). Best value of each column in bold; mean ± standard deviation where a row"
-        " has several seeds."
+        " number of configurations that are better beyond noise (95 %, Holm's correction over"
+        " the {pairs} pairs that share seeds or test images). Best value of each column in bold;"
+        " mean ± standard deviation where a row has several seeds."
     ),
     "legend.test/acc": (
         "`test acc`: on the test set, read once, with the weights that were best on validation."
     ),
     "legend.interval": (
-        "`95 % interval`: over seeds (Student), where another training would probably end; over"
-        " test images (Wilson), for a single seed, where this one network would end on other"
+        "`95 % interval`: over seeds (Student), of the mean that very many trainings would have;"
+        " over test images (Wilson), for a single seed, of this one network's accuracy on all such"
         " images: it does not cover the luck of the seed."
     ),
     "legend.test/ece": (
@@ -141,6 +141,7 @@ ENGLISH = {
         "{accuracy} % test accuracy (one seed; 95 % interval over its test images: {low} to {high})"
     ),
     "verdict.apart": "more than noise",
+    "verdict.reversed": "more than noise, but the other way round on what both have",
     "verdict.same": "cannot be told apart",
     "difference.unknown": "an unknown number of points: no common seed with a test accuracy",
     "difference.untested": "{points} points, untested: no common seeds or test images",
