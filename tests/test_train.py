@@ -60,7 +60,7 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
     assert kept == {"jobs.json", "report.md", "report.html", "report.csv", "figures"}
     description = parent.data.tags["mlflow.note.content"]
     assert "## Findings" in description
-    assert len(re.findall(r"^\| +\d \| (resnet18|mobilenet)", description, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\| *\d +\| (resnet18|mobilenet)", description, re.MULTILINE)) == 4
     for run in jobs.values():
         assert run.data.tags["mlflow.note.content"].startswith(f"{run.info.run_name}: ")
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
