@@ -34,7 +34,7 @@ _LOCAL_TAGS = (
     "transfer.process",
 )
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch
-_FILES = ("run.json", "history.parquet", "predictions.npz")
+_ARTIFACTS = ("history.parquet", "predictions.npz")
 
 
 def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
@@ -123,7 +123,7 @@ def _restore(client: MlflowClient, place: Path, text: dict[str, Any]) -> None:
     points = _points(text, pd.read_parquet(place / "history.parquet"))
     for start in range(0, len(points), 1000):
         client.log_batch(run_id, metrics=points[start : start + 1000])
-    for name in _FILES[1:]:
+    for name in _ARTIFACTS:
         client.log_artifact(run_id, str(place / name))
     client.set_terminated(run_id, "FINISHED", end_time=text["end_time"])
 
