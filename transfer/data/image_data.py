@@ -61,6 +61,12 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @property
+    def test_digest(self) -> str:
+        """Content hash of the test images and labels, 16 hexadecimal digits: accuracies on other
+        images cannot be compared."""
+        return content_digest(Source(self.classes, self.test))
+
 
 def content_digest(source: Source) -> str:
     """Hash what the data set holds, not where it lies: 16 hexadecimal digits."""

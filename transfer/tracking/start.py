@@ -129,6 +129,7 @@ def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
         "data.digest": job.data.digest,
         "data.classes": len(job.data.classes),
         "data.test_images": len(job.data.test),
+        "data.test_digest": job.data.test_digest,
         "threads": torch.get_num_threads(),
         "weights.digest": job.weights.digest,
         "weights.loaded": len(job.fit.loaded),
