@@ -63,7 +63,7 @@ def select_from(client: MlflowClient, sweeps: Sequence[RunRecord], where: str = 
     else:
         found = find_job_runs(client)
     # A run counts once, in however many of the sweeps it is.
-    runs = list({run.id or run.name: run for run in found}.values())
+    runs = list({run.id or run.tags["transfer.fingerprint"]: run for run in found}.values())
     conditions = [_condition(text, where, runs) for text in where.split(" and ") if where.strip()]
     fitting = [run for run in runs if all(fits(run) for fits in conditions)]
     return Selection(fitting, sweeps, where, len(runs) - len(fitting))

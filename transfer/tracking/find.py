@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,18 +82,26 @@ def find_job_runs(client: MlflowClient) -> list[RunRecord]:
 def find_sweep_jobs(client: MlflowClient, sweep: RunRecord) -> list[RunRecord]:
     """The runs of a sweep: its own, oldest first, and those that earlier sweeps had begun.
 
-    A job that never started is listed too, without an id and as NOT STARTED.
+    A job that never started is listed too, without an id and as NOT STARTED. The tag
+    `transfer.overrides`, which the store does not have, says what the sweep asked of each.
     """
+    planned = {job["fingerprint"]: job for job in _planned_jobs(client, sweep)}
     runs = _search(client, f"tags.`mlflow.parentRunId` = '{sweep.id}'")[::-1]
     own = {run.tags["transfer.fingerprint"] for run in runs}
-    for job in _planned_jobs(client, sweep):
-        if job["fingerprint"] in own:
+    for fingerprint, job in planned.items():
+        if fingerprint in own:
             continue
-        others = find_by_fingerprint(client, job["fingerprint"])
+        others = find_by_fingerprint(client, fingerprint)
         finished = [run for run in others if run.finished]
-        missing = RunRecord("", job["name"], "NOT STARTED", {}, {}, {})
+        tags = {"transfer.fingerprint": fingerprint}
+        missing = RunRecord("", job["name"], "NOT STARTED", {}, {}, tags)
         runs.append(next(iter(finished or others), missing))
-    return runs
+    return [_with_overrides(run, planned.get(run.tags["transfer.fingerprint"])) for run in runs]
+
+
+def _with_overrides(run: RunRecord, job: dict[str, str] | None) -> RunRecord:
+    tags = run.tags | {"transfer.overrides": job["overrides"]} if job else run.tags
+    return replace(run, tags=tags)
 
 
 def _planned_jobs(client: MlflowClient, sweep: RunRecord) -> list[dict[str, str]]:
