@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse_arguments, refuse
-from transfer.config import ConfigError
+from transfer.config import ConfigError, first_line
 from transfer.report import select, write_report
 from transfer.sweep import exit_with
 from transfer.tracking.find import RunRecord
@@ -47,9 +47,15 @@ def main() -> None:
 
 
 def _folder(options: Options, sweeps: Sequence[RunRecord]) -> Path:
-    if options.out:
-        return Path(options.out)
-    return Path(sweeps[0].tags["hydra.output_dir"]) if sweeps else Path("report")
+    """Where the report goes; made here, so that a place that cannot be written is told at once."""
+    default = Path(sweeps[0].tags["hydra.output_dir"]) if sweeps else Path("report")
+    folder = Path(options.out) if options.out else default
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"this folder cannot be made ({first_line(error)}); give another one"
+        raise ConfigError("out", str(folder), problem) from error
+    return folder
 
 
 if __name__ == "__main__":

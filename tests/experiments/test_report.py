@@ -42,6 +42,7 @@ def test_what_is_not_there_is_one_line(sweep: Sweep) -> None:
         (["sweeep=latest"], "unknown argument; the keys are sweep, where, lang, out"),
         (["where=epochs=99"], "where=epochs=99: no run fits; 4 runs do not"),
         (["lang=fr"], "lang=fr: must be one of en, zh"),
+        (["out=/dev/null/report"], "out=/dev/null/report: this folder cannot be made"),
     ):
         process = sweep.workplace.run("experiments/report.py", *arguments)
         assert process.returncode == 2

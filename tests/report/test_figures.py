@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def test_of_many_configurations_the_best_have_a_line() -> None:
     figure = plot_curves(rows, WORDS)
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert texts == [f"m{i}" for i in range(19, 11, -1)]
+    assert figure.axes[-1].get_title(loc="right") == "the 8 best of 20 configurations"
 
 
 def test_class_differences_are_about_the_mean() -> None:
@@ -92,9 +94,13 @@ def test_parallel_coordinates_have_an_axis_a_key() -> None:
         for size in (32, 64)
     ]
     figure = plot_parallel(make_rows(runs), WORDS)
+    assert figure is not None
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
     assert labels == ["model", "freeze_epochs", "image_size", "test accuracy, %"]
     assert len(figure.axes[0].lines) == 6
+    assert plot_parallel(make_rows(RUNS), WORDS) is None
+    lost = [make_run("a", freeze, 0, math.nan, image_size=str(freeze)) for freeze in (0, 5)]
+    assert plot_parallel(make_rows(lost), WORDS) is None
 
 
 def test_parallel_coordinates_of_many_configurations_stay_legible_and_small(tmp_path: Path) -> None:
@@ -105,6 +111,7 @@ def test_parallel_coordinates_of_many_configurations_stay_legible_and_small(tmp_
         for batch, random in enumerate(np.random.default_rng(freeze).uniform(0, 0.4, 10))
     ]
     figure = plot_parallel(make_rows(runs), WORDS)
+    assert figure is not None
     assert len(figure.axes[0].lines) == 40
     assert figure.axes[0].get_title(loc="right") == "one configuration in 25 of the ranking"
     save_png(figure, tmp_path / "parallel.png")

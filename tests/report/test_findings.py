@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +18,9 @@ from transfer.report.history import NO_HISTORY, History
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.markdown import to_markdown
 from transfer.report.predictions import Predictions
-from transfer.report.sections import build_document
+from transfer.report.sections import Part, build_document
 from transfer.report.selection import Selection
+from transfer.report.table import Row
 from transfer.tracking.find import RunRecord
 
 WORDS = Words()
@@ -41,7 +43,8 @@ def test_the_winner_its_margin_and_the_small_model() -> None:
     ]
     text = _findings(runs)
     assert "**Best by mean: `b`**, 90.08 % test accuracy (95 % interval over 5 seeds" in text
-    assert "`a`, by +20.04 points" in text and "more than noise (p < 0.001)" in text
+    assert "is `a`. The difference to it is +20.04 points" in text
+    assert "more than noise (p < 0.001)" in text
     assert "**For a small device: `a`**" in text and "20 % of those of `b`" in text
 
 
@@ -62,7 +65,8 @@ def test_what_freezing_changed() -> None:
     }
     text = _findings(runs, predictions=answers)
     assert (
-        "`a`: freeze_epochs=5 is ahead of freeze_epochs=0 by +10.00 points: more than noise" in text
+        "`a`: between freeze_epochs=5 and freeze_epochs=0, the difference is +10.00 points:"
+        " more than chance on these test images (McNemar" in text
     )
     assert "one seed; 95 % interval over its test images: 60.42 to 78.11" in text
 
@@ -78,7 +82,7 @@ def test_training_below_validation_and_overfitting() -> None:
     assert "1 of 2 configurations end more than 2 points better on training" in text
     assert "`a`, by 10.00 points" in text
     close = {name: make_history([0.3, 0.41], [0.2, 0.4]) for name in ("a-0-0", "b-0-0")}
-    assert "No configuration overfits" in _findings(runs, histories=close)
+    assert "No configuration is seen to overfit" in _findings(runs, histories=close)
 
 
 _ACCURACIES = st.one_of(st.floats(0, 1), st.just(0.5), st.just(math.nan))
@@ -104,8 +108,50 @@ def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, languag
     histories = {run.id: NO_HISTORY for run in itertools.islice(runs, 0, None, 3)}
     rows = make_rows(runs, histories, answers)
     comparison, words = Comparison(rows), Words(language)
-    text = to_markdown(build_document(rows, comparison, Selection(runs, []), [], words))
+    parts = [Part(rows, comparison, [])] if rows else []
+    text = to_markdown(build_document(parts, Selection(runs, []), words))
     assert "nan" not in text
-    frame = rows_frame(rows, comparison)
+    frame = rows_frame([(rows, comparison)] if rows else [])
     assert len(frame) == len(shape)
-    assert all(1 <= rank <= len(rows) for rank in comparison.ranks)
+    assert len({row.label for row in rows}) == len(rows)
+    _check_ranks(rows, comparison)
+
+
+def _check_ranks(rows: list[Row], comparison: Comparison) -> None:
+    """A rank is one more than the number of rows that are better beyond noise, and no row is
+    better beyond noise that a test did not see ahead."""
+    better = [0] * len(rows)
+    for first, second in itertools.combinations(range(len(rows)), 2):
+        pair = comparison.pair(first, second)
+        if pair.told_apart:
+            assert pair.test != "none" and pair.lead != 0
+            assert pair.corrected >= pair.p_value
+            better[second if pair.lead > 0 else first] += 1
+        if pair.test == "seeds":
+            assert pair.lead == pytest.approx(pair.difference.estimate)
+    assert comparison.ranks == [1 + count for count in better]
+
+
+def test_ties_are_no_findings() -> None:
+    runs = [make_run(model, 0, seed, 0.5) for model in ("b", "c") for seed in range(3)]
+    answers = {run.id: make_predictions([True, False] * 20) for run in runs}
+    text = _findings(runs, predictions=answers)
+    # Equal arithmetic, equal scatter.
+    assert "No other configuration is cheaper to run than" in text
+    assert "For a small device" not in text and "Steadiest" not in text
+    assert "The difference to it is +0.00 points: cannot be told apart" in text
+
+
+def test_what_else_differs_is_told() -> None:
+    runs = [
+        make_run("a", freeze, 0, 0.5, unfreeze_lr=rate) for freeze, rate in ((0, "1"), (5, "2"))
+    ]
+    assert "; they differ in `unfreeze_lr` as well." in _findings(runs)
+    assert "as well" not in _findings([make_run("a", freeze, 0, 0.5) for freeze in (0, 5)])
+
+
+def test_why_training_lies_below_validation_follows_the_augmentation() -> None:
+    plain = make_run("a", 0, 0, 0.5)
+    augmented = make_run("a", 0, 0, 0.5, **{"data.augment.flip": "True"})
+    assert "(1 of 2 epochs): training images are counted while" in _findings([plain])
+    assert "(1 of 2 epochs): only training images are augmented" in _findings([augmented])

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from tests.report.runs import make_history, make_rows, make_run
+from transfer.report.comparison import Comparison
+from transfer.report.document import Block
 from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.observations import observations
+from transfer.report.table import Row
+
+
+def _observations(rows: list[Row]) -> list[Block]:
+    return observations(rows, Comparison(rows), Words())
 
 
 def test_each_observation_is_answered_from_the_curves() -> None:
@@ -19,13 +26,14 @@ def test_each_observation_is_answered_from_the_curves() -> None:
         "a-0-0-none": make_history([0.3, 0.4, 0.5], [0.2, 0.3, 0.5]),
         "a-1-0-starter": make_history([0.2, 0.5, 0.7], [0.3, 0.7, 0.7]),
     }
-    text = to_markdown(observations(make_rows(runs, histories), Words()))
+    text = to_markdown(_observations(make_rows(runs, histories)))
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
     [starter] = [line for name, line in lines.items() if "starter" in name]
     assert "epoch 2, 1 of full training" in starter
     # Epochs 1 and 2; in epoch 3 the two are equal.
     assert "2 of 3 epochs" in starter
-    assert "+25.00" in starter
+    # One seed each, and no predictions to test by.
+    assert "+25.00, cannot be told apart" in starter
     [scratch] = [line for name, line in lines.items() if name.startswith("a ") and "none" in name]
     assert "never" in scratch and "0 of 3 epochs" in scratch
     assert "60.00 % after 3 epochs" in text
@@ -34,6 +42,16 @@ def test_each_observation_is_answered_from_the_curves() -> None:
 def test_without_a_plain_cnn_the_report_says_so() -> None:
     run = make_run("a", 0, 0, 0.5, weights="none")
     rows = make_rows([run], {run.id: make_history([0.1], [0.2])})
-    text = to_markdown(observations(rows, Words()))
+    text = to_markdown(_observations(rows))
     assert "not among these runs" in text
     assert "1 of 1 epochs" in text
+
+
+def test_the_gain_is_over_the_same_recipe_alone() -> None:
+    runs = [
+        make_run("a", 0, 0, 0.40, weights="none", epochs="3"),
+        make_run("a", 0, 0, 0.70, weights="none", epochs="9"),
+        make_run("a", 5, 0, 0.60, weights="starter", epochs="3"),
+    ]
+    text = to_markdown(_observations(make_rows(runs)))
+    assert "+20.00" in text and "−10.00" not in text

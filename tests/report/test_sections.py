@@ -9,8 +9,10 @@ from tests.report.runs import RUNS, make_rows, make_run
 from transfer.report.comparison import Comparison
 from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
-from transfer.report.sections import build_document, cost_table, outcome_table, ranking_table
+from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.selection import Selection
+from transfer.report.table import by_test_set
+from transfer.report.tables import cost_table, outcome_table, ranking_table
 from transfer.tracking.find import RunRecord
 
 WORDS = Words()
@@ -19,9 +21,12 @@ SWEEP = RunRecord("id", "sweep", "FAILED", {}, {}, {"transfer.sweep": "day/time"
 
 def _report(runs: Iterable[RunRecord]) -> str:
     runs = list(runs)
-    rows = make_rows(runs)
-    selection = Selection(runs, [SWEEP])
-    return to_markdown(build_document(rows, Comparison(rows), selection, [], WORDS))
+    return to_markdown(build_document(_parts(runs), Selection(runs, [SWEEP]), WORDS))
+
+
+def _parts(runs: Iterable[RunRecord]) -> list[Part]:
+    groups = [make_rows(group) for group in by_test_set(runs)]
+    return [Part(rows, Comparison(rows), []) for rows in groups]
 
 
 def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() -> None:
@@ -30,7 +35,7 @@ def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() ->
     head, _, first, second = table.splitlines()
     assert "test acc %" in head and "seeds" in head
     assert "**90.00**" in first
-    assert "55.00" in second and "7.07" in second and "-8.53 – 118.53" in second
+    assert "55.00" in second and "7.07" in second and "0.00 – 100.00" in second
     assert len({len(line) for line in table.splitlines()}) == 1
 
 
@@ -52,8 +57,11 @@ def test_a_measure_that_is_missing_is_a_dash() -> None:
 
 def test_what_did_not_finish_is_listed_with_its_error() -> None:
     failed = make_run("b", 5, 0, 0.3, status="FAILED")
-    failed.tags["transfer.error"] = "RuntimeError: a | b"
-    assert "RuntimeError: a \\| b" in to_markdown([outcome_table([failed], WORDS)])
+    failed.tags["transfer.error"] = "RuntimeError: a |\n b"
+    failed.tags["transfer.overrides"] = "model=b freeze_epochs=5"
+    table = to_markdown([outcome_table([failed], WORDS)])
+    assert "RuntimeError: a \\| b" in table and "model=b freeze_epochs=5" in table
+    assert len(table.strip().splitlines()) == 3
     report = _report([failed])
     assert "## Not finished" in report
     assert "b-freeze5-seed0" in report
@@ -66,8 +74,7 @@ def test_the_title_counts_and_the_header_names_the_source() -> None:
     assert report.startswith("# Comparison: 2 configurations, 4 runs")
     assert "sweep: day/time (MLflow run id)" in report
     filtered = Selection(RUNS, [], "epochs=3", left_out=7)
-    rows = make_rows(RUNS)
-    text = to_markdown(build_document(rows, Comparison(rows), filtered, [], WORDS))
+    text = to_markdown(build_document(_parts(RUNS), filtered, WORDS))
     assert "`epochs=3`; 7 other runs do not fit it" in text
 
 
@@ -76,5 +83,62 @@ def test_a_row_that_the_test_set_steered_is_marked_as_no_estimate() -> None:
         dataclasses.replace(run, params=run.params | {"protocol.validation": "test"})
         for run in RUNS
     ]
-    assert "no estimate for new images" in _report(steered)
-    assert "no estimate for new images" not in _report(RUNS)
+    report = _report(steered)
+    assert "no estimate for new images" in report and "read once" not in report
+    sound = _report(RUNS)
+    assert "no estimate for new images" not in sound
+    assert "on the test set, read once, with the weights of the epoch that was best" in sound
+
+
+def test_the_protocol_is_told_as_it_was() -> None:
+    flawed = {"protocol.result": "last", "protocol.augment_evaluation_of": "['a']"}
+    runs = [dataclasses.replace(run, params=run.params | flawed) for run in RUNS]
+    report = _report(runs)
+    assert "with the weights of the last epoch" in report
+    assert "`a`: tested on augmented images" in report and "`a`, `b`: tested" not in report
+    assert "with the weights of the best epoch on validation or" in _report([*RUNS, runs[2]])
+
+
+def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:
+    runs = [
+        dataclasses.replace(run, params=run.params | {"data.name": name, "data.test_digest": name})
+        for name in ("digits", "cifar10")
+        for run in RUNS
+    ]
+    report = _report(runs)
+    assert "tested on 2 different sets of images" in report
+    for name in ("digits", "cifar10"):
+        assert f"## Tested on {name}: unknown images" in report
+    # Each has its own winner.
+    assert report.count("**Best by mean: `b`**") == report.count("### Ranking") == 2
+    summary = to_markdown(build_summary(_parts(runs), WORDS))
+    assert summary.startswith("## Tested on digits")
+    assert "## Tested on" not in _report(RUNS)
+
+
+def test_times_of_several_devices_name_theirs() -> None:
+    table = to_markdown([cost_table(make_rows(RUNS), WORDS)])
+    assert "device" not in table
+    other = dataclasses.replace(RUNS[2], params=RUNS[2].params | {"device": "cuda", "threads": "8"})
+    table = to_markdown([cost_table(make_rows([*RUNS[:2], other]), WORDS)])
+    assert "cuda, threads: 8" in table and "cpu, threads: –" in table
+
+
+def test_what_comes_with_a_column_is_told_below_the_ranking() -> None:
+    recipes = {"adam": "64", "sgd": "128"}
+    runs = [
+        make_run(model, 0, 0, 0.5, **{"optimizer.name": name, "batch_size": size})
+        for model in "ab"
+        for name, size in recipes.items()
+    ]
+    report = _report(runs)
+    assert "`optimizer=sgd` comes with `batch_size=128`." in report
+    assert "a optimizer=adam |" not in report.split("## Cost")[0]
+
+
+def test_the_header_names_seeds_and_repetitions() -> None:
+    again = dataclasses.replace(RUNS[0], id="again")
+    report = _report([*RUNS, again])
+    assert "- seeds: 0, 1\n" in report
+    assert "1 runs repeat the result of a later one" in report
+    assert "repeat the result" not in _report(RUNS)

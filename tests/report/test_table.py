@@ -9,7 +9,7 @@ import pytest
 
 from tests.report.runs import RUNS, make_predictions, make_rows, make_run
 from transfer.report.statistics import student_interval, wilson_interval
-from transfer.report.table import constant_keys, varying_keys
+from transfer.report.table import by_test_set
 
 
 def test_seeds_are_folded_and_the_best_comes_first() -> None:
@@ -17,21 +17,6 @@ def test_seeds_are_folded_and_the_best_comes_first() -> None:
     assert [row.keys for row in rows] == [{"model": "b"}, {"model": "a"}]
     assert [len(row.runs) for row in rows] == [1, 2]
     assert rows[1].metric("test/acc") == [0.5, 0.6]
-
-
-def test_keys_that_vary_become_columns_and_the_seed_never_does() -> None:
-    runs = [make_run("a", 0, 0, 0.5), make_run("b", 5, 1, 0.5)]
-    assert varying_keys(runs) == ["model.name", "freeze_epochs"]
-    assert constant_keys(runs) == {"epochs": "3"}
-
-
-def test_what_comes_with_a_choice_is_no_column() -> None:
-    runs = [make_run("a", 0, 0, 0.5) for _ in range(3)]
-    for run, optimizer, rate in zip(runs, ("adam", "sgd", "sgd"), ("1", "1", "2"), strict=True):
-        momentum = {"optimizer.momentum": "0.9"} if optimizer == "sgd" else {}
-        run.params.update({"optimizer.name": optimizer, "optimizer.lr": rate} | momentum)
-    assert varying_keys(runs) == ["model.name", "optimizer.lr", "optimizer.name"]
-    assert "optimizer.momentum" not in constant_keys(runs)
 
 
 def test_the_same_run_again_is_not_another_seed() -> None:
@@ -50,9 +35,15 @@ def test_several_seeds_have_students_interval_and_one_has_wilsons() -> None:
     predictions = {"b-0-0": make_predictions([True] * 9 + [False])}
     [one, several] = make_rows(RUNS, predictions=predictions)
     assert one.accuracy == wilson_interval(9, 10)
-    assert several.accuracy == student_interval([0.5, 0.6])
+    exact = student_interval([0.5, 0.6])
+    assert several.accuracy.estimate == exact.estimate == pytest.approx(0.55)
+    # Student would have it from -9 to 119 %.
+    assert exact.low < 0 and exact.high > 1
+    assert (several.accuracy.low, several.accuracy.high) == (0, 1)
+    assert several.interval_over == "seeds" and one.interval_over == "images"
     # Without predictions, one seed says nothing of its uncertainty.
-    assert not make_rows(RUNS)[0].accuracy.known
+    alone = make_rows(RUNS)[0]
+    assert not alone.accuracy.known and alone.interval_over == "nothing"
 
 
 def test_the_worst_class_of_each_seed() -> None:
@@ -68,3 +59,16 @@ def test_the_worst_class_of_each_seed() -> None:
 def test_a_missing_accuracy_comes_last() -> None:
     broken = make_run("c", 0, 0, math.nan)
     assert [row.keys["model"] for row in make_rows([broken, *RUNS])] == ["b", "a", "c"]
+
+
+def test_runs_of_other_test_images_are_kept_apart() -> None:
+    sets = {"data.test_digest": "1"}, {"data.test_digest": "2"}, {"data.seed": "0"}
+    runs = [
+        dataclasses.replace(run, params=run.params | params)
+        for params in (*sets, {"data.seed": "1"})
+        for run in RUNS
+    ]
+    groups = by_test_set(runs)
+    assert [len(group) for group in groups] == [3, 3, 3, 3]
+    # The failed run is in none of them.
+    assert {run.status for group in groups for run in group} == {"FINISHED"}

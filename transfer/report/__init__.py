@@ -20,9 +20,9 @@ from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.page import to_html
 from transfer.report.predictions import Predictions, read_predictions
-from transfer.report.sections import build_document, build_summary
+from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.selection import Selection, select, select_from
-from transfer.report.table import Row, build_rows
+from transfer.report.table import Row, build_rows, by_test_set
 from transfer.tracking.find import RunRecord, fetch_artifact
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ _FIGURES: tuple[tuple[str, str, Plot], ...] = (
     ("figure.classes", "classes.png", figures.plot_classes),
     ("figure.confusion", "confusion.png", figures.plot_confusion),
     ("figure.reliability", "reliability.png", figures.plot_reliability),
+    ("figure.parallel", "parallel.png", figures.plot_parallel),
 )
 # What MLflow takes.
 _LONGEST_TAG = 8000
-_PARALLEL = ("figure.parallel", "parallel.png", figures.plot_parallel)
 
 
 def write_report(
@@ -65,45 +65,61 @@ def write_report(
         ConfigError: an unknown language, or no font with its characters.
     """
     words = Words(language)
-    rows = build_rows(
-        selection.runs,
-        lambda run: _read_history(client, run),
-        lambda run: _read_predictions(client, run),
-    )
-    comparison = Comparison(rows)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    _remove_figures(folder)
     with figures.use_font(language):
-        pictures = _draw(rows, folder, words)
-    blocks = build_document(rows, comparison, selection, pictures, words)
+        groups = by_test_set(selection.runs)
+        parts = [
+            _build_part(client, runs, folder, words, _name(place, len(groups)))
+            for place, runs in enumerate(groups, start=1)
+        ]
+    blocks = build_document(parts, selection, words)
     report = folder / "report.md"
     report.write_text(to_markdown(blocks), encoding="utf-8")
     page = folder / "report.html"
     page.write_text(to_html(blocks, folder, language), encoding="utf-8")
-    frame = rows_frame(rows, comparison)
+    frame = rows_frame([(part.rows, part.comparison) for part in parts])
     frame.to_csv(folder / "report.csv", index=False, float_format="%.6g")
     frame.to_parquet(folder / "report.parquet", index=False)
     if len(selection.sweeps) == 1 and not selection.where:
         [sweep] = selection.sweeps
         _keep(client, sweep, folder)
-        if rows:
-            summary = to_markdown(build_summary(rows, comparison, words))
-            _describe(client, sweep, summary)
+        if parts:
+            _describe(client, sweep, to_markdown(build_summary(parts, words)))
     return report
 
 
-def _draw(rows: Sequence[Row], folder: Path, words: Words) -> list[Picture]:
-    (folder / "figures").mkdir(exist_ok=True)
-    many_keys = bool(rows) and len(rows[0].keys) > 2
-    pictures = []
-    for title, name, plot in (*_FIGURES, _PARALLEL) if many_keys else _FIGURES:
-        path = folder / "figures" / name
-        figure = plot(rows, words) if rows else None
-        if figure is None:
-            # One of an earlier report in the same folder would tell of other runs.
+def _build_part(
+    client: MlflowClient, runs: Sequence[RunRecord], folder: Path, words: Words, prefix: str
+) -> Part:
+    """Compare the runs of one test set; `prefix` is that of its figures' names."""
+    rows = build_rows(
+        runs,
+        lambda run: _read_history(client, run),
+        lambda run: _read_predictions(client, run),
+    )
+    return Part(rows, Comparison(rows), _draw(rows, folder, words, prefix))
+
+
+def _name(place: int, parts: int) -> str:
+    return f"part-{place}-" if parts > 1 else ""
+
+
+def _remove_figures(folder: Path) -> None:
+    """Those of an earlier report in the same folder would tell of other runs."""
+    for _, name, _ in _FIGURES:
+        for path in [folder / "figures" / name, *(folder / "figures").glob(f"part-*-{name}")]:
             path.unlink(missing_ok=True)
-            continue
-        figures.save_png(figure, path)
-        pictures.append(Picture(words(title), f"figures/{name}"))
+
+
+def _draw(rows: Sequence[Row], folder: Path, words: Words, prefix: str) -> list[Picture]:
+    pictures = []
+    for title, name, plot in _FIGURES:
+        figure = plot(rows, words)
+        if figure is not None:
+            path = f"figures/{prefix}{name}"
+            figures.save_png(figure, folder / path)
+            pictures.append(Picture(words(title), path))
     return pictures
 
 

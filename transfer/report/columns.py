@@ -18,7 +18,7 @@ class Column:
         name: as in MLflow where it is a metric there; its title is the word of this name.
         values: the measure of every seed of a row.
         text: how one number is written.
-        best: which end is better, `min` or `max`: that value is set bold.
+        best: which of some values is best, such as `min` or `max`: that one is set bold.
     """
 
     name: str
@@ -48,6 +48,11 @@ class Column:
             # Bold tells nothing where every row is the same.
             cells.append(f"**{full}**" if text == best and len(set(known)) > 1 else full)
         return cells
+
+
+def nearest_zero(values: Sequence[float]) -> float:
+    """Of a gap: too far either way is no better than too far the other."""
+    return min(values, key=abs)
 
 
 def deviation(values: Sequence[float]) -> float:
@@ -84,7 +89,7 @@ SCORES = (
     Column("worst_class", lambda row: row.worst_class(), percent, max),
     _metric("best/val_acc", percent, max),
     Column("train/acc", lambda row: row.final("train/acc"), percent, max),
-    Column("gap", lambda row: row.generalisation_gap(), percent, min),
+    Column("gap", lambda row: row.generalisation_gap(), percent, nearest_zero),
     Column("loss_spread", lambda row: row.loss_spread(), _number(3), min),
 )
 

@@ -13,12 +13,29 @@ from transfer.report.comparison import Comparison
 from transfer.report.cost import pareto_front
 from transfer.report.table import Row
 
+_INTERVALS = {"seeds": "seeds", "images": "test images", "nothing": None}
 
-def rows_frame(rows: Sequence[Row], comparison: Comparison) -> pd.DataFrame:
+
+def rows_frame(parts: Sequence[tuple[Sequence[Row], Comparison]]) -> pd.DataFrame:
     """A row a configuration: rank, keys, number of seeds, test accuracy with its interval, the
     difference to the best with its p-values, mean and standard deviation of each measure, and
     whether it is on the Pareto front of each cost. Accuracies are fractions; what is not known,
-    such as the deviation of a single seed, is missing."""
+    such as the deviation of a single seed, is missing.
+
+    Args:
+        parts: the configurations of each test set; where there are several, the column `part`
+            counts them from 1.
+    """
+    frames = [_part_frame(rows, comparison) for rows, comparison in parts]
+    if len(frames) > 1:
+        for number, frame in enumerate(frames, start=1):
+            frame.insert(0, "part", number)
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    keys = {key for rows, _ in parts for row in rows for key in row.keys}
+    return frame.assign(**{key: _typed(frame[key]) for key in keys})
+
+
+def _part_frame(rows: Sequence[Row], comparison: Comparison) -> pd.DataFrame:
     accuracies = [row.accuracy.estimate for row in rows]
     fronts = {
         column.name: pareto_front(
@@ -31,7 +48,7 @@ def rows_frame(rows: Sequence[Row], comparison: Comparison) -> pd.DataFrame:
         line: dict[str, object] = {"rank": comparison.ranks[place], **row.keys}
         line |= {"seeds": len(row.runs), "test/acc": row.accuracy.estimate}
         line |= {"test/acc_low": row.accuracy.low, "test/acc_high": row.accuracy.high}
-        line["interval_of"] = "seeds" if len(row.runs) > 1 else "test images"
+        line["interval_of"] = _INTERVALS[row.interval_over]
         line["test/acc_std"] = deviation(ACCURACY.values(row))
         if place:
             pair = comparison.pair(0, place)
@@ -43,9 +60,7 @@ def rows_frame(rows: Sequence[Row], comparison: Comparison) -> pd.DataFrame:
             line[f"{column.name}_std"] = deviation(known)
         line |= {f"{name}_front": front[place] for name, front in fronts.items()}
         lines.append(line)
-    frame = pd.DataFrame(lines)
-    keys = {key for row in rows for key in row.keys}
-    return frame.assign(**{key: _typed(frame[key]) for key in keys})
+    return pd.DataFrame(lines)
 
 
 def _typed(column: pd.Series) -> pd.Series:

@@ -9,10 +9,12 @@ from itertools import combinations
 from transfer.report.columns import COSTS, deviation, percent
 from transfer.report.comparison import Comparison, Pair
 from transfer.report.cost import pareto_front
+from transfer.report.facts import evaluates_augmented, trains_augmented
+from transfer.report.keys import is_compared, short
 from transfer.report.language import Words
 from transfer.report.table import Row
 
-# A gap between training and test accuracy below this is within what augmentation explains.
+# Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
 _NAMED = 4
 # Of a long table, the upper part is worth sentences, and a few of each kind.
@@ -41,9 +43,8 @@ def accuracy_text(row: Row, words: Words) -> str:
     accuracy = row.accuracy
     if not accuracy.known:
         return words("accuracy.alone", accuracy=percent(accuracy.estimate))
-    kind = "accuracy.seeds" if len(row.runs) > 1 else "accuracy.images"
     return words(
-        kind,
+        f"accuracy.{row.interval_over}",
         accuracy=percent(accuracy.estimate),
         low=percent(accuracy.low),
         high=percent(accuracy.high),
@@ -59,7 +60,9 @@ def difference_text(pair: Pair, words: Words) -> str:
     points = f"{100 * difference:+.2f}".replace("-", "−")
     if pair.test == "none":
         return words("difference.untested", points=points)
-    apart = "verdict.apart" if pair.lead > 0 else "verdict.reversed"
+    apart = "verdict.images" if pair.test == "images" else "verdict.apart"
+    if pair.lead < 0:
+        apart = "verdict.reversed"
     verdict = words(apart if pair.told_apart else "verdict.same")
     if pair.test == "images":
         return words("difference.images", points=points, verdict=verdict, p=p_text(pair.corrected))
@@ -104,7 +107,7 @@ def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iter
     accuracies = [row.accuracy.estimate for row in rows]
     front = pareto_front(accuracies, [macs.mean(row) for row in rows])
     best, cheap = rows[0], [row for row, on in zip(rows, front, strict=True) if on][-1:]
-    if not cheap or cheap[0] is best:
+    if not cheap or macs.mean(cheap[0]) >= macs.mean(best):
         if cheap and len(rows) > 1:
             yield words(
                 "finding.best_is_cheapest", label=best.label, macs=macs.text(macs.mean(best))
@@ -140,7 +143,19 @@ def _changes(
                 better=better.keys[key],
                 other=other.keys[key],
                 difference=difference_text(comparison.pair(first, second), words),
+                also=_also(better, other, key, words),
             )
+
+
+def _also(one: Row, other: Row, key: str, words: Words) -> str:
+    """What else differs between two rows, though no column shows it, since it comes with `key`."""
+    names = sorted(one.params.keys() | other.params.keys())
+    differing = [
+        f"`{short(name)}`"
+        for name in names
+        if name != key and is_compared(name) and one.params.get(name) != other.params.get(name)
+    ]
+    return words("finding.also", names=", ".join(differing)) if differing else ""
 
 
 def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
@@ -149,12 +164,18 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
         train, validation = row.by_epoch("train/acc"), row.by_epoch("val/acc")
         if not train.empty and not validation.empty:
             epochs_below = train.mean(axis=1) < validation.mean(axis=1)
-            counts.append((row.label, int(epochs_below.sum()), len(epochs_below)))
+            counts.append((row, int(epochs_below.sum()), len(epochs_below)))
     if any(below for _, below, _ in counts):
-        label, below, epochs = max(counts, key=lambda item: item[1] / item[2])
-        rows_below = len([label for label, each, _ in counts if each])
+        most, below, epochs = max(counts, key=lambda item: item[1] / item[2])
+        harder = trains_augmented(most) and not evaluates_augmented(most)
         yield words(
-            "finding.below", rows=rows_below, all=len(rows), label=label, below=below, epochs=epochs
+            "finding.below",
+            rows=sum(1 for _, each, _ in counts if each),
+            all=len(rows),
+            label=most.label,
+            below=below,
+            epochs=epochs,
+            reason=words("reason.augmented" if harder else "reason.moving"),
         )
 
 
@@ -164,15 +185,22 @@ def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
     if not known:
         return
     gap, row = max(known, key=lambda item: item[0])
-    over = sum(1 for each, _ in known if each > _OVERFITTING)
+    over = sum(1 for each, row in known if each - _uncertainty(row) > _OVERFITTING)
     sentence = "finding.overfits" if over else "finding.no_overfitting"
-    yield words(sentence, label=row.label, gap=f"{100 * gap:.2f}", rows=over, all=len(known))
+    text = f"{100 * gap:.2f}".replace("-", "−")
+    yield words(sentence, label=row.label, gap=text, rows=over, all=len(known))
+
+
+def _uncertainty(row: Row) -> float:
+    """How much higher its accuracy may really be."""
+    return row.accuracy.high - row.accuracy.estimate if row.accuracy.known else 0.0
 
 
 def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
     spreads = [(_mean(row.loss_spread()), row) for row in rows]
     known = [(spread, row) for spread, row in spreads if math.isfinite(spread)]
-    if len(known) > 1:
+    # Spreads that read the same are no finding.
+    if len({f"{spread:.3f}" for spread, _ in known}) > 1:
         (least, steady), (most, unsteady) = min(known, key=_first), max(known, key=_first)
         yield words(
             "finding.stability",

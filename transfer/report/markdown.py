@@ -35,7 +35,10 @@ def _render(block: Block) -> str:
             return f"![{title}]({path})"
         case Table(headers, cells, numbers_from):
             alignment = ["left" if i < numbers_from else "right" for i in range(len(headers))]
-            escaped = [[cell.replace("|", "\\|") for cell in line] for line in cells]
+            # A line break would end the table's line.
+            escaped = [
+                [" ".join(cell.split("\n")).replace("|", "\\|") for cell in line] for line in cells
+            ]
             return tabulate(
                 escaped,
                 headers=list(headers),

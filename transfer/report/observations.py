@@ -13,12 +13,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from transfer.report.columns import percent
+from transfer.report.comparison import Comparison
 from transfer.report.document import Block, Bullets, Table
+from transfer.report.keys import is_compared
 from transfer.report.language import Words
 from transfer.report.table import Row
 
+# Nobody reads a longer table.
+_MOST_ROWS = 100
 
-def observations(rows: Sequence[Row], words: Words) -> list[Block]:
+
+def observations(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[Block]:
     """A table with a row a configuration and what it means; curves are means over seeds."""
     reference = _plain_cnn(rows)
     cells = [
@@ -26,9 +31,9 @@ def observations(rows: Sequence[Row], words: Words) -> list[Block]:
             row.label,
             _passes(row, reference, words),
             _train_below_validation(row, words),
-            _gain(row, rows),
+            _gain(place, rows, comparison, words),
         ]
-        for row in rows
+        for place, row in enumerate(rows[:_MOST_ROWS])
     ]
     headers = [words(f"column.{name}") for name in ("configuration", "passes", "below", "gain")]
     text = words("plain.missing")
@@ -43,7 +48,7 @@ def _plain_cnn(rows: Sequence[Row]) -> Row | None:
     plain = [
         row
         for row in rows
-        if row.runs[0].params["model.name"] == "simple_cnn" and len(_curve(row, "val/acc"))
+        if row.params["model.name"] == "simple_cnn" and len(_curve(row, "val/acc"))
     ]
     return max(plain, key=_end) if plain else None
 
@@ -68,27 +73,37 @@ def _train_below_validation(row: Row, words: Words) -> str:
     return words("below.count", below=int((train < validation).sum()), epochs=len(train))
 
 
-def _gain(row: Row, rows: Sequence[Row]) -> str:
-    params = row.runs[0].params
-    if params.get("weights", "none") == "none":
+def _gain(place: int, rows: Sequence[Row], comparison: Comparison, words: Words) -> str:
+    row = rows[place]
+    if row.params.get("weights", "none") == "none":
         return "–"
+    wanted = _recipe(row)
     baselines = [
         other
-        for other in rows
-        if other.runs[0].params.get("weights") == "none"
-        and all(other.runs[0].params.get(key) == params.get(key) for key in _same(params))
+        for other, each in enumerate(rows)
+        if each.params.get("weights") == "none" and _recipe(each) == wanted
     ]
     if not baselines:
         return "–"
-    # The stronger the baseline, the more the gain is worth.
-    best = max(baseline.accuracy.estimate for baseline in baselines)
-    gain = 100 * (row.accuracy.estimate - best)
-    return f"{gain:+.2f}".replace("-", "−") if math.isfinite(gain) else "–"
+    # The stronger the baseline, the more the gain is worth; rows stand best first.
+    best = baselines[0]
+    gain = 100 * (row.accuracy.estimate - rows[best].accuracy.estimate)
+    if not math.isfinite(gain):
+        return "–"
+    text = f"{gain:+.2f}".replace("-", "−")
+    apart = comparison.pair(min(place, best), max(place, best)).told_apart
+    return text if apart else words("gain.noise", gain=text)
 
 
-def _same(params: dict[str, str]) -> list[str]:
-    protocol = [key for key in params if key.startswith("protocol.")]
-    return ["model.name", "data.digest", "image_size", "data.train_per_class", *protocol]
+def _recipe(row: Row) -> dict[str, str]:
+    """All that was chosen but the weights and how long they were frozen: a frozen backbone of
+    random weights is no rival."""
+    left_out = ("weights", "freeze_epochs")
+    return {
+        name: value
+        for name, value in row.params.items()
+        if is_compared(name) and name not in left_out
+    }
 
 
 def _curve(row: Row, name: str) -> pd.Series:

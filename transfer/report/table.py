@@ -6,27 +6,16 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from transfer.report.history import History
+from transfer.report.keys import short, sort_keys
 from transfer.report.predictions import Predictions
 from transfer.report.statistics import Floats, Interval, student_interval, wilson_interval
 from transfer.tracking.find import RunRecord
-
-# Differ between runs without being a choice that the report compares.
-_NOT_COMPARED = (
-    "seed",
-    "device",
-    "threads",
-    "tracking.uri",
-    "tracking.log_model",
-    "weights.digest",
-    "weights.loaded",
-    "weights.left_out",
-    "data.digest",
-)
 
 
 @dataclass(frozen=True)
@@ -46,10 +35,15 @@ class Row:
     predictions: Sequence[Predictions | None]
 
     @property
+    def params(self) -> dict[str, str]:
+        """Every parameter; those that are no choice, such as the seed, of the first run."""
+        return self.runs[0].params
+
+    @property
     def label(self) -> str:
         """Short and unambiguous within the report: for legends."""
         parts = [value if key == "model" else f"{key}={value}" for key, value in self.keys.items()]
-        return " ".join(parts) or self.runs[0].params["model.name"]
+        return " ".join(parts)
 
     def metric(self, name: str) -> list[float]:
         """A summary metric of every seed; NaN where a run lacks it."""
@@ -78,14 +72,28 @@ class Row:
     def accuracy(self) -> Interval:
         """Mean test accuracy, 0 to 1, with its 95 % interval: Student's over the seeds, and
         Wilson's over the test images where there is one seed only."""
-        values = np.array([value for value in self.metric("test/acc") if math.isfinite(value)])
-        if len(values) == 0:
+        measured = [
+            (value, predictions)
+            for value, predictions in zip(self.metric("test/acc"), self.predictions, strict=True)
+            if math.isfinite(value)
+        ]
+        if not measured:
             return Interval(math.nan, math.nan, math.nan)
-        predictions = self.predictions[0]
-        if len(values) > 1 or predictions is None:
-            return student_interval(values)
+        [(_, predictions), *others] = measured
+        if others or predictions is None:
+            found = student_interval(np.array([value for value, _ in measured]))
+            # Student knows no bounds, an accuracy has two.
+            return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
         correct = predictions.correct
         return wilson_interval(int(correct.sum()), len(correct))
+
+    @property
+    def interval_over(self) -> Literal["seeds", "images", "nothing"]:
+        """What the interval of `accuracy` is about."""
+        if not self.accuracy.known:
+            return "nothing"
+        several = sum(math.isfinite(value) for value in self.metric("test/acc")) > 1
+        return "seeds" if several else "images"
 
     @cached_property
     def class_accuracy(self) -> Floats:
@@ -103,7 +111,20 @@ class Row:
 
     @property
     def freeze_epochs(self) -> int:
-        return int(self.runs[0].params["freeze_epochs"])
+        return int(self.params["freeze_epochs"])
+
+
+def by_test_set(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:
+    """Finished runs by the images that they were tested on: only those can be ranked together."""
+    groups: dict[tuple[str | None, ...], list[RunRecord]] = {}
+    for run in runs:
+        if run.finished:
+            known = run.params.get("data.test_digest")
+            # Runs of before it was kept: the test set may have been drawn by the data seed.
+            drawn = ("data.digest", "data.seed", "data.test_fraction")
+            key = (known,) if known else tuple(run.params.get(name) for name in drawn)
+            groups.setdefault(key, []).append(run)
+    return list(groups.values())
 
 
 def build_rows(
@@ -126,10 +147,10 @@ def build_rows(
     members_of_groups = [
         sorted(seeds.values(), key=lambda run: int(run.params["seed"])) for seeds in groups.values()
     ]
-    varying = varying_keys([members[0] for members in members_of_groups])
+    shown = sort_keys([members[0] for members in members_of_groups]).shown
     rows = [
         Row(
-            keys={_short(key): members[0].params.get(key, "") for key in varying},
+            keys={short(key): members[0].params.get(key, "") for key in shown},
             runs=members,
             histories=[read_history(run) for run in members],
             predictions=[read_predictions(run) for run in members],
@@ -142,33 +163,3 @@ def build_rows(
 def _worst_last(row: Row) -> float:
     accuracy = row.accuracy.estimate
     return -accuracy if math.isfinite(accuracy) else math.inf
-
-
-def varying_keys(runs: Sequence[RunRecord]) -> list[str]:
-    """The parameters that tell the runs apart; `model.name` first, always."""
-    varying = [key for key in _differing_keys(runs) if not _follows(key, runs)]
-    return sorted({"model.name", *varying}, key=lambda name: (name != "model.name", name))
-
-
-def constant_keys(runs: Sequence[RunRecord]) -> dict[str, str]:
-    """The parameters that all runs share."""
-    varying = {"model.name", *_differing_keys(runs), *_NOT_COMPARED}
-    return {key: value for key, value in sorted(runs[0].params.items()) if key not in varying}
-
-
-def _differing_keys(runs: Sequence[RunRecord]) -> list[str]:
-    names = sorted({name for run in runs for name in run.params} - set(_NOT_COMPARED))
-    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
-
-
-def _follows(key: str, runs: Sequence[RunRecord]) -> bool:
-    """Whether a key only comes with the choice of its group, as betas with optimizer=adam."""
-    name = f"{key.partition('.')[0]}.name"
-    values: dict[str | None, set[str | None]] = {}
-    for run in runs:
-        values.setdefault(run.params.get(name), set()).add(run.params.get(key))
-    return key != name and len(values) > 1 and all(len(each) == 1 for each in values.values())
-
-
-def _short(key: str) -> str:
-    return key.removesuffix(".name")

@@ -21,6 +21,7 @@ from transfer.report.figures.style import (
     label_axes,
     legend_below,
     new_figure,
+    note_above,
     short_names,
 )
 from transfer.report.language import Words
@@ -62,18 +63,25 @@ def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
         _logarithmic(axes, [cost for cost, _ in points])
         label_axes(axes, words(title), words("plot.test_accuracy") if axes is panels[0] else "")
         axes.margins(0.15)
+    if len(rows) > SHOWN:
+        note_above(panels[-1], words("plot.named", shown=SHOWN, all=len(rows)))
     legend_below(figure, panels[0])
     return figure
 
 
-def plot_parallel(rows: Sequence[Row], words: Words) -> Figure:
-    """A vertical axis a key that varies and one for test accuracy; a line a configuration."""
-    figure = new_figure(4.4)
-    axes = figure.subplots()
+def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
+    """A vertical axis a key that varies and one for test accuracy; a line a configuration.
+
+    None where no more than two keys vary, or where no configuration has an accuracy.
+    """
     names = list(rows[0].keys)
-    levels = {name: _levels([row.keys[name] for row in rows]) for name in names}
     accuracies = [100 * row.accuracy.estimate for row in rows]
     known = [value for value in accuracies if math.isfinite(value)]
+    if not known or len(names) < 3:
+        return None
+    figure = new_figure(4.4)
+    axes = figure.subplots()
+    levels = {name: _levels([row.keys[name] for row in rows]) for name in names}
     low, high = min(known), max(known)
     step = math.ceil(len(rows) / _MOST_LINES)
     for row, accuracy in list(zip(rows, accuracies, strict=True))[::step][::-1]:
@@ -97,7 +105,7 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure:
     axes.grid(axis="x", alpha=0.5)
     axes.set_ylim(-0.05, 1.1)
     if step > 1:
-        axes.set_title(words("plot.every", step=step), fontsize=9, color=GREY, loc="right")
+        note_above(axes, words("plot.every", step=step))
     return figure
 
 

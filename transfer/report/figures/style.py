@@ -108,6 +108,11 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
+def note_above(axes: Axes, text: str) -> None:
+    """A word about what the figure leaves out."""
+    axes.set_title(text, fontsize=9, color=GREY, loc="right")
+
+
 def color_of(place: int) -> str:
     return COLORS[place % len(COLORS)]
 

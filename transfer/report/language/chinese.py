@@ -11,11 +11,16 @@ CHINESE = {
     "fact.all": "运行：存储中的全部",
     "fact.where": "条件：`{where}`；另有 {left_out} 次运行不符合",
     "fact.data": "数据：{name}，摘要 {digest}",
-    "fact.images": "测试图像：{count} 张，每次运行只读一次",
+    "fact.images": "测试图像：{count} 张{once}",
+    "once_a_run": "，每次运行只读一次",
     "fact.weights": "权重：{name}，摘要 {digest}",
+    "fact.seeds": "种子：{seeds}",
     "fact.device": "设备：{device}，{precision}，{threads} 线程",
     "fact.versions": "版本：{text}",
     "fact.commit": "git 提交：{text}",
+    "fact.repeated": "{count} 次运行与后来的运行结果相同，只计后者",
+    "parts": "这些运行在 {count} 组不同的图像上测试，不能放在一起排名：下面各成一部分。",
+    "section.part": "在 {name} 上测试：{images} 张图像，数据摘要 {digest}",
     "section.findings": "结论",
     "section.ranking": "排名",
     "section.cost": "代价",
@@ -38,6 +43,7 @@ CHINESE = {
     "column.interval_of": "区间针对",
     "interval.seeds": "种子",
     "interval.images": "测试图像",
+    "interval.nothing": "–",
     "column.test/loss": "测试损失",
     "column.test/ece": "ECE %",
     "column.worst_class": "最差类别 %",
@@ -56,6 +62,8 @@ CHINESE = {
     "column.profile/peak_memory_mb": "峰值内存 MB",
     "column.time/train_s": "训练 s",
     "column.throughput/train_img_s": "图像/s",
+    "column.device": "设备",
+    "device": "{device}，线程：{threads}",
     "column.configuration": "配置",
     "column.difference": "落后最佳（百分点）",
     "column.test": "检验",
@@ -64,6 +72,7 @@ CHINESE = {
     "column.mcnemar": "p（McNemar）",
     "column.apart": "可区分",
     "column.run": "运行",
+    "column.overrides": "指定的设置",
     "column.status": "状态",
     "column.error": "错误",
     "column.id": "编号",
@@ -79,15 +88,24 @@ CHINESE = {
         "无法区分的配置名次相同：名次等于确实更好的配置数加一（95 %，对有共同种子或测试图像的 {pairs} 对做 Holm"
         " 校正）。每列最佳值为粗体；有多个种子的行给出均值 ± 标准差。"
     ),
-    "legend.test/acc": "`测试准确率`：用验证集上最佳的权重，在只读一次的测试集上得到。",
+    "legend.test/acc": "`测试准确率`：用{result}的权重，在{once}测试集上得到。",
+    "once": "只读一次的",
+    "result.best": "验证集上最佳一轮",
+    "result.last": "最后一轮",
+    "result.mixed": "最佳一轮或最后一轮（见 `protocol.result`）",
+    "legend.blurred": (
+        "{names}：在增强后的图像上测试（`protocol.augment_evaluation_of`），因此不是原图上的准确率。"
+    ),
+    "legend.stands_for": "`{leader}={value}` 同时意味着 {names}。",
+    "legend.follow": "随 `{leader}` 各自改变的还有：{names}。",
     "legend.interval": (
         "`95 % 区间`：针对种子（Student），即大量训练的均值所在；只有一个种子时针对测试图像"
         "（Wilson），即这一个网络在所有此类图像上的准确率，不包含种子的运气。"
     ),
     "legend.test/ece": "`ECE`：期望校准误差，置信度与准确率之差的平均，15 个区间。",
     "legend.worst_class": "`最差类别`：准确率最低的类别的准确率。",
-    "legend.train/acc": "`最终训练准确率`：最后一轮，在增强后的图像上。",
-    "legend.gap": "`训练 − 测试`：两者之差，百分点；大则过拟合。",
+    "legend.train/acc": "`最终训练准确率`：最后一轮，在训练所用的图像上。",
+    "legend.gap": "`训练 − 测试`：两者之差，百分点；大则过拟合，小于 0 说明训练图像更难。",
     "legend.loss_spread": "`损失波动`：最后一轮迭代损失的标准差；小则稳定。",
     "legend.steered": (
         "`protocol.validation` = `test` 的行让测试集参与了训练决策（教程就是这样做的）：其准确率不能"
@@ -95,8 +113,8 @@ CHINESE = {
     ),
     "legend.cost": (
         "◆ 标出准确率与该代价的帕累托前沿：没有其他配置既至少同样准确又至少同样便宜。`可训练`：第一轮"
-        "训练的参数。`乘加数`：一张图像的乘加运算。`延迟`：在上述设备上，一张图像和 64 张一批的中位数与"
-        "第 90 百分位。"
+        "训练的参数。`乘加数`：一张图像的乘加运算。`延迟`：一张图像和 64 张一批的中位数与第 90 百分位。"
+        "时间均针对所列设备。"
     ),
     "legend.pairs": (
         "Student 配对检验（至少三个共同种子）问的是两种训练方案是否不同；McNemar 精确检验问的是同一种子"
@@ -108,9 +126,13 @@ CHINESE = {
         "的轮数。"
     ),
     "legend.below": (
-        "`训练低于验证`：训练准确率（增强图像，权重仍在变化）低于验证准确率（原图）的轮数。"
+        "`训练低于验证`：训练准确率（训练所用的图像，权重仍在变化）低于验证准确率（一轮之后）的轮数。"
     ),
-    "legend.gain": "`比随机权重高`：测试准确率比同一网络从随机权重训练高出的百分点。",
+    "legend.gain": (
+        "`比随机权重高`：测试准确率比同一配置从随机权重训练（只允许 `freeze_epochs` 也不同，取最佳者）"
+        "高出的百分点。"
+    ),
+    "gain.noise": "{gain}，无法区分",
     "plain.reference": "{epochs} 轮后 {accuracy} %",
     "plain.missing": "不在这些运行中",
     "passes.never": "从未",
@@ -123,39 +145,44 @@ CHINESE = {
         "测试准确率 {accuracy} %（一个种子；针对其测试图像的 95 % 区间：{low} 至 {high}）"
     ),
     "verdict.apart": "超出噪声",
+    "verdict.images": "超出这些测试图像上的偶然",
     "verdict.reversed": "超出噪声，但在双方共有的部分上方向相反",
     "verdict.same": "无法区分",
     "difference.unknown": "未知的百分点：没有共同的种子有测试准确率",
     "difference.untested": "{points} 个百分点，未检验：没有共同的种子或测试图像",
-    "difference.images": "{points} 个百分点：{verdict}（同一种子测试图像上的 McNemar 检验，p {p}）",
+    "difference.images": (
+        "{points} 个百分点：{verdict}（同一种子测试图像上的 McNemar 检验，p {p}；不包含种子的运气）"
+    ),
     "difference.seeds": (
         "{points} 个百分点（{seeds} 个种子的 95 % 区间 {low} 至 {high}）：{verdict}（p {p}）"
     ),
     "and_more": "，另有 {count} 个",
     "finding.no_accuracy": "{rows} 个配置都没有测试准确率。",
     "finding.first": "**均值最高：`{label}`**，{accuracy}。",
-    "finding.second": "比第二名 `{label}` 高 {difference}。",
+    "finding.second": "均值第二的是 `{label}`，与它相差 {difference}。",
     "finding.equals": "与它无法区分、并列第一的还有：{names}。",
-    "finding.best_is_cheapest": (
-        "`{label}` 运行起来也最便宜：没有配置的每张图像乘加数低于它的 {macs}。"
-    ),
+    "finding.best_is_cheapest": "没有配置比 `{label}` 运行更便宜：每张图像 {macs} 次乘加。",
     "finding.cheapest": (
         "**用于小设备：`{label}`**，运行最便宜，每张图像 {macs} 次乘加，是 `{best}` 的 {share} %。"
         "与后者相差 {difference}。"
     ),
-    "finding.freeze": "`{label}`：冻结 {better} 轮比冻结 {other} 轮高 {difference}。",
-    "finding.weights": "`{label}`：weights={better} 比 weights={other} 高 {difference}。",
-    "finding.size": "`{label}`：{better} 像素比 {other} 像素高 {difference}。",
+    "finding.freeze": "`{label}`：冻结 {better} 轮与冻结 {other} 轮相差 {difference}{also}。",
+    "finding.weights": "`{label}`：weights={better} 与 weights={other} 相差 {difference}{also}。",
+    "finding.size": "`{label}`：{better} 像素与 {other} 像素相差 {difference}{also}。",
+    "finding.also": "；两者的 {names} 也不同",
     "finding.below": (
         "{all} 个配置中有 {rows} 个的训练准确率曾低于验证准确率，最多的是 `{label}`（{epochs} 轮中的"
-        " {below} 轮）：只有训练图像做了增强，而且统计时权重仍在变化。"
+        " {below} 轮）：{reason}。"
     ),
+    "reason.augmented": "只有训练图像做了增强，而且统计时权重仍在变化",
+    "reason.moving": "统计训练图像时权重仍在变化",
     "finding.overfits": (
-        "{all} 个配置中有 {rows} 个在训练图像上比测试图像上好 2 个百分点以上；最明显的是 `{label}`，"
-        "{gap} 个百分点。"
+        "{all} 个配置中有 {rows} 个在训练图像上比测试图像上好 2 个百分点以上（按其准确率区间的上端计）；"
+        "最明显的是 `{label}`，{gap} 个百分点。"
     ),
     "finding.no_overfitting": (
-        "没有配置过拟合：最终训练准确率与测试准确率的最大差距为 {gap} 个百分点（`{label}`）。"
+        "没有看到哪个配置过拟合 2 个百分点以上：最终训练准确率与测试准确率的最大差距为 {gap} 个百分点"
+        "（`{label}`）。"
     ),
     "finding.stability": (
         "最后最平稳的是 `{steady}`（迭代损失波动 {least}），最不平稳的是 `{unsteady}`（{most}）。"
@@ -183,5 +210,6 @@ CHINESE = {
     "plot.confidence": "置信度，%",
     "plot.ideal": "理想",
     "plot.every": "按名次每 {step} 个配置画一条线",
-    "plot.some": "{all} 个中最好的 {shown} 个",
+    "plot.some": "{all} 个配置中最好的 {shown} 个",
+    "plot.named": "彩色：{all} 个配置中最好的 {shown} 个",
 }

@@ -11,11 +11,19 @@ ENGLISH = {
     "fact.all": "runs: all of the store",
     "fact.where": "where: `{where}`; {left_out} other runs do not fit it",
     "fact.data": "data: {name}, digest {digest}",
-    "fact.images": "test images: {count}, read once a run",
+    "fact.images": "test images: {count}{once}",
+    "once_a_run": ", read once a run",
     "fact.weights": "weights: {name}, digest {digest}",
+    "fact.seeds": "seeds: {seeds}",
     "fact.device": "device: {device}, {precision}, {threads} threads",
     "fact.versions": "versions: {text}",
     "fact.commit": "git commit: {text}",
+    "fact.repeated": "{count} runs repeat the result of a later one, which counts",
+    "parts": (
+        "These runs were tested on {count} different sets of images, which cannot be ranked"
+        " together: each has its own part below."
+    ),
+    "section.part": "Tested on {name}: {images} images, data digest {digest}",
     "section.findings": "Findings",
     "section.ranking": "Ranking",
     "section.cost": "Cost",
@@ -38,6 +46,7 @@ ENGLISH = {
     "column.interval_of": "interval over",
     "interval.seeds": "seeds",
     "interval.images": "test images",
+    "interval.nothing": "–",
     "column.test/loss": "test loss",
     "column.test/ece": "ECE %",
     "column.worst_class": "worst class %",
@@ -56,6 +65,8 @@ ENGLISH = {
     "column.profile/peak_memory_mb": "peak memory MB",
     "column.time/train_s": "train s",
     "column.throughput/train_img_s": "images/s",
+    "column.device": "device",
+    "device": "{device}, threads: {threads}",
     "column.configuration": "configuration",
     "column.difference": "points behind the best",
     "column.test": "test",
@@ -64,6 +75,7 @@ ENGLISH = {
     "column.mcnemar": "p (McNemar)",
     "column.apart": "told apart",
     "column.run": "run",
+    "column.overrides": "overrides",
     "column.status": "status",
     "column.error": "error",
     "column.id": "id",
@@ -81,9 +93,17 @@ ENGLISH = {
         " the {pairs} pairs that share seeds or test images). Best value of each column in bold;"
         " mean ± standard deviation where a row has several seeds."
     ),
-    "legend.test/acc": (
-        "`test acc`: on the test set, read once, with the weights that were best on validation."
+    "legend.test/acc": "`test acc`: on the test set{once}, with the weights of {result}.",
+    "once": ", read once",
+    "result.best": "the epoch that was best on validation",
+    "result.last": "the last epoch",
+    "result.mixed": "the best epoch on validation or of the last, as `protocol.result` says",
+    "legend.blurred": (
+        "{names}: tested on augmented images (`protocol.augment_evaluation_of`), so the accuracy is"
+        " not that on plain ones."
     ),
+    "legend.stands_for": "`{leader}={value}` comes with {names}.",
+    "legend.follow": "With `{leader}` change, each in its own way: {names}.",
     "legend.interval": (
         "`95 % interval`: over seeds (Student), of the mean that very many trainings would have;"
         " over test images (Wilson), for a single seed, of this one network's accuracy on all such"
@@ -93,8 +113,13 @@ ENGLISH = {
         "`ECE`: expected calibration error, mean gap between confidence and accuracy, 15 bins."
     ),
     "legend.worst_class": "`worst class`: accuracy of the class with the lowest.",
-    "legend.train/acc": "`final train acc`: of the last epoch, on augmented images.",
-    "legend.gap": "`train − test`: the one minus the other, in points; large means overfitting.",
+    "legend.train/acc": (
+        "`final train acc`: of the last epoch, on the images as they were trained on."
+    ),
+    "legend.gap": (
+        "`train − test`: the one minus the other, in points; large means overfitting, and below 0"
+        " that the training images were harder."
+    ),
     "legend.loss_spread": (
         "`loss spread`: standard deviation of the iteration loss over the last epoch; small means"
         " stable."
@@ -107,7 +132,7 @@ ENGLISH = {
         "◆ marks the Pareto front of accuracy against that cost: no other configuration is both at"
         " least as accurate and at least as cheap. `trainable`: parameters that train in the first"
         " epoch. `MACs`: multiply-accumulates of one image. `latency`: median and 90th percentile"
-        " for one image and for a batch of 64, on the device named above."
+        " for one image and for a batch of 64. Times are of the device that is named."
     ),
     "legend.pairs": (
         "Student's paired test asks whether the recipes differ, over at least three common seeds;"
@@ -120,13 +145,14 @@ ENGLISH = {
         " `simple_cnn` ends at ({reference}), and how many epochs of full training that took."
     ),
     "legend.below": (
-        "`train below val`: epochs in which training accuracy (augmented images, weights still"
-        " moving) lies below validation accuracy (plain images)."
+        "`train below val`: epochs in which training accuracy (of images as they were trained on,"
+        " while the weights moved) lies below validation accuracy (after the epoch)."
     ),
     "legend.gain": (
-        "`gain over none`: test accuracy above that of the same network from random weights, in"
-        " points."
+        "`gain over none`: test accuracy above that of the same configuration from random weights"
+        " (the best of those whose `freeze_epochs` alone may differ as well), in points."
     ),
+    "gain.noise": "{gain}, cannot be told apart",
     "plain.reference": "{accuracy} % after {epochs} epochs",
     "plain.missing": "not among these runs",
     "passes.never": "never",
@@ -141,44 +167,59 @@ ENGLISH = {
         "{accuracy} % test accuracy (one seed; 95 % interval over its test images: {low} to {high})"
     ),
     "verdict.apart": "more than noise",
+    "verdict.images": "more than chance on these test images",
     "verdict.reversed": "more than noise, but the other way round on what both have",
     "verdict.same": "cannot be told apart",
     "difference.unknown": "an unknown number of points: no common seed with a test accuracy",
     "difference.untested": "{points} points, untested: no common seeds or test images",
-    "difference.images": "{points} points: {verdict} (McNemar on one seed's test images, p {p})",
+    "difference.images": (
+        "{points} points: {verdict} (McNemar on one seed's test images, p {p}; the luck of the seed"
+        " is not covered)"
+    ),
     "difference.seeds": (
         "{points} points (95 % interval {low} to {high} over {seeds} seeds): {verdict} (p {p})"
     ),
     "and_more": " and {count} more",
     "finding.no_accuracy": "None of the {rows} configurations has a test accuracy.",
     "finding.first": "**Best by mean: `{label}`**, {accuracy}.",
-    "finding.second": "It is ahead of the second, `{label}`, by {difference}.",
+    "finding.second": "Second by mean is `{label}`. The difference to it is {difference}.",
     "finding.equals": "What cannot be told apart from it, and shares rank 1: {names}.",
     "finding.best_is_cheapest": (
-        "`{label}` is also the cheapest to run: no other needs fewer than its {macs}"
-        " multiply-accumulates an image."
+        "No other configuration is cheaper to run than `{label}`, with {macs} multiply-accumulates"
+        " an image."
     ),
     "finding.cheapest": (
         "**For a small device: `{label}`**, the cheapest to run with {macs} multiply-accumulates an"
         " image, {share} % of those of `{best}`. The difference to that one is {difference}."
     ),
     "finding.freeze": (
-        "`{label}`: freeze_epochs={better} is ahead of freeze_epochs={other} by {difference}."
+        "`{label}`: between freeze_epochs={better} and freeze_epochs={other}, the difference is"
+        " {difference}{also}."
     ),
-    "finding.weights": ("`{label}`: weights={better} is ahead of weights={other} by {difference}."),
-    "finding.size": "`{label}`: {better} px are ahead of {other} px by {difference}.",
+    "finding.weights": (
+        "`{label}`: between weights={better} and weights={other}, the difference is"
+        " {difference}{also}."
+    ),
+    "finding.size": (
+        "`{label}`: between {better} px and {other} px, the difference is {difference}{also}."
+    ),
+    "finding.also": "; they differ in {names} as well",
     "finding.below": (
         "Training accuracy lies below validation accuracy in {rows} of {all} configurations, most"
-        " in `{label}` ({below} of {epochs} epochs): only training images are augmented, and they"
-        " are counted while the weights still move."
+        " in `{label}` ({below} of {epochs} epochs): {reason}."
     ),
+    "reason.augmented": (
+        "only training images are augmented, and they are counted while the weights still move"
+    ),
+    "reason.moving": "training images are counted while the weights still move",
     "finding.overfits": (
         "{rows} of {all} configurations end more than 2 points better on training than on test"
-        " images; most of all `{label}`, by {gap} points."
+        " images, also at the upper end of their accuracy's interval; most of all `{label}`, by"
+        " {gap} points."
     ),
     "finding.no_overfitting": (
-        "No configuration overfits: the largest gap between final training and test accuracy is"
-        " {gap} points (`{label}`)."
+        "No configuration is seen to overfit by more than 2 points: the largest gap between final"
+        " training and test accuracy is {gap} points (`{label}`)."
     ),
     "finding.stability": (
         "Steadiest at the end is `{steady}` (iteration loss scatters by {least}), least steady"
@@ -208,5 +249,6 @@ ENGLISH = {
     "plot.confidence": "confidence, %",
     "plot.ideal": "ideal",
     "plot.every": "one configuration in {step} of the ranking",
-    "plot.some": "the {shown} best of {all}",
+    "plot.some": "the {shown} best of {all} configurations",
+    "plot.named": "in colour: the {shown} best of {all} configurations",
 }

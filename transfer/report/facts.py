@@ -1,0 +1,96 @@
+"""What the runs of a report were made from and by, and by which protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from transfer.report.language import Words
+from transfer.report.selection import Selection
+from transfer.report.table import Row
+from transfer.tracking.find import RunRecord
+
+
+def facts(selection: Selection, words: Words) -> list[str]:
+    """The header's lines: where the runs come from, their images, weights, device and versions."""
+    runs, sweeps = selection.runs, selection.sweeps
+
+    def of_runs(key: str) -> str:
+        found = dict.fromkeys(run.params[key] for run in runs if key in run.params)
+        return ", ".join(found) or words("unknown")
+
+    def of_tags(tag: str, otherwise: str) -> str:
+        # Of the runs themselves: a sweep that was resumed may have seen several versions.
+        carriers = [run for run in runs if run.id] or sweeps
+        return ", ".join(dict.fromkeys(each.tags.get(tag, otherwise) for each in carriers))
+
+    lines = [] if sweeps else [words("fact.all")]
+    for sweep in sweeps:
+        command = sweep.tags.get("transfer.command", words("unknown")).replace("`", "'")
+        lines += [
+            words("fact.command", text=command),
+            words("fact.sweep", name=sweep.tags["transfer.sweep"], id=sweep.id),
+        ]
+    if selection.where:
+        lines.append(words("fact.where", where=selection.where, left_out=selection.left_out))
+    once = words("once_a_run") if _reads_once(run.params for run in runs) else ""
+    lines += [
+        words("fact.data", name=of_runs("data.name"), digest=of_runs("data.digest")),
+        words("fact.images", count=of_runs("data.test_images"), once=once),
+        words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
+        words("fact.seeds", seeds=_seeds(runs) or words("unknown")),
+        words(
+            "fact.device",
+            device=of_runs("device"),
+            precision=of_runs("precision"),
+            threads=of_runs("threads"),
+        ),
+        words("fact.versions", text=of_tags("transfer.versions", words("unknown"))),
+        words("fact.commit", text=of_tags("mlflow.source.git.commit", words("no_git"))),
+    ]
+    if again := _repeated(runs):
+        lines.append(words("fact.repeated", count=again))
+    return lines
+
+
+def legend_of_accuracy(rows: Sequence[Row], words: Words) -> list[str]:
+    """What the test accuracy of these rows is, by the protocol that they followed."""
+    results = {row.params.get("protocol.result", "best") for row in rows}
+    result = words(f"result.{results.pop()}" if len(results) == 1 else "result.mixed")
+    once = words("once") if _reads_once(row.params for row in rows) else ""
+    sentences = [words("legend.test/acc", once=once, result=result)]
+    if not once:
+        sentences.append(words("legend.steered"))
+    blurred = sorted({row.params["model.name"] for row in rows if evaluates_augmented(row)})
+    if blurred:
+        names = ", ".join(f"`{name}`" for name in blurred)
+        sentences.append(words("legend.blurred", names=names))
+    return sentences
+
+
+def trains_augmented(row: Row) -> bool:
+    """Whether the training images were augmented."""
+    values = [value for key, value in row.params.items() if key.startswith("data.augment.")]
+    return any(value not in ("0", "0.0", "False") for value in values)
+
+
+def evaluates_augmented(row: Row) -> bool:
+    """Whether validation and test images were augmented too."""
+    models = row.params.get("protocol.augment_evaluation_of", "[]")
+    return f"'{row.params['model.name']}'" in models
+
+
+def _reads_once(params: Iterable[dict[str, str]]) -> bool:
+    return all(each.get("protocol.validation", "held_out") == "held_out" for each in params)
+
+
+def _seeds(runs: Sequence[RunRecord]) -> str:
+    seeds = {int(run.params["seed"]) for run in runs if "seed" in run.params}
+    return ", ".join(str(seed) for seed in sorted(seeds))
+
+
+def _repeated(runs: Sequence[RunRecord]) -> int:
+    """How many finished runs have the result of a later one; theirs are not counted."""
+    results = [
+        (run.tags["transfer.configuration"], run.params["seed"]) for run in runs if run.finished
+    ]
+    return len(results) - len(set(results))
