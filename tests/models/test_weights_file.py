@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,10 @@ def test_a_pickle_that_would_run_code_is_refused(
     with pytest.raises(ConfigError, match="would run code"):
         _read(Path("weights.pth"))
     Path("plain.pth").write_bytes(pickle.dumps(_Attack()))
-    with pytest.raises(ConfigError, match=r"weights=plain\.pth"):
+    with (
+        warnings.catch_warnings(action="error"),
+        pytest.raises(ConfigError, match=r"weights=plain\.pth"),
+    ):
         _read(Path("plain.pth"))
     assert not Path("executed").exists()
 

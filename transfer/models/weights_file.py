@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ def read_weights_file(path: Path, source: str) -> Mapping[str, Tensor]:
         if path.suffix == ".safetensors":
             content: Any = safetensors.torch.load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                # Of an old pickle, torch warns before it refuses it: the refusal is enough.
+                warnings.simplefilter("ignore")
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         problem = "not a plain checkpoint of tensors; it is damaged, or would run code when loaded"
         raise ConfigError("weights", source, problem) from error
