@@ -10,7 +10,6 @@ tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside 
 from __future__ import annotations
 
 import copy
-import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,8 @@ from transfer.evaluate import evaluate_logits, predict_logits
 from transfer.models import state_digest
 from transfer.models.starter import FOLDER, StarterCard, starter_state, write_starter
 from transfer.sweep import exit_with
-from transfer.tracking.find import RunRecord, fetch_artifact, find_job_run
+from transfer.tracking.environment import without_places
+from transfer.tracking.find import fetch_artifact, find_job_run
 from transfer.tracking.store import open_store, store_uri
 
 
@@ -62,7 +62,7 @@ def main() -> None:
         model=run.params["model.name"],
         data=Path(run.params["data.root"]).name,
         data_digest=data.digest,
-        command=_command(run),
+        command=without_places(run.tags["transfer.command"]),
         commit=run.tags.get("mlflow.source.git.commit", "unknown"),
         image_size=int(run.params["image_size"]),
         epochs=int(run.params["epochs"]),
@@ -86,14 +86,6 @@ def _read_data(config_file: Path) -> ImageData:
         raise ConfigError("run", config.data.name, "only runs on data=image_folder can be shipped")
     merged = OmegaConf.merge(OmegaConf.structured(ImageFolderConfig), config.data)
     return load_data(cast(ImageFolderConfig, OmegaConf.to_object(merged)), config.image_size)
-
-
-def _command(run: RunRecord) -> str:
-    """What made the run, without where its files lay."""
-    words = shlex.split(run.tags["transfer.command"])
-    root = f"data.root={Path(run.params['data.root']).name}"
-    kept = [word for word in words if not word.startswith(("hydra.", "data.root=", "resume="))]
-    return shlex.join([*kept, root])
 
 
 def _accuracy(model: nn.Module, classifier: Classifier, data: ImageData) -> float:

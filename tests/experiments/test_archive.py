@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Sweep, Workplace
-from transfer.report.archive import _without_paths, _without_places
+from transfer.report.archive import _without_paths
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,6 @@ def test_no_address_and_no_folder_is_kept() -> None:
     params |= {"weights": "/home/me/cats.pth", "seed": "0"}
     kept = {"data.root": "cats", "weights": "cats.pth", "seed": "0"}
     assert _without_paths(params) == kept
-    command = "python train.py -m data.root=/home/me/cats tracking.uri=postgresql://u:secret@h/db"
-    assert _without_places(command) == "python train.py -m data.root=cats"
 
 
 @pytest.mark.parametrize("arguments", [(), ("keep=a", "restore=b"), ("restore=nowhere",)])

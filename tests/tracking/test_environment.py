@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from transfer.tracking.environment import environment_tags
+from transfer.tracking.environment import environment_tags, without_places
 from transfer.tracking.store import REPOSITORY
 
 
@@ -27,3 +27,11 @@ def test_the_commit_is_the_one_checked_out() -> None:
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     tag = environment_tags().get("mlflow.source.git.commit", "")
     assert tag.removesuffix("-dirty") == (done.stdout.strip() if done.returncode == 0 else "")
+
+
+def test_a_command_that_is_passed_on_names_no_place() -> None:
+    command = (
+        "python train.py -m data.root=/home/me/cats weights=runs:/1a tracking.uri=postgresql://u:p@h/d"
+        " resume=true hydra.sweep.dir=/home/me/out seed=0,1"
+    )
+    assert without_places(command) == "python train.py -m data.root=cats weights=runs:/1a seed=0,1"

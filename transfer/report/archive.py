@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 from transfer.config import ConfigError, first_line
 from transfer.report.history import condense
 from transfer.report.predictions import read_predictions
+from transfer.tracking.environment import without_places
 from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
 from transfer.tracking.store import experiment_id
 
@@ -57,7 +57,7 @@ def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
         "end_time": info.end_time,
         "params": _without_paths(run.params),
         "metrics": run.metrics,
-        "tags": tags | {"transfer.command": _without_places(tags.get("transfer.command", ""))},
+        "tags": tags | {"transfer.command": without_places(tags.get("transfer.command", ""))},
     }
     with tempfile.TemporaryDirectory() as copies:
         history = pd.read_parquet(fetch_artifact(client, run, "history.parquet", Path(copies)))
@@ -148,16 +148,6 @@ def _without_paths(params: dict[str, str]) -> dict[str, str]:
         if "/" in kept.get(name, "") and not kept[name].startswith("runs:/"):
             kept[name] = Path(kept[name]).name
     return kept
-
-
-def _without_places(command: str) -> str:
-    """The command without `tracking.uri=`, and with the last name alone of a path."""
-    words = []
-    for word in shlex.split(command):
-        key, _, value = word.partition("=")
-        if key != "tracking.uri":
-            words.append(f"{key}={Path(value).name}" if key in ("data.root", "weights") else word)
-    return shlex.join(words)
 
 
 def _thinned(history: pd.DataFrame) -> pd.DataFrame:

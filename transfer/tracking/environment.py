@@ -40,6 +40,19 @@ def command() -> str:
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
+def without_places(command: str) -> str:
+    """A command that means the same on any machine: without the store's address, which may hold a
+    password, with the last name alone of a path, and without how or where Hydra ran it."""
+    words = []
+    for word in shlex.split(command):
+        key, _, value = word.partition("=")
+        if key in ("tracking.uri", "resume") or key.startswith("hydra."):
+            continue
+        is_path = key in ("data.root", "weights") and not value.startswith("runs:/")
+        words.append(f"{key}={Path(value).name}" if is_path else word)
+    return shlex.join(words)
+
+
 def _versions() -> str:
     packages = ("torch", "torchvision", "hydra-core", "mlflow")
     found = [f"{package} {version(package)}" for package in packages]
