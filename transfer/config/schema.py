@@ -131,22 +131,23 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
-_SCHEMAS: list[tuple[str | None, str, Any]] = [
-    (None, "base_config", Config),
-    ("model", "base_model", ModelConfig),
-    ("data", "base_data", DataConfig),
-    ("data", "base_image_folder", ImageFolderConfig),
-    ("optimizer", "base_adam", AdamConfig),
-    ("optimizer", "base_sgd", SgdConfig),
-    ("schedule", "base_schedule", ScheduleConfig),
-    ("schedule", "base_plateau", PlateauConfig),
-    ("schedule", "base_one_cycle", OneCycleConfig),
-    ("schedule", "base_cosine", CosineConfig),
-]
+_SCHEMAS: dict[str, Any] = {
+    "config": Config,
+    "model": ModelConfig,
+    "data": DataConfig,
+    "image_folder": ImageFolderConfig,
+    "adam": AdamConfig,
+    "sgd": SgdConfig,
+    "schedule": ScheduleConfig,
+    "plateau": PlateauConfig,
+    "one_cycle": OneCycleConfig,
+    "cosine": CosineConfig,
+}
 
 
 def register_schema() -> None:
     """Make the schema known to Hydra. Call once, before ``@hydra.main`` composes."""
     store = ConfigStore.instance()
-    for group, name, node in _SCHEMAS:
-        store.store(group=group, name=name, node=node)
+    # Of no group: beside the YAML files they would be listed as choices.
+    for name, node in _SCHEMAS.items():
+        store.store(name=f"{name}_schema", node=node)
