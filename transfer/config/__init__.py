@@ -8,7 +8,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from transfer.config.check import check_config
-from transfer.config.errors import ConfigError, first_line
+from transfer.config.errors import ConfigError, first_line, printable
 from transfer.config.fingerprint import configuration, fingerprint, flatten
 from transfer.config.schema import Config, register_schema
 
@@ -20,6 +20,7 @@ __all__ = [
     "fingerprint",
     "first_line",
     "flatten",
+    "printable",
     "register_schema",
     "typed_config",
 ]

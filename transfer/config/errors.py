@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """`text` in one line, for a terminal and for UTF-8: control characters, line breaks and bytes
+    that are no UTF-8 (as Python reads them from file names) become escapes such as \\n."""
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
+        else char
+        for char in text
+    )
+
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line; its kind where it says nothing."""
@@ -26,5 +39,6 @@ class ConfigError(Exception):
         super().__init__(key, value, problem)
 
     def __str__(self) -> str:
-        line = f"{self.key}={'null' if self.value is None else self.value}: {self.problem}"
-        return " ".join(line.split())
+        # Of a value, a file's name often, every character counts; of a library's words none.
+        value = printable("null" if self.value is None else str(self.value))
+        return f"{self.key}={value}: {printable(' '.join(self.problem.split()))}"
