@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
 from transfer.data import ImageData
-from transfer.data.image_folder import resize_square
+from transfer.data.decode import resize_square
 from transfer.models import build_model
 
 

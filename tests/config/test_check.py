@@ -33,6 +33,7 @@ from transfer.config import ConfigError
         (["data.augment.rotation=200"], "data.augment.rotation"),
         (["data.augment.hue=0.6"], "data.augment.hue"),
         (["data=image_folder", "data.root=x", "data.val_folder=' '"], "data.val_folder"),
+        (["data=image_folder", "data.root=x", "data.on_bad_image=no"], "data.on_bad_image"),
         (["optimizer.lr=-1"], "optimizer.lr"),
         (["optimizer.backbone_lr_ratio=2"], "optimizer.backbone_lr_ratio"),
         (["optimizer.betas=[0.9]"], "optimizer.betas"),

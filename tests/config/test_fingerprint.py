@@ -32,6 +32,13 @@ def test_stays_with_what_does_not(override: str) -> None:
     assert fingerprint(config_of(), **DIGESTS) == fingerprint(config_of(override), **DIGESTS)
 
 
+def test_skipping_counts_by_the_images_that_are_left() -> None:
+    """They are in the data's digest: where nothing was skipped, it is the same result."""
+    folder = ("data=image_folder", "data.root=x")
+    skip = config_of(*folder, "data.on_bad_image=skip")
+    assert fingerprint(config_of(*folder), **DIGESTS) == fingerprint(skip, **DIGESTS)
+
+
 def test_changes_with_the_content_of_data_and_weights() -> None:
     names = {
         fingerprint(config_of(), data_digest=data, weights_digest=weights)

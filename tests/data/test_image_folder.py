@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from tests.conftest import config_of, write_images
 from transfer.config import ConfigError
 from transfer.data import load_data
-from transfer.data.image_folder import decode_or_refuse
 
 
 def _config(root: Path, *overrides: str):
@@ -66,22 +64,21 @@ def test_refused_folders(tmp_path: Path) -> None:
     assert "no such folder" in refusal(tmp_path / "nowhere")
     assert "needs a folder train/" in refusal(tmp_path)
     (tmp_path / "train").mkdir()
-    assert "find any class folder" in refusal(tmp_path)
+    assert "holds no class folder" in refusal(tmp_path)
     write_images(tmp_path / "train", {"cat": 5})
     assert "one class only (cat)" in refusal(tmp_path)
     (tmp_path / "train" / "dog").mkdir()
-    assert "no valid file for the classes dog" in refusal(tmp_path)
+    assert "train/dog: holds no image (.jpg, " in refusal(tmp_path)
     write_images(tmp_path / "train", {"dog": 1})
     assert "no validation image is left of dog" in refusal(tmp_path)
-    write_images(tmp_path / "two" / "train", {"cat": 5, "dog": 5})
-    write_images(tmp_path / "two" / "test", {"cat": 1, "mouse": 1})
-    assert "test/ and train/ hold different classes: dog, mouse" in refusal(tmp_path / "two")
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 5, "dog": 5})
     (tmp_path / "train" / "dog" / "notes.jpg").write_text("not a picture")
-    with pytest.raises(ConfigError, match=r"notes\.jpg: cannot be read \(not an image\)"):
+    with pytest.raises(
+        ConfigError, match=r"notes\.jpg: cannot be read \(not a JPEG, .* data.on_bad_image=skip"
+    ):
         load_data(_config(tmp_path), image_size=16)
 
 
@@ -93,23 +90,71 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
         load_data(_config(tmp_path), image_size=16)
 
 
-def test_odd_images_become_rgb(tmp_path: Path) -> None:
-    path = tmp_path / "odd.png"
-
-    def first_pixel(image: Image.Image) -> tuple[int, ...]:
-        image.save(path)
-        return decode_or_refuse(str(path), key="image").getpixel((0, 0))
-
-    assert first_pixel(Image.new("L", (4, 4), 100)) == (100, 100, 100)
-    assert first_pixel(Image.new("RGBA", (4, 4), (255, 0, 0, 0))) == (255, 255, 255)
-    assert first_pixel(Image.new("P", (4, 4))) == (0, 0, 0)
-    sixteen_bit = Image.fromarray(np.full((4, 4), 32768, dtype=np.uint16))
-    assert first_pixel(sixteen_bit) == (128, 128, 128)
+def test_a_folder_that_was_chosen_must_be_there(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"cat": 9, "dog": 9})
+    with pytest.raises(ConfigError, match=r"data\.test_folder=tset: there is no such folder"):
+        load_data(_config(tmp_path, "data.test_folder=tset"), 16)
 
 
-def test_a_picture_taken_sideways_is_turned_upright(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (20, 10))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    picture.save(tmp_path / "sideways.jpg", exif=exif)
-    assert decode_or_refuse(str(tmp_path / "sideways.jpg"), key="image").size == (10, 20)
+def _with_bad_images(root: Path) -> list[Path]:
+    """Fill train/ and an external test folder; the paths of those images that cannot be read."""
+    write_images(root / "train", {"cat": 20, "dog": 20})
+    write_images(root.parent / "elsewhere", {"cat": 3, "dog": 3})
+    bad = [root / "train" / "cat" / f"{number}.jpg" for number in range(3, 15)]
+    bad += [root.parent / "elsewhere" / "dog" / "0.jpg"]
+    for path in bad:
+        # Larger than the others: it must not matter to what they become.
+        Image.new("RGB", (60, 40)).save(path)
+        path.write_bytes(path.read_bytes()[:-20])
+    bad[0].write_bytes(b"")
+    return bad
+
+
+def test_skip_gives_what_a_folder_without_the_bad_images_gives(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "images"
+    elsewhere = f"data.test_folder={tmp_path / 'elsewhere'}"
+    bad = _with_bad_images(root)
+    with pytest.raises(ConfigError, match=r"10\.jpg: cannot be read .*truncated"):
+        load_data(_config(root, elsewhere), 64)
+    skipping = load_data(_config(root, elsewhere, "data.on_bad_image=skip"), 64)
+    assert len(skipping.skipped) == len(bad) == 13
+    assert skipping.skipped[0].startswith("train/cat/10.jpg: cannot be read (image file is trunc")
+    assert skipping.skipped[-1].startswith("../elsewhere/dog/0.jpg: cannot be read")
+    lines = caplog.records[-1].message.splitlines()
+    assert "13 of 46 images are left out" in lines[0]
+    assert lines[-2:] == ["  and 3 more", "  each run keeps the whole list as skipped_images.txt"]
+    assert len(lines) == 1 + 10 + 2
+    with pytest.raises(ConfigError):
+        # What was read with skip is not what fail is answered with.
+        load_data(_config(root, elsewhere), 64)
+    for path in bad:
+        path.unlink()
+    without = load_data(_config(root, elsewhere), 64)
+    assert without.skipped == ()
+    assert without.digest == skipping.digest
+    assert without.train.images.shape[1:] == (3, 16, 16)
+
+
+def test_skip_leaves_no_class_without_images(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write_images(tmp_path / part, {"cat": 9, "dog": 2})
+    for number in (0, 1):
+        (tmp_path / "test" / "dog" / f"{number}.jpg").write_text("no image")
+    with pytest.raises(ConfigError) as refused:
+        load_data(_config(tmp_path, "data.on_bad_image=skip"), 16)
+    assert f"none of the 2 images in {tmp_path}/test/dog can be read; the first, 0.jpg, cannot" in (
+        str(refused.value)
+    )
+
+
+def test_small_squares_of_several_sizes_become_one_size(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"cat": 5}, size=(12, 12))
+    write_images(tmp_path / "train", {"dog": 5}, size=(16, 16))
+    data = load_data(_config(tmp_path), image_size=24)
+    assert data.train.images.shape[1:] == (3, 24, 24)
+    first = data.train.images[data.train.labels == 1][0].permute(1, 2, 0)
+    files = [Image.open(path).convert("RGB") for path in (tmp_path / "train" / "dog").iterdir()]
+    resized = [file.resize((24, 24), Image.Resampling.BILINEAR).tobytes() for file in files]
+    assert first.numpy().tobytes() in resized

@@ -76,6 +76,7 @@ def _check_data(data: DataConfig) -> None:
     if isinstance(data, ImageFolderConfig):
         if not data.root:
             raise ConfigError("data.root", data.root, "give the folder that holds train/<class>/")
+        _one_of("data.on_bad_image", data.on_bad_image, ("fail", "skip"))
         for name in ("train_folder", "val_folder", "test_folder"):
             folder = getattr(data, name)
             if folder is not None and not folder.strip():

@@ -15,7 +15,8 @@ from transfer.config.schema import Config
 # What may differ between two runs of one result: where its files lie, on what it was
 # computed, and where it was written down.
 _NOT_IN_RESULT = ("device", "tracking", "weights", "resume", "preview")
-_NOT_IN_DATA = ("name", "root", "train_folder", "val_folder", "test_folder")
+# Which images are used, and so which are skipped, is in the data's digest.
+_NOT_IN_DATA = ("name", "root", "train_folder", "val_folder", "test_folder", "on_bad_image")
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class ImageFolderConfig(DataConfig):
     train_folder: str = "train"
     val_folder: str | None = "val"
     test_folder: str | None = "test"
+    on_bad_image: str = "fail"
 
 
 @dataclass

@@ -62,11 +62,15 @@ def load_data(config: DataConfig, image_size: int, validation: str = "held_out")
         digest=digest,
         mean=tuple(config.mean or mean),
         std=tuple(config.std or std),
+        skipped=source.skipped,
     )
 
 
 def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
-    what = {key: asdict(config)[key] for key in asdict(config) if key == "name" or "folder" in key}
+    settings = asdict(config)
+    what = {
+        key: settings[key] for key in settings if key in ("name", "on_bad_image") or "folder" in key
+    }
     key = json.dumps([what, config.root, image_size if config.name == "image_folder" else None])
     if key not in _last_read:
         if config.name == "image_folder":

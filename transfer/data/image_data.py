@@ -35,12 +35,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as its files have it; a split that it does not bring is None."""
+    """A data set as its files have it; a split that it does not bring is None.
+
+    Attributes:
+        skipped: a line for each file that `data.on_bad_image=skip` left out: its name and why.
+    """
 
     classes: tuple[str, ...]
     train: Split
     val: Split | None = None
     test: Split | None = None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class ImageData:
     Attributes:
         digest: content hash of all images, labels and class names, 16 hexadecimal digits.
         mean, std: of each channel, on a scale of 0 to 1.
+        skipped: as in `Source`.
     """
 
     name: str
@@ -60,6 +66,7 @@ class ImageData:
     digest: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    skipped: tuple[str, ...] = ()
 
     @property
     def test_digest(self) -> str:

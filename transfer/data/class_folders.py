@@ -1,0 +1,173 @@
+"""Which images a folder of class folders holds: `train/cat/1.jpg` is an image of class cat."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from transfer.config import ConfigError, printable
+
+_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+# What file managers and archives leave behind. So do names with a leading dot.
+_CLUTTER = ("__macosx", "@eadir", "thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images below one folder.
+
+    Attributes:
+        classes: names of the class folders, sorted.
+        samples: path and class number of each image; by class, then by name.
+        left_out: how many files of which suffix are no images by name or lie in no class folder.
+    """
+
+    classes: tuple[str, ...]
+    samples: list[tuple[Path, int]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def list_images(folder: Path) -> Listing:
+    """Find the class folders and their images. Links are followed; no folder is read twice.
+
+    Raises:
+        ConfigError: fewer than two classes; a class without images; a folder that cannot be read;
+            a link to nowhere or to a folder around it; a class name that cannot be printed.
+    """
+    names, left_out = [], Counter[str]()
+    try:
+        found = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        _refuse_folder(error)
+    for name in filter(_is_wanted, found):
+        path = folder / name
+        if is_folder(path):
+            _require_printable(path)
+            names.append(name)
+        else:
+            _leave_out(path, left_out)
+    if not names:
+        _refuse(folder, "holds no class folder; make one a class, with its images")
+    if len(names) < 2:
+        _refuse(folder, f"holds one class only ({names[0]}); a classifier needs two or more")
+    listing = Listing(tuple(names), [], left_out)
+    for label, name in enumerate(names):
+        paths = _images_of(folder, folder / name, left_out)
+        if not paths:
+            known = ", ".join(_SUFFIXES)
+            _refuse(folder / name, f"holds no image ({known}); add some, or remove the folder")
+        listing.samples.extend((path, label) for path in paths)
+    return listing
+
+
+def require_same_classes(
+    root: Path, folders: Mapping[str, str], found: Mapping[str, Listing]
+) -> None:
+    """Raise ConfigError where val or test has other classes than train.
+
+    Args:
+        root: where the folders lie.
+        folders: name of each part's folder, such as {"train": "train"}.
+        found: what each part's folder holds.
+    """
+    train = found["train"].classes
+    for part, listing in found.items():
+        here, there = f"{folders[part]}/", f"{folders['train']}/"
+        extra = sorted(set(listing.classes) - set(train))
+        missing = sorted(set(train) - set(listing.classes))
+        alike = [(one, other) for one in extra for other in missing if _same_name(one, other)]
+        if alike:
+            pairs = ", ".join(f"{here}{one} is {there}{other}" for one, other in alike[:5])
+            problem = f"one class is spelt in two ways ({pairs}, but for case or accents)"
+            _refuse(root, f"{problem}; rename one of the folders")
+        if extra or missing:
+            sides = [(there, missing), (here, extra)]
+            only = "; ".join(f"only {side} has {_some(names)}" for side, names in sides if names)
+            problem = f"{here} and {there} hold different classes: {only}"
+            otherwise = f"data.{part}_folder=null holds images out of {there}"
+            _refuse(root, f"{problem}; give both the same folders, or {otherwise}")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is one that can be reached; where that is forbidden, Python's own would raise."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
+    around = (split.resolve(), *split.resolve().parents)
+    inside = []
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse_folder):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            # A link led here, in a loop or by a second way.
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        # Every other class would be read as one more piece of this one.
+        if Path(folder).resolve() in around:
+            _refuse(folder, "is a link to a folder that holds it; remove the link")
+        folders[:] = sorted(filter(_is_wanted, folders))
+        inside.append((folder, sorted(filter(_is_wanted, files))))
+    paths = []
+    for folder, files in sorted(inside):
+        for path in (Path(folder, name) for name in files):
+            if path.name.lower().endswith(_SUFFIXES):
+                paths.append(path)
+            else:
+                _leave_out(path, left_out)
+    return paths
+
+
+def _leave_out(path: Path, left_out: Counter[str]) -> None:
+    try:
+        path.stat()
+    except OSError as error:
+        # It may have been a folder full of images.
+        if path.is_symlink():
+            _refuse(path, "is a link that leads nowhere; mend or remove it", error)
+        _refuse_folder(error)
+    left_out[path.suffix.lower() or "without suffix"] += 1
+
+
+def _is_wanted(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in _CLUTTER
+
+
+def _require_printable(path: Path) -> None:
+    """A class's name goes into tables, figures and files."""
+    if printable(path.name) != path.name:
+        _refuse(path, "a class's name must be UTF-8 without control characters; rename the folder")
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Whether a person would read them as the same; é, for one, can be written in two ways."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    _refuse(error.filename, f"cannot be read ({error.strerror})", error)
+
+
+def _refuse(path: str | Path, problem: str, cause: Exception | None = None) -> NoReturn:
+    raise ConfigError("data.root", path, problem) from cause

@@ -1,0 +1,174 @@
+"""One image file as upright RGB of 8 bits: for training and for predictions alike.
+
+What is in the file is what Pillow makes of it, with these decisions:
+
+- EXIF's orientation is applied; of an animation the first frame counts.
+- Transparent pixels are laid over white, as paper and most viewers show them. Dropping alpha
+  would show whatever colour lies beneath, often black.
+- Levels of more than 8 bits are scaled by their declared depth: the upper 8 bits stay. Floating
+  point and signed levels have no agreed black and white, and are refused.
+- CMYK is converted without its colour profile.
+- A damaged or truncated file is refused, not shown in part.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import stat
+import threading
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
+
+from transfer.config import ConfigError, first_line
+
+# Tried on the file's first bytes, whatever its name says. Pillow knows more kinds, among them
+# EPS, which it hands to Ghostscript to run.
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+
+# A "decompression bomb" declares a size that fills the memory. This is Pillow's own bound: above
+# 89 million pixels, 268 MB as RGB.
+MAX_PIXELS = 89_478_485
+# Some decoders read the whole file first; 16-bit RGB of MAX_PIXELS takes 537 MB.
+MAX_BYTES = 2**30
+
+# Larger images are decoded one at a time: with alpha they take up to 15 bytes a pixel, and every
+# thread may be at one.
+_LARGE_PIXELS = 4_000_000
+_large = threading.Lock()
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262
+_WHITE_IS_ZERO = 0
+
+
+def _silence_remarks() -> None:
+    """A file is judged by whether it decodes; remarks on it would only mix with our one line."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    # libtiff writes to the process's standard error, past Python. Its switch is no part of
+    # Pillow, but is found through Pillow's library where that is linked to it.
+    silence = getattr(ctypes.CDLL(_imaging.__file__), "TIFFSetErrorHandler", None)
+    if silence is not None:
+        silence(None)
+
+
+_silence_remarks()
+
+
+def decode_or_refuse(path: Path, *, key: str, side: int | None = None) -> Image.Image:
+    """Open one image as upright RGB.
+
+    Args:
+        side: in pixels; None: the whole image. Else a square of at most this side: the image
+            itself if it is one, and its central square, resized to `side`, if it is not. Of a
+            JPEG of more than 4 million pixels only a half, a quarter or an eighth of the
+            resolution is then decoded, as long as four times `side` remain.
+
+    Raises:
+        ConfigError: the file is no whole image; names the file, under `key`.
+    """
+    try:
+        return _decode(path, side)
+    # Decoders fail over damaged bytes in whatever way the damage leads them to: KeyError,
+    # struct.error, MemoryError… To the user all of them mean one thing.
+    except Exception as error:
+        problem = f"cannot be read ({_reason(error)}); repair or remove this file"
+        raise ConfigError(key, path, problem) from error
+
+
+def resize_square(image: Image.Image, size: int) -> Image.Image:
+    """Resize so that the shorter side is `size` pixels, and keep the central square."""
+    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+
+
+class _RefusedError(Exception):
+    """Its words are the reason."""
+
+
+def _decode(path: Path, side: int | None) -> Image.Image:
+    # Opening a pipe would wait forever, and a device never ends.
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise _RefusedError("not a regular file")
+    if status.st_size == 0:
+        raise _RefusedError("empty")
+    if status.st_size > MAX_BYTES:
+        raise _RefusedError(f"{status.st_size / 2**30:.1f} GiB; the limit is 1 GiB")
+    # The file object keeps Pillow from mapping the file into memory, where a file that shrinks
+    # meanwhile would kill the process.
+    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _RefusedError(_too_many_pixels())
+        if side is not None and image.width * image.height > _LARGE_PIXELS:
+            image.draft(None, (4 * side, 4 * side))
+        with _large if image.width * image.height > _LARGE_PIXELS else nullcontext():
+            image.load()
+            method = _UPRIGHT.get(_orientation(image))
+            rgb = _to_rgb(image)
+            upright = rgb if method is None else rgb.transpose(method)
+            if side is None or upright.width == upright.height <= side:
+                return upright
+            return resize_square(upright, side)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 1 to 8; 1, upright, where it is absent or unreadable."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        # Remarks about a picture are damaged, not the picture.
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_eight_bits(image)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> np.ndarray:
+    """Grey levels of more than 8 bits, which Pillow itself would clip to 255, as uint8 [H, W]."""
+    tags = getattr(image, "tag_v2", {})
+    # PNG and PPM have 16 bits under this mode, TIFF 32 or signed ones.
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        raise _RefusedError("floating-point, signed or 32-bit levels; save it with 8 or 16 bits")
+    depth = tags.get(_BITS_PER_SAMPLE, (16,))[0]
+    levels = np.asarray(image)
+    grey = (levels >> (depth - 8)).astype(np.uint8)
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey
+    if "transparency" in image.info:
+        grey[levels == image.info["transparency"]] = 255
+    return grey
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a JPEG, PNG, GIF, BMP, TIFF, WebP or PPM image, or its header is damaged"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return _too_many_pixels()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return first_line(error)
+
+
+def _too_many_pixels() -> str:
+    return f"more than {MAX_PIXELS / 1e6:.0f} million pixels"
