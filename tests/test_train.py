@@ -185,13 +185,18 @@ def test_one_wrong_job_stops_the_sweep_before_the_first(
 
 def test_your_own_images(workplace: Workplace) -> None:
     write_images(workplace.folder / "pets" / "train", {"cat": 20, "dog": 20}, size=(40, 30))
+    (workplace.folder / "pets" / "train" / "cat" / "7.jpg").write_bytes(b"")
     process = workplace.run(
         "train.py", *PLAIN, "data=image_folder", "data.root=pets", "epochs=1",
-        "freeze_epochs=0", "batch_size=8",
+        "freeze_epochs=0", "batch_size=8", "data.on_bad_image=skip",
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     [run] = workplace.runs()
     assert run.data.params["data.classes"] == "2"
+    assert run.data.params["data.skipped_images"] == "1"
+    assert "1 of 40 images are left out" in process.stdout
+    skipped = workplace.client.download_artifacts(run.info.run_id, "skipped_images.txt")
+    assert Path(skipped).read_text().startswith("train/cat/7.jpg: cannot be read (empty); ")
 
 
 def test_help_lists_the_choices(workplace: Workplace) -> None:

@@ -24,6 +24,8 @@ _NOT_COMPARED = frozenset(
         "data.train_folder",
         "data.val_folder",
         "data.test_folder",
+        "data.on_bad_image",
+        "data.skipped_images",
     }
 )
 # The questions that people ask: columns of their own whenever they differ.

@@ -130,6 +130,7 @@ def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
         "data.classes": len(job.data.classes),
         "data.test_images": len(job.data.test),
         "data.test_digest": job.data.test_digest,
+        "data.skipped_images": len(job.data.skipped),
         "threads": torch.get_num_threads(),
         "weights.digest": job.weights.digest,
         "weights.loaded": len(job.fit.loaded),
@@ -139,6 +140,8 @@ def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
         Param(name, "null" if value is None else str(value)) for name, value in values.items()
     ]
     client.log_batch(run_id, params=params)
+    if job.data.skipped:
+        client.log_text(run_id, "\n".join([*job.data.skipped, ""]), "skipped_images.txt")
     sizes = {
         "train": len(job.data.train),
         "validation": len(job.data.val),
