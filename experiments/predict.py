@@ -20,8 +20,8 @@ from PIL import Image
 
 from experiments.arguments import parse_arguments
 from transfer.classifier import Classifier, Guess, load_classifier
-from transfer.config import ConfigError
-from transfer.data.image_folder import decode_or_refuse
+from transfer.config import ConfigError, printable
+from transfer.data.decode import decode_or_refuse
 from transfer.device import resolve_device
 from transfer.report.figures import plot_prediction
 from transfer.sweep import exit_with
@@ -44,19 +44,26 @@ def main() -> None:
         raise ConfigError("image", "", "name at least one picture: predict.py run=<id> image.png")
     if options.top < 1:
         raise ConfigError("top", options.top, "must be at least 1")
-    # Every picture is read before the first is classified: a bad one then costs nothing.
-    pictures = [(Path(image), decode_or_refuse(image, key="image")) for image in images]
+    paths = [Path(image) for image in images]
+    # Every picture is tried before the first is classified: a bad one then costs nothing. Kept in
+    # memory they would fill it.
+    for path in paths:
+        decode_or_refuse(path, key="image")
     classifier = _fetch_classifier(options)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     taken: Counter[str] = Counter()
-    for path, picture in pictures:
+    for path in paths:
+        picture = decode_or_refuse(path, key="image")
         guesses = classifier.classify(picture)[: options.top]
-        print(f"{path}: " + ", ".join(f"{guess.name} {guess.probability:.1%}" for guess in guesses))
+        answer = ", ".join(f"{guess.name} {guess.probability:.1%}" for guess in guesses)
+        print(f"{printable(str(path))}: {answer}")
+        # File systems allow 255 bytes for a name.
+        stem = printable(path.stem).encode()[:200].decode(errors="ignore")
         # cat/1.png and dog/1.png are two pictures.
-        taken[path.stem] += 1
-        number = f"-{taken[path.stem]}" if taken[path.stem] > 1 else ""
-        print(f"  {_save(picture, guesses, folder / f'{path.stem}{number}-predicted.png')}")
+        taken[stem] += 1
+        number = f"-{taken[stem]}" if taken[stem] > 1 else ""
+        print(f"  {_save(picture, guesses, folder / f'{stem}{number}-predicted.png')}")
 
 
 def _fetch_classifier(options: Options) -> Classifier:

@@ -34,14 +34,20 @@ def test_prints_classes_with_probabilities_and_keeps_the_picture(
         assert annotated.width > 500
 
 
-def test_two_pictures_of_one_name_are_both_kept(sweep: Sweep, picture: str) -> None:
+def test_pictures_of_one_name_and_of_odd_names_are_all_kept(sweep: Sweep, picture: str) -> None:
     (sweep.workplace.folder / "other").mkdir()
-    shutil.copy(sweep.workplace.folder / picture, sweep.workplace.folder / "other" / picture)
-    process = sweep.workplace.run(
-        "experiments/predict.py", "run=latest", picture, f"other/{picture}", "out=both"
-    )
+    long, raw = f"{'é' * 120}.png", b"\xff\n.png".decode(errors="surrogateescape")
+    names = [picture, f"other/{picture}", "-x.png", long, raw]
+    for name in names[1:]:
+        shutil.copy(sweep.workplace.folder / picture, sweep.workplace.folder / name)
+    process = sweep.workplace.run("experiments/predict.py", "run=latest", *names, "out=both")
     assert process.returncode == 0, process.stderr
-    assert len(list((sweep.workplace.folder / "both").iterdir())) == 2
+    lines = process.stdout.splitlines()
+    assert len(lines) == 2 * len(names)
+    assert lines[-2].startswith(r"\udcff\n.png: ")
+    kept = {sweep.workplace.folder / line.strip() for line in lines[1::2]}
+    assert kept == set((sweep.workplace.folder / "both").iterdir())
+    assert len(kept) == len(names)
 
 
 def test_the_same_class_as_in_the_saved_predictions(sweep: Sweep, picture: str) -> None:
