@@ -55,6 +55,14 @@ def test_a_measure_that_is_missing_is_a_dash() -> None:
     assert "–" in to_markdown([ranking_table(rows, Comparison(rows), WORDS)])
 
 
+def test_images_that_were_skipped_are_counted() -> None:
+    assert "could not be read" not in _report([make_run("a", 0, 0, 0.5)])
+    run = make_run("a", 0, 0, 0.5, **{"data.skipped_images": "13"})
+    assert "images left out, as they could not be read: 13 (" in _report([run])
+    whole = make_run("a", 0, 0, 0.5, **{"data.skipped_images": "0"})
+    assert "could not be read" not in _report([whole])
+
+
 def test_what_did_not_finish_is_listed_with_its_error() -> None:
     failed = make_run("b", 5, 0, 0.3, status="FAILED")
     failed.tags["transfer.error"] = "RuntimeError: a |\n b"

@@ -36,6 +36,10 @@ def facts(selection: Selection, words: Words) -> list[str]:
     lines += [
         words("fact.data", name=of_runs("data.name"), digest=of_runs("data.digest")),
         words("fact.images", count=of_runs("data.test_images"), once=once),
+    ]
+    if any(run.params.get("data.skipped_images", "0") != "0" for run in runs):
+        lines.append(words("fact.skipped", count=of_runs("data.skipped_images")))
+    lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
         words("fact.seeds", seeds=_seeds(runs) or words("unknown")),
         words(

@@ -13,6 +13,7 @@ CHINESE = {
     "fact.data": "数据：{name}，摘要 {digest}",
     "fact.images": "测试图像：{count} 张{once}",
     "once_a_run": "，每次运行只读一次",
+    "fact.skipped": "因无法读取而略去的图像：{count} 张（见 skipped_images.txt）",
     "fact.weights": "权重：{name}，摘要 {digest}",
     "fact.seeds": "种子：{seeds}",
     "fact.device": "设备：{device}，{precision}，{threads} 线程",

@@ -13,6 +13,7 @@ ENGLISH = {
     "fact.data": "data: {name}, digest {digest}",
     "fact.images": "test images: {count}{once}",
     "once_a_run": ", read once a run",
+    "fact.skipped": "images left out, as they could not be read: {count} (skipped_images.txt)",
     "fact.weights": "weights: {name}, digest {digest}",
     "fact.seeds": "seeds: {seeds}",
     "fact.device": "device: {device}, {precision}, {threads} threads",
