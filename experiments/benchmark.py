@@ -1,0 +1,92 @@
+"""How fast the project trains, against the tutorial's own loop on the same machine, in one run.
+
+    python experiments/benchmark.py [what=epochs,augment] [models=MODEL,MODEL] [images=5000]
+                                    [rounds=3] [batch_size=256] [clock=wall] [OVERRIDES OF train.py]
+    python experiments/benchmark.py data=image_folder data.root=data/cifar10-jpeg
+
+what        epochs: images a second of unfrozen and frozen epochs, training and evaluation counted
+            augment: cost of the batched augmentation, as a share of a training step
+models      with starter weights: resnet18,mobilenet_v3_small
+images      training images an epoch; a fifth as many are evaluated
+rounds      turns that each contestant takes; medians are printed, with the least and greatest
+batch_size  the project's batch beside the article's 64
+clock       wall, or cpu: processor time of this process, which other programs disturb less; use it
+            with OMP_NUM_THREADS=1 (the article's loop then has no worker processes)
+
+Everything else goes to the configuration, as on train.py's command line.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+import torch
+
+from experiments.arguments import parse_arguments
+from experiments.speed.augment import augment_table
+from experiments.speed.epochs import epochs_table
+from experiments.speed.timing import CLOCKS
+from transfer.config import ConfigError
+from transfer.device import keep_freed_memory
+from transfer.sweep import exit_with
+
+_QUESTIONS = ("epochs", "augment")
+
+
+@dataclass
+class Options:
+    what: str = "epochs,augment"
+    models: str = "resnet18,mobilenet_v3_small"
+    images: int = 5000
+    rounds: int = 3
+    batch_size: int = 256
+    clock: str = "wall"
+
+
+def main() -> None:
+    options, overrides = parse_arguments(Options, __doc__ or "")
+    questions = options.what.split(",")
+    for question in questions:
+        if question not in _QUESTIONS:
+            raise ConfigError("what", question, f"choose from {', '.join(_QUESTIONS)}")
+    if options.clock not in CLOCKS:
+        raise ConfigError("clock", options.clock, f"choose from {', '.join(CLOCKS)}")
+    keep_freed_memory()
+    print(f"{_machine()}; torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for question in questions:
+        print(f"\n## {question}\n")
+        print(_answer(question, options, overrides))
+
+
+def _answer(question: str, options: Options, overrides: list[str]) -> str:
+    models = options.models.split(",")
+    if question == "augment":
+        return augment_table(
+            models,
+            overrides,
+            batch_size=options.batch_size,
+            rounds=options.rounds,
+            clock=options.clock,
+        )
+    return epochs_table(
+        models,
+        overrides,
+        images=options.images,
+        batch_size=options.batch_size,
+        rounds=options.rounds,
+        clock=options.clock,
+    )
+
+
+def _machine() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConfigError as error:
+        exit_with(error)

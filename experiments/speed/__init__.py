@@ -1,0 +1,1 @@
+"""What `experiments/benchmark.py` measures, a module a question, and the loop it compares with."""

@@ -1,0 +1,83 @@
+"""The project's training and the tutorial's loop on the same images, ready to take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from experiments.speed.reference_loop import PillowImages, ReferenceLoop, article_transforms
+from transfer.config import Config, ConfigError, register_schema, typed_config
+from transfer.data import ImageData, Split
+from transfer.fit import Trainer
+from transfer.job import Job, prepare
+from transfer.tracking.store import REPOSITORY
+
+# More epochs than any measurement takes.
+_ENDLESS = 10_000
+
+
+def config_of(*overrides: str) -> Config:
+    """The configuration that train.py would get from these overrides."""
+    register_schema()
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return typed_config(compose("config", overrides=list(overrides)))
+
+
+def job_of(*overrides: str, images: int) -> Job:
+    """A job on the first `images` training images and a fifth as many validation images.
+
+    CIFAR-10's own ratio, so that an epoch has the share of evaluation that a real one has. Splits
+    are ordered by class or not at all, so images are taken from all over the split.
+
+    Raises:
+        ConfigError: the data set has fewer images.
+    """
+    job = prepare(config_of(*overrides))
+    data = job.data
+    if len(data.train) < images:
+        problem = f"{data.name} has only {len(data.train)} training images"
+        raise ConfigError("images", images, problem)
+    evaluated = data.val if len(data.val) >= images // 5 else data.test
+    few = replace(data, train=_some(data.train, images), val=_some(evaluated, images // 5))
+    return replace(job, data=few)
+
+
+def endless(job: Job, *, frozen: bool) -> Callable[[], object]:
+    """Each call trains and validates one more epoch, as in a run."""
+    freeze_epochs = _ENDLESS if frozen else 0
+    config = replace(job.config, epochs=_ENDLESS, freeze_epochs=freeze_epochs)
+    epochs = Trainer(job.model(), job.data, config, job.device).epochs()
+    return lambda: next(epochs)
+
+
+def reference(job: Job, *, frozen: bool, workers: int) -> ReferenceLoop:
+    """The tutorial's loop on the same images, from the same weights."""
+    train, test = pillow_images(job.data, job.config)
+    return ReferenceLoop(
+        job.config.model.name,
+        job.model().state_dict(),
+        train,
+        test,
+        size=job.config.image_size,
+        classes=len(job.data.classes),
+        frozen=frozen,
+        workers=workers,
+        device=job.device,
+    )
+
+
+def pillow_images(data: ImageData, config: Config) -> tuple[PillowImages, PillowImages]:
+    """Training images with the configured augmentation, and evaluation images without."""
+    size, mean, std = config.image_size, data.mean, data.std
+    return (
+        PillowImages(data.train, article_transforms(size, mean, std, config.data.augment)),
+        PillowImages(data.val, article_transforms(size, mean, std, None)),
+    )
+
+
+def _some(split: Split, count: int) -> Split:
+    count = min(count, len(split))
+    return split.subset(torch.linspace(0, len(split) - 1, count).long())

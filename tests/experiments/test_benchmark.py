@@ -1,0 +1,64 @@
+"""The benchmark measures what it says, and its reference loop is the tutorial's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import torch
+
+from experiments.speed.contest import endless, job_of, reference
+from experiments.speed.reference_loop import article_transforms
+from experiments.speed.timing import ratios
+from tests.conftest import ROOT
+from transfer.config.schema import AugmentConfig
+
+_FEW = ("model=mobilenet_v3_small", "image_size=32")
+
+
+def test_both_loops_train_the_same_images_from_the_same_weights() -> None:
+    job = job_of(*_FEW, images=100)
+    loop = reference(job, frozen=True, workers=0)
+    assert len(loop.train_loader.dataset) == len(job.data.train) == 100  # type: ignore[arg-type]
+    assert len(loop.test_loader.dataset) == len(job.data.val) == 20  # type: ignore[arg-type]
+    before = {name: value.clone() for name, value in loop.model.state_dict().items()}
+    assert all(torch.equal(before[name], value) for name, value in job.model().state_dict().items())
+    accuracy, _ = loop.epoch()
+    assert 0 <= accuracy <= 1
+    moved = {
+        name for name, each in loop.model.named_parameters() if not torch.equal(each, before[name])
+    }
+    assert moved and all(name.startswith("classifier") for name in moved)
+
+
+def test_an_endless_job_trains_an_epoch_a_call() -> None:
+    run = endless(job_of(*_FEW, images=50), frozen=True)
+    assert [run().number for _ in range(2)] == [1, 2]  # type: ignore[attr-defined]
+
+
+def test_the_reference_has_the_tutorials_transforms_in_its_order() -> None:
+    augment = AugmentConfig(4, True, 0.2, 0.2, 0.2, 0.1, 15)
+    steps = article_transforms(32, [0.5] * 3, [0.2] * 3, augment).transforms
+    assert [type(step).__name__ for step in steps] == [
+        "Resize",
+        "RandomCrop",
+        "RandomHorizontalFlip",
+        "ColorJitter",
+        "RandomRotation",
+        "ToTensor",
+        "Normalize",
+    ]
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    assert ratios([2.0, 8.0, 3.0], [1.0, 2.0, 1.0]).median == 3
+
+
+def test_an_unknown_question_is_refused_in_one_line() -> None:
+    call = [sys.executable, "experiments/benchmark.py", "what=nothing"]
+    process = subprocess.run(
+        call, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert process.returncode == 2
+    assert process.stderr.startswith("what=nothing: choose from epochs")
+    assert process.stderr.count("\n") == 1
