@@ -34,7 +34,7 @@ class SmallMapConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         height, width = input.shape[-2:]
         if self._is_pointwise() and height * width <= _LARGEST_POINTWISE_MAP:
-            return F.linear(input.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+            return _pointwise(input, weight, bias)
         small = height * width < weight[0, 0].numel()
         if not (small and self._can_multiply() and self._pays(input)):
             return super()._conv_forward(input, weight, bias)
@@ -64,6 +64,15 @@ class SmallMapConv2d(nn.Conv2d):
         if self.groups == 1:
             return len(input) >= _LEAST_BATCH
         return torch.is_grad_enabled() and self.weight.requires_grad
+
+
+def _pointwise(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """[N, C, H, W] and kernels [O, C, 1, 1] to [N, O, H, W]."""
+    rows = input.permute(0, 2, 3, 1)
+    # One product of two matrices. Given four dimensions, torch may multiply image by image, with a
+    # copy of the weights for each.
+    product = F.linear(rows.flatten(0, 2), weight.flatten(1), bias)
+    return product.unflatten(0, rows.shape[:3]).permute(0, 3, 1, 2)
 
 
 def _dense(pixels: Tensor, weight: Tensor, pairs: Tensor) -> Tensor:
