@@ -31,15 +31,9 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
     rows, columns = offsets.to(images.device)
     padded = F.pad(images, (padding,) * 4)
-    row_index = rows[:, None] + torch.arange(height, device=images.device)
-    column_index = columns[:, None] + torch.arange(width, device=images.device)
-    batch_index = torch.arange(count, device=images.device)
-    # Indexing a channels-last view copies whole pixels.
-    pixels = padded.permute(0, 2, 3, 1)[
-        batch_index[:, None, None], row_index[:, :, None], column_index[:, None, :]
-    ]
-    # What follows on a CPU is faster on whole channels.
-    return pixels.permute(0, 3, 1, 2).contiguous()
+    # A view of every window there is: [N, C, rows, columns, H, W]. Picking one copies whole rows.
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+    return windows[torch.arange(count, device=images.device), :, rows, columns]
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,17 +63,18 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
     """Rotate image n of [N, C, H, W] counter-clockwise by ``degrees[n]``, to the nearest pixel."""
     _, _, height, width = images.shape
     radians = degrees * (math.pi / 180)
-    cosine, sine = radians.cos(), radians.sin()
-    zero = torch.zeros_like(cosine)
-    # affine_grid works in units of half an edge: a rotation in pixels of an image that is
-    # not square needs the ratio of the edges.
+    cosine, sine = radians.cos()[:, None, None], radians.sin()[:, None, None]
+    # Where each pixel comes from, counted from the centre in half edges, as grid_sample counts: a
+    # rotation in pixels of an image that is not square needs the ratio of the edges.
     ratio = height / width
-    matrix = torch.stack(
-        [
-            torch.stack([cosine, -sine * ratio, zero], dim=1),
-            torch.stack([sine / ratio, cosine, zero], dim=1),
-        ],
-        dim=1,
+    across, down = (_half_edges(length, images.device) for length in (width, height))
+    down = down[:, None]
+    grid = torch.stack(
+        [cosine * across - ratio * sine * down, sine / ratio * across + cosine * down], dim=3
     )
-    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="nearest", align_corners=False)
+
+
+def _half_edges(length: int, device: torch.device) -> Tensor:
+    """The centres of `length` pixels on a scale from edge to edge of -1 to 1."""
+    return (2 * torch.arange(length, device=device) + 1 - length) / length
