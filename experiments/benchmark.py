@@ -6,6 +6,7 @@
 
 what        epochs: images a second of unfrozen and frozen epochs, training and evaluation counted
             augment: cost of the batched augmentation, as a share of a training step
+            precision: images a second of training steps in float32 and in bfloat16
 models      with starter weights: resnet18,mobilenet_v3_small
 images      training images an epoch; a fifth as many are evaluated
 rounds      turns that each contestant takes; medians are printed, with the least and greatest
@@ -26,12 +27,13 @@ import torch
 from experiments.arguments import parse_arguments
 from experiments.speed.augment import augment_table
 from experiments.speed.epochs import epochs_table
+from experiments.speed.precisions import precision_table
 from experiments.speed.timing import CLOCKS
 from transfer.config import ConfigError
 from transfer.device import keep_freed_memory
 from transfer.sweep import exit_with
 
-_QUESTIONS = ("epochs", "augment")
+_QUESTIONS = ("epochs", "augment", "precision")
 
 
 @dataclass
@@ -63,6 +65,14 @@ def _answer(question: str, options: Options, overrides: list[str]) -> str:
     models = options.models.split(",")
     if question == "augment":
         return augment_table(
+            models,
+            overrides,
+            batch_size=options.batch_size,
+            rounds=options.rounds,
+            clock=options.clock,
+        )
+    if question == "precision":
+        return precision_table(
             models,
             overrides,
             batch_size=options.batch_size,

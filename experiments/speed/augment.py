@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from tabulate import tabulate
 
-from experiments.speed.contest import job_of
+from experiments.speed.contest import job_of, training_step
 from experiments.speed.timing import Spread, alternate
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
-from transfer.device import autocast
 from transfer.job import Job
-from transfer.optim import build_optimizer
-from transfer.phases import plan_phases, set_training_mode
 
 _BATCHES_A_TURN = 5
 
@@ -34,7 +30,7 @@ def augment_table(
             images=batch_size,
         )
         contestants = {
-            "step": _step(job),
+            "step": training_step(job, _BATCHES_A_TURN),
             "plain": _preprocess(job, AugmentConfig()),
             "augmented": _preprocess(job, job.config.data.augment),
         }
@@ -68,28 +64,6 @@ def augment_table(
         "share of the step, %",
     ]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-
-
-def _step(job: Job) -> Callable[[], None]:
-    """Forward, backward and update on one batch that lies ready."""
-    [phase] = plan_phases(job.config)
-    model = job.model()
-    optimizer = build_optimizer(model, phase, job.config.optimizer)
-    set_training_mode(model, phase)
-    preprocess = Preprocess(job.config.image_size, job.data.mean, job.data.std, AugmentConfig())
-    inputs = preprocess(job.data.train.images.to(job.device))
-    labels = job.data.train.labels.to(job.device)
-    context = autocast(job.device, job.config.precision)
-
-    def run() -> None:
-        for _ in range(_BATCHES_A_TURN):
-            optimizer.zero_grad(set_to_none=True)
-            with context:
-                loss = F.cross_entropy(model(inputs).float(), labels)
-            loss.backward()
-            optimizer.step()
-
-    return run
 
 
 def _preprocess(job: Job, augment: AugmentConfig) -> Callable[[], None]:

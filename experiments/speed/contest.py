@@ -6,13 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 
 from experiments.speed.reference_loop import PillowImages, ReferenceLoop, article_transforms
+from transfer.augment import Preprocess
 from transfer.config import Config, ConfigError, register_schema, typed_config
+from transfer.config.schema import AugmentConfig
 from transfer.data import ImageData, Split
+from transfer.device import autocast
 from transfer.fit import Trainer
 from transfer.job import Job, prepare
+from transfer.optim import build_optimizer
+from transfer.phases import plan_phases, set_training_mode
 from transfer.tracking.store import REPOSITORY
 
 # More epochs than any measurement takes.
@@ -51,6 +57,31 @@ def endless(job: Job, *, frozen: bool) -> Callable[[], object]:
     config = replace(job.config, epochs=_ENDLESS, freeze_epochs=freeze_epochs)
     epochs = Trainer(job.model(), job.data, config, job.device).epochs()
     return lambda: next(epochs)
+
+
+def training_step(job: Job, repeats: int) -> Callable[[], None]:
+    """Each call goes forward and backward over all training images as one batch, and updates.
+
+    The images lie ready: neither augmentation nor evaluation is counted.
+    """
+    [phase] = plan_phases(job.config)
+    model = job.model()
+    optimizer = build_optimizer(model, phase, job.config.optimizer)
+    set_training_mode(model, phase)
+    preprocess = Preprocess(job.config.image_size, job.data.mean, job.data.std, AugmentConfig())
+    inputs = preprocess(job.data.train.images.to(job.device))
+    labels = job.data.train.labels.to(job.device)
+    context = autocast(job.device, job.config.precision)
+
+    def run() -> None:
+        for _ in range(repeats):
+            optimizer.zero_grad(set_to_none=True)
+            with context:
+                loss = F.cross_entropy(model(inputs).float(), labels)
+            loss.backward()
+            optimizer.step()
+
+    return run
 
 
 def reference(job: Job, *, frozen: bool, workers: int) -> ReferenceLoop:
