@@ -30,7 +30,8 @@ def train(config: Config, composed: DictConfig) -> float:
     # Imported here, so that --help and a misspelt key are answered at once.
     from transfer.device import keep_freed_memory
     from transfer.evaluate import evaluate_logits, reset_peak_memory
-    from transfer.fit import Trainer
+    from transfer.fit import Trainer, saved_when_interrupted
+    from transfer.interrupt import deferred
     from transfer.job import prepare
     from transfer.report.figures import plot_job
     from transfer.report.history import condense
@@ -52,10 +53,12 @@ def train(config: Config, composed: DictConfig) -> float:
             trainer.restore(checkpoint)
             run.catch_up(trainer.history)
             log.info("%s: going on after epoch %d", job.name, len(trainer.history))
-        for epoch in trainer.epochs():
-            run.checkpoints.save(epoch.number, trainer.state())
-            run.log_epoch(epoch)
-            log.info(epoch)
+        with saved_when_interrupted(trainer, run.checkpoints):
+            for epoch in trainer.epochs():
+                with deferred():
+                    run.checkpoints.keep(trainer)
+                    run.log_epoch(epoch)
+                log.info(epoch)
         logits, labels = trainer.test_logits()
         test = evaluate_logits(logits, labels)
         run.log_summary(result_metrics(trainer.history, test) | cost_metrics(job, trainer))

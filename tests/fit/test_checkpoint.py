@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import pickle
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import PLAIN, TINY, config_of
-from transfer.fit import Checkpoints, Trainer
+from transfer import interrupt
+from transfer.fit import Checkpoints, Trainer, TrainingDivergedError, saved_when_interrupted
 from transfer.job import prepare
 
 
@@ -31,7 +36,7 @@ def test_a_resumed_training_is_bit_identical(
     list(whole.epochs())
     first = _trainer(*overrides)
     for epoch in first.epochs():
-        Checkpoints(tmp_path).save(epoch.number, first.state())
+        Checkpoints(tmp_path).keep(first)
         if epoch.number == stop_after:
             break
     second = _trainer(*overrides)
@@ -39,12 +44,93 @@ def test_a_resumed_training_is_bit_identical(
     assert state is not None
     second.restore(state)
     assert [epoch.number for epoch in second.epochs()] == list(range(stop_after + 1, 6))
-    for one, other in zip(whole.history, second.history, strict=True):
+    _require_identical(whole, second)
+
+
+# Dropout draws from torch's own generator, the augmentation from another; the schedule moves by
+# iteration.
+WITH_DROPOUT = (
+    "model=mobilenet_v3_small",
+    "epochs=4",
+    "freeze_epochs=2",
+    "schedule=one_cycle",
+    "data.train_per_class=7",
+)
+
+
+@functools.cache
+def _whole_with_dropout() -> Trainer:
+    trainer = _trainer(*WITH_DROPOUT)
+    list(trainer.epochs())
+    return trainer
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Signals as train.py handles them, and as they were afterwards."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    interrupt.listen("")
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    interrupt._state = interrupt._State()
+
+
+# An epoch is three batches of training images and then six of validation images: the signal comes
+# in the first batch, in the last, in a validation, in the first batch of the second phase, and in
+# the middle of an epoch of that.
+@pytest.mark.parametrize(
+    ("at_pass", "epoch", "iteration"),
+    [(1, 1, 1), (3, 1, 3), (5, 1, 3), (19, 3, 1), (29, 4, 2)],
+)
+def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
+    tmp_path: Path, heeded: None, at_pass: int, epoch: int, iteration: int
+) -> None:
+    whole = _whole_with_dropout()
+    first = _trainer(*WITH_DROPOUT)
+    passes = itertools.count(1)
+
+    def send(*_: object) -> None:
+        if next(passes) == at_pass:
+            signal.raise_signal(signal.SIGTERM)
+
+    first.model.register_forward_hook(send)
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(KeyboardInterrupt), saved_when_interrupted(first, checkpoints):
+        for _ in first.epochs():
+            checkpoints.keep(first)
+    state = checkpoints.newest()
+    assert state is not None
+    unfinished = state["unfinished"]
+    assert (unfinished["number"], unfinished["iteration"]) == (epoch, iteration)
+    interrupt._state = interrupt._State()
+    second = _trainer(*WITH_DROPOUT)
+    second.restore(state)
+    list(second.epochs())
+    _require_identical(whole, second)
+
+
+def test_a_broken_training_is_not_saved_over_a_good_one(tmp_path: Path) -> None:
+    trainer = _trainer("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=1")
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(TrainingDivergedError):
+        for _ in trainer.epochs():
+            checkpoints.keep(trainer)
+    checkpoints.keep(trainer)
+    state = checkpoints.newest()
+    assert state is not None and len(state["history"]) == 1
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+
+
+def _require_identical(whole: Trainer, resumed: Trainer) -> None:
+    for one, other in zip(whole.history, resumed.history, strict=True):
         assert one.iteration_losses == other.iteration_losses
+        assert (one.train_loss, one.train_accuracy) == (other.train_loss, other.train_accuracy)
         assert (one.val_loss, one.head_lr, one.best) == (other.val_loss, other.head_lr, other.best)
     for ours, theirs in (
-        (whole.model.state_dict(), second.model.state_dict()),
-        (whole.best_weights, second.best_weights),
+        (whole.model.state_dict(), resumed.model.state_dict()),
+        (whole.best_weights, resumed.best_weights),
     ):
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 

@@ -45,9 +45,16 @@ class Batches:
         """How many batches `shuffled` gives."""
         return training_batches(len(self.labels), self.batch_size)
 
-    def shuffled(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(
+        self, generator: torch.Generator, skip: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, in an order drawn from `generator` (a CPU generator, so that the
-        order is the same on every device); a last batch of a single image is left out."""
+        order is the same on every device); a last batch of a single image is left out.
+
+        Args:
+            generator: drawn from now, and not when the first batch is asked for.
+            skip: leave out so many batches at the start.
+        """
         order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
-        for indices in order.split(self.batch_size)[: self.training_batches()]:
-            yield self.images[indices], self.labels[indices]
+        batches = order.split(self.batch_size)[skip : self.training_batches()]
+        return ((self.images[indices], self.labels[indices]) for indices in batches)

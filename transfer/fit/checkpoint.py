@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from transfer.config import first_line
+from transfer.fit.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 _KEPT = 2
+_NAME = re.compile(r"epoch-(\d+)(?:-iteration-(\d+))?\.pt")
 
 
 class Checkpoints:
-    """The newest checkpoints of one training, a file an epoch.
+    """The newest checkpoints of one training: a file an epoch, and one where a signal ended it.
 
     Two are kept, so that a damaged one costs an epoch and not the training.
 
     Args:
         job_folder: they lie in checkpoints/ below it, which is made for the first one.
+        run: the training's id: a folder that is given twice must not mix two trainings.
     """
 
-    def __init__(self, job_folder: Path) -> None:
-        self.folder = job_folder / "checkpoints"
+    def __init__(self, job_folder: Path, run: str = "") -> None:
+        self.folder = job_folder / "checkpoints" / run
 
-    def save(self, epoch: int, state: dict[str, Any]) -> None:
+    def save(self, epoch: int, state: dict[str, Any], iteration: int = 0) -> None:
         """Write `state`, of tensors, numbers, strings, lists and dictionaries, atomically.
 
         A kill at any moment leaves either the whole file or none of that name.
+
+        Args:
+            epoch: the last one that is over.
+            iteration: batches done since.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / "unfinished"
@@ -42,10 +51,17 @@ class Checkpoints:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.folder / f"epoch-{epoch}.pt")
+        within = f"-iteration-{iteration}" if iteration else ""
+        temporary.replace(self.folder / f"epoch-{epoch}{within}.pt")
         self._sync_folder()
         for old in self._files()[_KEPT:]:
             old.unlink()
+
+    def keep(self, trainer: Trainer) -> None:
+        """Save a training as far as it has come, if there is something to go on from."""
+        state = trainer.state()
+        if state is not None:
+            self.save(len(trainer.history), state, trainer.iteration)
 
     def newest(self) -> dict[str, Any] | None:
         """The state of the newest whole checkpoint; None where there is none."""
@@ -63,12 +79,22 @@ class Checkpoints:
     def remove(self) -> None:
         """Delete all of them: the training is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.name != "checkpoints":
+            with contextlib.suppress(OSError):
+                self.folder.parent.rmdir()
+
+    def epochs_done(self) -> int:
+        """Whole epochs in the newest checkpoint, by its name."""
+        files = self._files()
+        return _position(files[0])[0] if files else 0
 
     def _files(self) -> list[Path]:
         """Newest first."""
-        found = [(re.fullmatch(r"epoch-(\d+)\.pt", path.name), path) for path in self._listing()]
-        numbered = [(int(match[1]), path) for match, path in found if match]
-        return [path for _, path in sorted(numbered, reverse=True)]
+        return sorted(
+            (path for path in self._listing() if _NAME.fullmatch(path.name)),
+            key=_position,
+            reverse=True,
+        )
 
     def _listing(self) -> list[Path]:
         return list(self.folder.iterdir()) if self.folder.is_dir() else []
@@ -81,3 +107,23 @@ class Checkpoints:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _position(path: Path) -> tuple[int, int]:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1]), int(match[2] or 0)
+
+
+@contextlib.contextmanager
+def saved_when_interrupted(trainer: Trainer, checkpoints: Checkpoints) -> Iterator[None]:
+    """Keep what was trained since the last checkpoint when KeyboardInterrupt comes through."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        try:
+            checkpoints.keep(trainer)
+        except OSError as error:
+            # The interruption must go on: else a sweep would begin its next job.
+            log.warning("not saved (%s): the checkpoint before stays", first_line(error))
+        raise

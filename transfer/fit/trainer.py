@@ -20,8 +20,13 @@ from transfer.data import Batches, ImageData
 from transfer.device import autocast
 from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
 from transfer.fit.epoch import Epoch, TrainingDivergedError
+from transfer.fit.unfinished import UnfinishedEpoch, generator_states, restore_generators
+from transfer.interrupt import deferred
 from transfer.optim import Schedule, build_optimizer
 from transfer.phases import Phase, plan_phases, set_training_mode
+
+# A loss that is no number is noticed after so many iterations: to look makes a GPU wait.
+_LOOK_EVERY = 100
 
 
 class Trainer:
@@ -56,6 +61,8 @@ class Trainer:
         self._optimizer: Optimizer | None = None
         self._schedule: Schedule | None = None
         self._restored: dict[str, Any] | None = None
+        self._unfinished: UnfinishedEpoch | None = None
+        self._generator = torch.Generator()
 
     def epochs(self) -> Iterator[Epoch]:
         """Train what is left; yields after each epoch, with `best_weights` up to date."""
@@ -63,18 +70,37 @@ class Trainer:
             done = len(self.history)
             if done >= phase.last_epoch:
                 continue
-            optimizer, schedule = self._begin(phase, resumed=done >= phase.first_epoch)
+            resumed = done >= phase.first_epoch or self._unfinished is not None
+            optimizer, schedule = self._begin(phase, resumed=resumed)
             for number in range(max(phase.first_epoch, done + 1), phase.last_epoch + 1):
-                self.history.append(self._run_epoch(number, phase, optimizer, schedule))
+                self._run_epoch(number, phase, optimizer, schedule)
                 yield self.history[-1]
 
-    def state(self) -> dict[str, Any]:
-        """All that a bit-identical continuation needs, after an epoch.
+    @property
+    def iteration(self) -> int:
+        """Batches done of the epoch that is not over; 0 between epochs."""
+        return self._unfinished.iteration if self._unfinished is not None else 0
 
-        Random generators are not among it: each epoch seeds its own.
+    def state(self) -> dict[str, Any] | None:
+        """All that a bit-identical continuation needs, after an epoch or within one.
+
+        Random generators matter within an epoch alone: each seeds its own.
+
+        Returns:
+            None where there is nothing to go on from: nothing was trained since `restore`, or the
+            loss is no number.
         """
-        assert self._optimizer is not None and self._schedule is not None
+        if self._optimizer is None or self._schedule is None:
+            return None
+        unfinished = None
+        if self._unfinished is not None and self._unfinished.iteration:
+            if not self._unfinished.finite:
+                return None
+            unfinished = self._unfinished.state(
+                self._unfinished.generators or generator_states(self._generator, self.device)
+            )
         return {
+            "unfinished": unfinished,
             "model": self.model.state_dict(),
             "best_weights": self.best_weights,
             "best_rank": list(self._best_rank),
@@ -89,6 +115,8 @@ class Trainer:
         self.best_weights = state["best_weights"]
         self._best_rank = (state["best_rank"][0], state["best_rank"][1])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
+        if unfinished := state["unfinished"]:
+            self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
         self._restored = state
 
     def test_logits(self) -> tuple[Tensor, Tensor]:
@@ -110,63 +138,76 @@ class Trainer:
 
     def _run_epoch(
         self, number: int, phase: Phase, optimizer: Optimizer, schedule: Schedule
-    ) -> Epoch:
+    ) -> None:
+        if self._unfinished is None:
+            rates, iterations = _learning_rates(optimizer), self.train.training_batches()
+            self._unfinished = UnfinishedEpoch(number, rates, iterations, self.device)
+        training = self._unfinished
+        self._train_epoch(training, phase, optimizer, schedule)
+        training.require_finite()
         start = time.perf_counter()
-        rates = _learning_rates(optimizer)
-        losses, accuracy = self._train_epoch(number, phase, optimizer, schedule)
-        train_seconds = time.perf_counter() - start
         validation = evaluate_logits(*self._logits(self.val, number))
-        seconds = time.perf_counter() - start
-        schedule.after_epoch(validation.loss)
-        return Epoch(
-            number=number,
-            frozen=phase.frozen,
-            train_loss=sum(losses) / len(losses),
-            train_accuracy=accuracy,
-            val_loss=validation.loss,
-            val_accuracy=validation.accuracy,
-            head_lr=rates[0],
-            backbone_lr=rates[1],
-            seconds=seconds,
-            train_images_per_second=len(self.train.labels) / train_seconds,
-            iteration_losses=losses,
-            best=self._keep_if_best(number, validation),
-        )
+        seconds = training.seconds + time.perf_counter() - start
+        _require_finite(validation, number, optimizer)
+        losses = training.losses
+        with deferred():
+            schedule.after_epoch(validation.loss)
+            self.history.append(
+                Epoch(
+                    number=number,
+                    frozen=phase.frozen,
+                    train_loss=sum(losses) / len(losses),
+                    train_accuracy=training.accuracy,
+                    val_loss=validation.loss,
+                    val_accuracy=validation.accuracy,
+                    head_lr=training.rates[0],
+                    backbone_lr=training.rates[1],
+                    seconds=seconds,
+                    train_images_per_second=len(self.train.labels) / training.seconds,
+                    iteration_losses=losses,
+                    best=self._keep_if_best(number, validation),
+                )
+            )
+            self._unfinished = None
 
     def _train_epoch(
-        self, number: int, phase: Phase, optimizer: Optimizer, schedule: Schedule
-    ) -> tuple[list[float], float]:
-        """One pass over the training images: every iteration's loss, and the accuracy."""
-        generator = _seed_epoch(self.config.seed, number)
+        self, epoch: UnfinishedEpoch, phase: Phase, optimizer: Optimizer, schedule: Schedule
+    ) -> None:
+        """What is left of a pass over the training images; ends early where the loss is no
+        number."""
+        generator = self._generator = _seed_epoch(self.config.seed, epoch.number)
         set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
-        # Filled in place: on the device, for reading a number would make a GPU wait; and without a
-        # tensor an iteration, which would lie between the large blocks that the allocator reuses.
-        losses = torch.empty(self.train.training_batches(), device=self.device)
-        correct, seen = torch.zeros((), dtype=torch.long, device=self.device), 0
+        # Drawn before the generator is set to where it was, for the order is its first draw.
+        shuffled = self.train.shuffled(generator, skip=epoch.iteration)
+        if epoch.generators is not None:
+            restore_generators(epoch.generators, generator, self.device)
+            epoch.generators = None
         batches = tqdm(
-            self.train.shuffled(generator),
+            shuffled,
             total=self.train.training_batches(),
-            desc=f"epoch {number}/{self.config.epochs}",
+            initial=epoch.iteration,
+            desc=f"epoch {epoch.number}/{self.config.epochs}",
             leave=False,
             disable=None,  # quiet when not a terminal
         )
-        for iteration, (images, labels) in enumerate(batches):
-            inputs = self.preprocess(images, generator)
-            optimizer.zero_grad(set_to_none=True)
-            with self.autocast:
-                logits = self.model(inputs)
-                loss = F.cross_entropy(
-                    logits.float(), labels, label_smoothing=self.config.label_smoothing
-                )
-            loss.backward()
-            optimizer.step()
-            schedule.after_iteration()
-            losses[iteration] = loss.detach()
-            correct += (logits.detach().argmax(dim=1) == labels).sum()
-            seen += len(labels)
-        values = losses.tolist()
-        _require_finite(values, number, optimizer)
-        return values, correct.item() / seen
+        start = time.perf_counter() - epoch.seconds
+        for images, labels in batches:
+            # A signal waits for the end of the batch, where the state is whole.
+            with deferred():
+                inputs = self.preprocess(images, generator)
+                optimizer.zero_grad(set_to_none=True)
+                with self.autocast:
+                    logits = self.model(inputs)
+                    loss = F.cross_entropy(
+                        logits.float(), labels, label_smoothing=self.config.label_smoothing
+                    )
+                loss.backward()
+                optimizer.step()
+                epoch.count(logits, labels, loss, rate=_learning_rates(optimizer)[0])
+                schedule.after_iteration()
+                epoch.seconds = time.perf_counter() - start
+            if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
+                break
 
     def _logits(self, batches: Batches, epoch: int) -> tuple[Tensor, Tensor]:
         protocol, generator = self.config.protocol, None
@@ -213,11 +254,11 @@ def _learning_rates(optimizer: Optimizer) -> tuple[float, float]:
     return rates[0], rates[1] if len(rates) > 1 else 0.0
 
 
-def _require_finite(losses: list[float], epoch: int, optimizer: Optimizer) -> None:
-    for iteration, loss in enumerate(losses, start=1):
-        if not math.isfinite(loss):
-            rate = _learning_rates(optimizer)[0]
-            raise TrainingDivergedError(
-                f"the loss became {loss} in epoch {epoch}, iteration {iteration}, at a learning "
-                f"rate of {rate:g}; try a lower optimizer.lr or unfreeze_lr"
-            )
+def _require_finite(validation: Evaluation, epoch: int, optimizer: Optimizer) -> None:
+    """The last step of an epoch may have broken what its losses, computed before, do not show."""
+    if not math.isfinite(validation.loss):
+        rate = _learning_rates(optimizer)[0]
+        raise TrainingDivergedError(
+            f"the validation loss became {validation.loss} in epoch {epoch}, after its last "
+            f"iteration, at a learning rate of {rate:g}; try a lower optimizer.lr or unfreeze_lr"
+        )
