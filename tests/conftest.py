@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from transfer.config import Config, register_schema, typed_config
+from transfer.fit import Epoch
 from transfer.tracking.store import experiment_id, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,6 +126,24 @@ def sweep(new_workplace: Callable[[], Workplace]) -> Sweep:
     return Sweep(place, command, place.run(*command))
 
 
+def an_epoch(number: int, losses: list[float]) -> Epoch:
+    """What a training might give."""
+    return Epoch(
+        number=number,
+        frozen=False,
+        train_loss=sum(losses) / len(losses),
+        train_accuracy=0.5,
+        val_loss=1.0,
+        val_accuracy=0.25,
+        head_lr=0.1,
+        backbone_lr=0.01,
+        seconds=2.0,
+        train_images_per_second=100.0,
+        iteration_losses=losses,
+        best=True,
+    )
+
+
 def write_images(folder: Path, classes: dict[str, int], size: tuple[int, int] = (16, 16)) -> None:
     """Make a class folder for each name with so many random JPEG pictures."""
     random = np.random.default_rng(0)
@@ -130,3 +152,26 @@ def write_images(folder: Path, classes: dict[str, int], size: tuple[int, int] = 
         for index in range(count):
             pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{index}.jpg")
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as on a full disk: by the system's own limit."""
+    former, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (former, most))
+
+
+@contextmanager
+def locked(workplace: Workplace) -> Iterator[None]:
+    """Lock the store as another program would: nobody else can read or write it."""
+    path = workplace.store.removeprefix("sqlite:///")
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.close()

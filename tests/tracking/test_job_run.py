@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import PLAIN, TINY, Workplace, config_of
-from transfer.fit import Epoch
+from tests.conftest import PLAIN, TINY, Workplace, an_epoch, config_of
 from transfer.job import Job, prepare
 from transfer.tracking.start import start_run
 
@@ -17,23 +16,6 @@ from transfer.tracking.start import start_run
 @pytest.fixture
 def job(workplace: Workplace) -> Job:
     return prepare(config_of(*PLAIN, *TINY, f"tracking.uri={workplace.store}"))
-
-
-def _epoch(number: int, losses: list[float]) -> Epoch:
-    return Epoch(
-        number=number,
-        frozen=False,
-        train_loss=sum(losses) / len(losses),
-        train_accuracy=0.5,
-        val_loss=1.0,
-        val_accuracy=0.25,
-        head_lr=0.1,
-        backbone_lr=0.01,
-        seconds=2.0,
-        train_images_per_second=100.0,
-        iteration_losses=losses,
-        best=True,
-    )
 
 
 def test_a_thousand_points_at_most_and_their_mean_is_kept(
@@ -44,7 +26,7 @@ def test_a_thousand_points_at_most_and_their_mean_is_kept(
     assert long.iterations == 5006
     with start_run(long, folder=tmp_path, sweep=None) as run:
         for number in (1, 2):
-            run.log_epoch(_epoch(number, losses))
+            run.log_epoch(an_epoch(number, losses))
         run.log_history()
     points = workplace.client.get_metric_history(run.id, "step/loss")
     assert len(points) == 835
@@ -60,8 +42,8 @@ def test_a_thousand_points_at_most_and_their_mean_is_kept(
 
 def test_epochs_are_points_from_one(workplace: Workplace, job: Job, tmp_path: Path) -> None:
     with start_run(job, folder=tmp_path, sweep=None) as run:
-        run.log_epoch(_epoch(1, [1.0, 2.0]))
-        run.log_epoch(_epoch(2, [3.0, 4.0]))
+        run.log_epoch(an_epoch(1, [1.0, 2.0]))
+        run.log_epoch(an_epoch(2, [3.0, 4.0]))
     for name, value in {
         "train/acc": 0.5,
         "val/acc": 0.25,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
 import re
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from transfer.config import first_line
+from transfer.disk import DiskError, whole_file, writing
 from transfer.fit.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -44,16 +44,15 @@ class Checkpoints:
         Args:
             epoch: the last one that is over.
             iteration: batches done since.
+
+        Raises:
+            DiskError: the disk is full or read-only; older checkpoints stay.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / "unfinished"
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
         within = f"-iteration-{iteration}" if iteration else ""
-        temporary.replace(self.folder / f"epoch-{epoch}{within}.pt")
-        self._sync_folder()
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.folder / f"epoch-{epoch}{within}.pt") as file:
+            torch.save(state, file)
         for old in self._files()[_KEPT:]:
             old.unlink()
 
@@ -99,15 +98,6 @@ class Checkpoints:
     def _listing(self) -> list[Path]:
         return list(self.folder.iterdir()) if self.folder.is_dir() else []
 
-    def _sync_folder(self) -> None:
-        # The rename itself is safe from a power cut only when the folder is written too.
-        if os.name == "posix":
-            descriptor = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
 
 def _position(path: Path) -> tuple[int, int]:
     match = _NAME.fullmatch(path.name)
@@ -123,7 +113,7 @@ def saved_when_interrupted(trainer: Trainer, checkpoints: Checkpoints) -> Iterat
     except KeyboardInterrupt:
         try:
             checkpoints.keep(trainer)
-        except OSError as error:
+        except (OSError, DiskError) as error:
             # The interruption must go on: else a sweep would begin its next job.
             log.warning("not saved (%s): the checkpoint before stays", first_line(error))
         raise
