@@ -40,7 +40,7 @@ def train(config: Config, composed: DictConfig) -> float:
 
     keep_freed_memory()
     job = prepare(config)
-    finished = find_finished(job) if config.resume else None
+    finished = find_finished(job, current_sweep()) if config.resume else None
     if finished is not None:
         log.info("%s: finished before, run %s", job.name, finished.id)
         return finished.metrics["test/acc"]

@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
@@ -55,8 +55,10 @@ def run_job(composed: DictConfig, train: Train) -> float:
     except Exception as error:
         reason = _one_line(error)
         log.error("job %s (%s) failed: %s", folder.name, overrides, reason)
-        # The whole story goes to the job's folder; the sweep's table names it at the end.
-        (folder / "traceback.txt").write_text(traceback.format_exc())
+        # The whole story goes to the job's folder, unless the disk is full; the sweep's table names
+        # the job at the end.
+        with suppress(OSError):
+            (folder / "traceback.txt").write_text(traceback.format_exc())
         write_outcome(folder, Outcome(overrides, "failed", reason))
         return float("nan")
     write_outcome(folder, Outcome(overrides, "finished"))
@@ -106,15 +108,23 @@ class SweepCallback(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         if self._sweep is None:
             return
+        from transfer.tracking.undelivered import EXIT_CODE, deliver_noted, delivery_command
+
         outcomes = read_outcomes(self._folder)
         failed = {name: each for name, each in outcomes.items() if each.status == "failed"}
-        self._close("FAILED" if failed else "FINISHED")
+        left = deliver_noted(self._folder)
+        closed = self._close("FAILED" if failed else "FINISHED")
         if failed:
             print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
             for name, outcome in failed.items():
                 print(f"  {name}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
             # Hydra only warns of an exception in a callback; an exit it lets through.
             sys.exit(1)
+        if left:
+            jobs = f"{len(left)} trained jobs are not all in the store"
+            print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
+        if left or not closed:
+            sys.exit(EXIT_CODE)
 
     def _check_and_open(self, config: DictConfig, jobs: list[tuple[list[str], DictConfig]]) -> None:
         from transfer.job import prepare
@@ -145,20 +155,32 @@ class SweepCallback(Callback):
         """Close a sweep that never reaches `on_multirun_end`."""
         self._close("KILLED")
 
-    def _close(self, status: str) -> None:
-        """End the parent run and write the report of what there is; once."""
+    def _close(self, status: str) -> bool:
+        """End the parent run and write the report of what there is; once.
+
+        Returns:
+            False where the store could not be written, and so has no report.
+        """
         if self._client is None or self._sweep is None:
-            return
+            return True
         from transfer.report import select_from, write_report
+        from transfer.tracking.environment import command
         from transfer.tracking.find import find_sweep_run
+        from transfer.tracking.store import answering
 
         client, sweep, self._sweep = self._client, self._sweep, None
-        client.set_terminated(sweep.run_id, status)
         assert self._lock is not None
         self._lock.release()
+        try:
+            with answering(client.tracking_uri, "written"):
+                client.set_terminated(sweep.run_id, status)
+        except ConfigError as error:
+            print(f"{error}: no report yet; once it can: {command()} resume=true", file=sys.stderr)
+            return False
         selection = select_from(client, [find_sweep_run(client, sweep.run_id)])
         report = write_report(client, selection, self._folder)
         print(f"\nreport: {_shortest(report)}")
+        return True
 
 
 @contextmanager
@@ -191,7 +213,9 @@ def _run_single(composed: DictConfig, train: Train) -> float:
         config = typed_config(composed)
         if config.preview:
             _preview_single(config)
-        return train(config, composed)
+        result = train(config, composed)
+        _exit_if_undelivered()
+        return result
     except ConfigError as error:
         exit_with(error)
     except Exception as error:
@@ -199,6 +223,14 @@ def _run_single(composed: DictConfig, train: Train) -> float:
             raise
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def _exit_if_undelivered() -> None:
+    """The training is good, but a command that would read its run from the store comes too soon."""
+    from transfer.tracking.undelivered import EXIT_CODE, noted_folders
+
+    if noted_folders([job_folder()]):
+        sys.exit(EXIT_CODE)
 
 
 def _preview_single(config: Config) -> NoReturn:
@@ -237,9 +269,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _is_for_people(error: Exception) -> bool:
+    from transfer.disk import DiskError
     from transfer.fit import TrainingDivergedError
 
-    return isinstance(error, ConfigError | TrainingDivergedError)
+    return isinstance(error, ConfigError | DiskError | TrainingDivergedError)
 
 
 def _shortest(path: Path) -> Path:

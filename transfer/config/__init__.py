@@ -8,7 +8,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from transfer.config.check import check_config
-from transfer.config.errors import ConfigError, first_line, printable
+from transfer.config.errors import ConfigError, first_line, printable, root_cause
 from transfer.config.fingerprint import configuration, fingerprint, flatten
 from transfer.config.schema import Config, register_schema
 
@@ -22,6 +22,7 @@ __all__ = [
     "flatten",
     "printable",
     "register_schema",
+    "root_cause",
     "typed_config",
 ]
 

@@ -40,6 +40,7 @@ def check_config(config: Config) -> None:
     _check_optimizer(config.optimizer)
     _check_schedule(config.schedule)
     _check_protocol(config.protocol)
+    _between("tracking.patience_s", config.tracking.patience_s, 0, 86_400)
 
 
 def _check_freeze(config: Config) -> None:

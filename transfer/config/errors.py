@@ -21,6 +21,13 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
+def root_cause(error: BaseException) -> str:
+    """What was behind an error in the end, in one line: "Connection refused" and the like."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return first_line(error)
+
+
 class ConfigError(Exception):
     """A value that cannot work: printed as one line, and the process exits with code 2.
 

@@ -106,6 +106,7 @@ class ProtocolConfig:
 class TrackingConfig:
     uri: str | None = None
     log_model: bool = False
+    patience_s: float = 60.0
 
 
 @dataclass

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock, Timeout
 
 from transfer.tracking.find import RunRecord, find_by_fingerprint
+from transfer.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,6 +39,11 @@ class Former:
         """Where the run keeps its checkpoints."""
         assert self.record is not None
         return Path(self.record.tags["hydra.output_dir"])
+
+    @property
+    def in_store(self) -> bool:
+        """Whether the store knows that the run has finished; else that lies in its outbox."""
+        return self.record is not None and self.record.finished
 
 
 def find_former(client: MlflowClient, fingerprint: str) -> Former:
@@ -73,10 +79,13 @@ def is_locked(folder: Path) -> bool:
 
 
 def _state(record: RunRecord) -> State:
+    folder = Path(record.tags["hydra.output_dir"])
+    if Outbox(folder).finishes(record.id):
+        # Only the store does not know: it could not be reached at the end.
+        return "running" if is_locked(folder) else "finished"
     if record.status == "FAILED":
         return "failed"
     if record.status != "RUNNING":
         return "interrupted"
-    folder = Path(record.tags["hydra.output_dir"])
     elsewhere = record.tags.get("transfer.host") != socket.gethostname() and not folder.is_dir()
     return "running" if elsewhere or is_locked(folder) else "interrupted"

@@ -1,7 +1,12 @@
-"""What one job writes to MLflow: metrics once an epoch, artifacts at the end."""
+"""What one job tells MLflow: metrics once an epoch, artifacts at the end.
+
+Everything goes to the run's outbox, on disk, and from there to the store in the background.
+"""
 
 from __future__ import annotations
 
+import logging
+import shutil
 import time
 import traceback
 from collections.abc import Sequence
@@ -14,14 +19,21 @@ import torch
 from torch import Tensor, nn
 
 from transfer.classifier import save_classifier
+from transfer.config import root_cause
+from transfer.disk import DiskError, writing
 from transfer.fit import Checkpoints, Epoch
 from transfer.job import Job
 from transfer.models import use_matrix_products
+from transfer.tracking.delivery import MAX_METRICS, Delivery
+from transfer.tracking.outbox import Entry, Kind, Outbox
+from transfer.tracking.sender import Sender
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
 
 # 40 epochs of CIFAR-10 are 31,000 iterations; a store of a thousand runs must stay small.
 _MAX_STEP_POINTS = 1000
@@ -33,10 +45,13 @@ class JobRun:
     Args:
         iterations: training batches of the whole job; decides how many are averaged to a point.
         folder: where artifacts are written before they are logged, and checkpoints are.
-        sent: names and steps of the points that the store has, of a run that goes on.
+        new: whether the store has nothing of this run yet.
+        patience_s: seconds that the end waits for a store that does not answer.
 
     Attributes:
         checkpoints: of this run, wherever and whenever it is resumed.
+        undelivered: why the store lacks what is left in the outbox after the end; empty where
+            nothing is left.
     """
 
     def __init__(
@@ -45,24 +60,45 @@ class JobRun:
         run_id: str,
         iterations: int,
         folder: Path,
-        sent: frozenset[tuple[str, int]] = frozenset(),
+        *,
+        new: bool,
+        patience_s: float,
     ) -> None:
         self.id = run_id
-        self._client = client
         self.checkpoints = Checkpoints(folder)
+        self.undelivered = ""
         self._folder = folder
         self._stretch = -(-iterations // _MAX_STEP_POINTS)
         self._pending: list[float] = []
         self._iteration = 0
         self._history: list[dict[str, Any]] = []
-        self._sent = sent
+        self._patience_s = patience_s
+        self._outbox = Outbox(folder)
+        self._outbox.open(run_id, client.tracking_uri)
+        self._delivery = Delivery(client, run_id, folder, new=new)
+        self._sender = Sender(self._outbox, self._delivery)
+
+    def log_params(self, values: dict[str, str]) -> None:
+        self._sender.append("params", values)
+
+    def log_data(self, description: dict[str, str]) -> None:
+        """Log the data set as an input, by the fields of MLflow's Dataset."""
+        self._sender.append("inputs", description)
+
+    def log_tags(self, tags: dict[str, str | None]) -> None:
+        """Set tags; None deletes one."""
+        self._sender.append("tags", tags)
+
+    def start_again(self) -> None:
+        """Let a run that had ended run."""
+        self._sender.append("status", {"status": "RUNNING"})
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Log one epoch's metrics, and its iteration losses as means over equal stretches."""
         self._send(self._points(epoch))
 
     def catch_up(self, history: Sequence[Epoch]) -> None:
-        """Take in the epochs of a run that goes on: a kill may have come before they were sent."""
+        """Take in the epochs of a run that goes on; the store is sent those that it lacks."""
         self._send([point for epoch in history for point in self._points(epoch)])
 
     def _points(self, epoch: Epoch) -> list[tuple[str, float, int]]:
@@ -90,22 +126,24 @@ class JobRun:
     def log_predictions(self, logits: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         """Keep the test set's float32 logits [N, K], int64 labels [N] and [K] class names."""
         path = self._folder / "predictions.npz"
-        np.savez_compressed(
-            path, logits=logits.numpy(), labels=labels.numpy(), classes=list(classes)
-        )
+        with writing(path):
+            np.savez_compressed(
+                path, logits=logits.numpy(), labels=labels.numpy(), classes=list(classes)
+            )
         self._log_file(path)
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:
         """Keep the weights, with all that a prediction needs."""
         path = self._folder / "weights.safetensors"
         config = job.config
-        save_classifier(
-            weights,
-            path,
-            model_name=config.model.name,
-            image_size=config.image_size,
-            data=job.data,
-        )
+        with writing(path):
+            save_classifier(
+                weights,
+                path,
+                model_name=config.model.name,
+                image_size=config.image_size,
+                data=job.data,
+            )
         self._log_file(path)
 
     def log_model(self, model: nn.Module, image_size: int) -> None:
@@ -120,15 +158,17 @@ class JobRun:
         example = torch.zeros(2, 3, image_size, image_size)
         with torch.inference_mode():
             signature = infer_signature(example.numpy(), model(example).numpy())
-        mlflow.set_tracking_uri(self._client.tracking_uri)
-        with mlflow.start_run(run_id=self.id):
-            mlflow.pytorch.log_model(
-                model, name="model", signature=signature, input_example=example
-            )
+        folder = self._folder / "model"
+        # Of an earlier attempt.
+        shutil.rmtree(folder, ignore_errors=True)
+        with writing(folder):
+            mlflow.pytorch.save_model(model, folder, signature=signature, input_example=example)
+        self._sender.append("model", folder.name)
 
     def log_figure(self, name: str, figure: Figure) -> None:
         path = self._folder / name
-        figure.savefig(path)
+        with writing(path):
+            figure.savefig(path)
         self._log_file(path)
 
     def history(self) -> pd.DataFrame:
@@ -137,26 +177,68 @@ class JobRun:
 
     def log_history(self) -> None:
         path = self._folder / "history.parquet"
-        self.history().to_parquet(path, index=False)
+        with writing(path):
+            self.history().to_parquet(path, index=False)
+        self._log_file(path)
+
+    def log_text(self, name: str, text: str) -> None:
+        path = self._folder / name
+        with writing(path):
+            path.write_text(text, encoding="utf-8")
         self._log_file(path)
 
     def log_config(self, composed: DictConfig) -> None:
         from omegaconf import OmegaConf
 
         path = self._folder / "config.yaml"
-        OmegaConf.save(composed, path)
+        with writing(path):
+            OmegaConf.save(composed, path)
         self._log_file(path)
 
     def end(self, status: str, error: BaseException | None = None) -> None:
-        """FINISHED, FAILED or KILLED."""
+        """FINISHED, FAILED or KILLED; waits until the store has everything, or patience ends.
+
+        Raises:
+            DiskError: a FINISHED run could tell this neither the disk nor the store.
+        """
         # Part of a stretch is a point only where nothing follows: a run that goes on will fill it.
         if self._pending and status == "FINISHED":
             self._send([self._mean_point()])
+        last: list[tuple[Kind, Any]] = []
         if error is not None:
-            text = f"{type(error).__name__}: {error}"
-            self._client.set_tag(self.id, "transfer.error", text[:5000])
-            self._client.set_tag(self.id, "transfer.traceback", traceback.format_exc()[-5000:])
-        self._client.set_terminated(self.id, status)
+            text = f"{type(error).__name__}: {error}"[:5000]
+            story = traceback.format_exc()[-5000:]
+            last.append(("tags", {"transfer.error": text, "transfer.traceback": story}))
+        last.append(("status", {"status": status, "time": _now_ms()}))
+        refused = self._append_what_fits(last)
+        # Whoever pressed Ctrl-C waits no longer than must be.
+        patience_s = min(self._patience_s, 5.0) if status == "KILLED" else self._patience_s
+        self.undelivered = self._sender.finish(patience_s)
+        if refused and not self.undelivered:
+            self._tell_directly(refused, status)
+        if not self.undelivered:
+            self._outbox.close()
+
+    def _append_what_fits(self, entries: list[tuple[Kind, Any]]) -> list[Entry]:
+        """Append entries; returns those for which the disk is too full."""
+        refused = []
+        for kind, content in entries:
+            try:
+                self._sender.append(kind, content)
+            except DiskError:
+                refused.append(Entry(Path(), kind, content))
+        return refused
+
+    def _tell_directly(self, entries: list[Entry], status: str) -> None:
+        try:
+            for entry in entries:
+                self._delivery.send([entry])
+        except Exception as error:
+            reason = root_cause(error)
+            if status == "FINISHED":
+                raise DiskError(f"the end of run {self.id} could not be kept: {reason}") from error
+            # The run stays RUNNING in the store, which resume=true knows for dead.
+            log.warning("the store does not know that run %s is %s: %s", self.id, status, reason)
 
     def _step_points(self, epoch: Epoch) -> list[tuple[str, float, int]]:
         points = []
@@ -181,17 +263,15 @@ class JobRun:
         return ("step/loss", mean, self._iteration)
 
     def _send(self, points: list[tuple[str, float, int]]) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [
-            Metric(name, value, now, step)
-            for name, value, step in points
-            if (name, step) not in self._sent
-        ]
-        # MLflow takes at most 1,000 metrics a call.
-        for start in range(0, len(metrics), 1000):
-            self._client.log_batch(self.id, metrics=metrics[start : start + 1000])
+        now = _now_ms()
+        stamped = [(name, float(value), step, now) for name, value, step in points]
+        # One call of MLflow takes a whole entry.
+        for start in range(0, len(stamped), MAX_METRICS):
+            self._sender.append("metrics", stamped[start : start + MAX_METRICS])
 
     def _log_file(self, path: Path) -> None:
-        self._client.log_artifact(self.id, str(path))
+        self._sender.append("file", path.name)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -12,22 +12,33 @@ import torch
 from filelock import Timeout
 
 from transfer.config import ConfigError, flatten
+from transfer.disk import writing
 from transfer.fit import Checkpoints
 from transfer.job import Job
 from transfer.tracking.environment import environment_tags, process_tags
 from transfer.tracking.find import RunRecord
 from transfer.tracking.former import Former, find_former, lock_of
 from transfer.tracking.job_run import JobRun
-from transfer.tracking.store import experiment_id, open_store, store_uri
+from transfer.tracking.outbox import Outbox
+from transfer.tracking.store import answering, experiment_id, open_store, store_uri
 from transfer.tracking.sweep_run import SweepRun
+from transfer.tracking.undelivered import deliver, delivery_command, note_undelivered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def find_finished(job: Job) -> RunRecord | None:
-    """The finished run of the same fingerprint, if there is one."""
-    former = find_former(open_store(store_uri(job.config.tracking.uri)), job.fingerprint)
+def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
+    """The finished run of the same fingerprint, if there is one; all of it is in the store then.
+
+    Raises:
+        ConfigError: the store does not take what it lacks.
+    """
+    client = _open(job, sweep)
+    former = find_former(client, job.fingerprint)
+    if former.state == "finished" and not former.in_store:
+        deliver(former.folder, job.config.tracking.patience_s, client)
+        former = find_former(client, job.fingerprint)
     if former.state != "finished":
         return None
     # A kill in the last moment leaves them behind. A restored run never had any here.
@@ -40,25 +51,27 @@ def find_finished(job: Job) -> RunRecord | None:
 def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun]:
     """Open a run for `job`, or with `resume` the interrupted one of its fingerprint.
 
-    It ends FINISHED, or FAILED or KILLED with the error as a tag.
+    It ends FINISHED, or FAILED or KILLED with the error as a tag. Where the store does not learn
+    all of it in time, a note in `folder` says so, and how to deliver the rest.
 
     Args:
         folder: Hydra's output folder of the job; a run that goes on keeps its own.
         sweep: the sweep that the job is part of.
 
     Raises:
-        ConfigError: another process is working on the run.
+        ConfigError: another process is working on the run, or the store cannot be used.
     """
-    client = open_store(store_uri(job.config.tracking.uri))
-    former = find_former(client, job.fingerprint) if job.config.resume else Former("new")
+    client = _open(job, sweep)
+    with answering(client.tracking_uri, "used"):
+        former = find_former(client, job.fingerprint) if job.config.resume else Former("new")
     if former.state == "running":
         problem = f"another process is working on {job.name}; wait for it"
         raise ConfigError("resume", "true", problem)
-    with _alone_in(folder if former.record is None else former.folder):
+    place = folder if former.record is None else former.folder
+    with _alone_in(place):
         if former.record is None:
-            run = JobRun(client, _create(client, job, folder, sweep), job.iterations, folder)
-        else:
-            run = _reopen(client, former, job.iterations)
+            _require_nothing_left_in(folder)
+        run = _open_run(client, job, folder, sweep, former)
         try:
             yield run
         except Exception as error:
@@ -67,8 +80,18 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
         except BaseException as error:
             run.end("KILLED", error)
             raise
-        run.end("FINISHED")
-        run.checkpoints.remove()
+        else:
+            run.end("FINISHED")
+            run.checkpoints.remove()
+        finally:
+            if run.undelivered:
+                note_undelivered(folder, place, run.undelivered)
+
+
+def _open(job: Job, sweep: SweepRun | None) -> MlflowClient:
+    """In a sweep, whose store was there at its start, a job waits for a server that restarts."""
+    tracking = job.config.tracking
+    return open_store(store_uri(tracking.uri), tracking.patience_s if sweep else 0)
 
 
 @contextmanager
@@ -85,6 +108,35 @@ def _alone_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _require_nothing_left_in(folder: Path) -> None:
+    """Hydra may be told to use a folder again: the new run's files would replace the old one's."""
+    if Outbox(folder):
+        problem = "holds what an earlier run has not delivered yet; first:"
+        raise ConfigError("hydra.run.dir", folder, f"{problem} {delivery_command([folder])}")
+
+
+def _open_run(
+    client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None, former: Former
+) -> JobRun:
+    """A new run, or the former one; either is told everything, and lacks nothing then."""
+    patience_s = job.config.tracking.patience_s
+    if former.record is None:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        run_id = _create(client, job, folder, sweep)
+        run = JobRun(client, run_id, job.iterations, folder, new=True, patience_s=patience_s)
+    else:
+        run_id, place = former.record.id, former.folder
+        run = JobRun(client, run_id, job.iterations, place, new=False, patience_s=patience_s)
+        run.log_tags({"transfer.error": None, "transfer.traceback": None, **process_tags()})
+        run.start_again()
+    run.log_params(_params(job))
+    run.log_data(_data_set(job))
+    if job.data.skipped:
+        run.log_text("skipped_images.txt", "\n".join([*job.data.skipped, ""]))
+    return run
+
+
 def _create(client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None) -> str:
     tags = {
         **environment_tags(),
@@ -97,31 +149,12 @@ def _create(client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None
     }
     if sweep is not None:
         tags |= {"transfer.sweep": sweep.name, "mlflow.parentRunId": sweep.run_id}
-    created = client.create_run(experiment_id(client), run_name=job.name, tags=tags)
-    _log_inputs(client, created.info.run_id, job)
+    with answering(client.tracking_uri, "written"):
+        created = client.create_run(experiment_id(client), run_name=job.name, tags=tags)
     return str(created.info.run_id)
 
 
-def _reopen(client: MlflowClient, former: Former, iterations: int) -> JobRun:
-    assert former.record is not None
-    run_id = former.record.id
-    for name in ("transfer.error", "transfer.traceback"):
-        if name in former.record.tags:
-            client.delete_tag(run_id, name)
-    for name, value in process_tags().items():
-        client.set_tag(run_id, name, value)
-    client.update_run(run_id, status="RUNNING")
-    sent = {
-        (name, metric.step)
-        for name in former.record.metrics
-        for metric in client.get_metric_history(run_id, name)
-    }
-    return JobRun(client, run_id, iterations, former.folder, frozenset(sent))
-
-
-def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
+def _params(job: Job) -> dict[str, str]:
     choices = flatten(job.config)
     # How a run was started is no property of its result.
     del choices["resume"], choices["preview"]
@@ -136,23 +169,20 @@ def _log_inputs(client: MlflowClient, run_id: str, job: Job) -> None:
         "weights.loaded": len(job.fit.loaded),
         "weights.left_out": " ".join(job.fit.left_out) or None,
     }
-    params = [
-        Param(name, "null" if value is None else str(value)) for name, value in values.items()
-    ]
-    client.log_batch(run_id, params=params)
-    if job.data.skipped:
-        client.log_text(run_id, "\n".join([*job.data.skipped, ""]), "skipped_images.txt")
+    return {name: "null" if value is None else str(value) for name, value in values.items()}
+
+
+def _data_set(job: Job) -> dict[str, str]:
+    """The fields of MLflow's Dataset."""
     sizes = {
         "train": len(job.data.train),
         "validation": len(job.data.val),
         "test": len(job.data.test),
     }
-    dataset = Dataset(
-        name=job.data.name,
-        digest=job.data.digest,
-        source_type="local",
-        source=json.dumps({"root": job.config.data.root}),
-        profile=json.dumps(sizes),
-    )
-    context = InputTag("mlflow.data.context", "training")
-    client.log_inputs(run_id, [DatasetInput(dataset, [context])])
+    return {
+        "name": job.data.name,
+        "digest": job.data.digest,
+        "source_type": "local",
+        "source": json.dumps({"root": job.config.data.root}),
+        "profile": json.dumps(sizes),
+    }

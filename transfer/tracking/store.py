@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from filelock import FileLock
 
-from transfer.config import ConfigError, first_line
+from transfer.config import ConfigError, root_cause
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,43 +34,79 @@ def store_uri(choice: str | None) -> str:
     return choice or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{REPOSITORY}/mlflow.db"
 
 
-def open_store(uri: str) -> MlflowClient:
+def open_store(uri: str, patience_s: float = 0.0) -> MlflowClient:
     """A client of the store at `uri`, which is created, with its experiment, where it is missing.
 
     Several processes may open a new SQLite store at once: one creates it, the others wait.
 
+    Args:
+        patience_s: seconds to wait for a store that cannot be opened.
+
     Raises:
         ConfigError: the store cannot be opened.
     """
-    _require_reachable(uri)
-    # Creating the tables prints a line for each migration since 2018.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    # Runs are nobody else's business: MLflow reports its use to its makers unless told not to.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # A bar for each small file would drown everything else.
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return _open(uri)
+        except ConfigError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
 
-    try:
-        with _creation_lock(uri):
-            client = MlflowClient(tracking_uri=uri)
-            experiment = client.get_experiment_by_name(EXPERIMENT)
-            if experiment is None:
-                client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri))
-    except (MlflowException, OSError, ValueError) as error:
-        raise _refusal(uri, error) from error
-    except Exception as error:
-        # SQLAlchemy's errors, without importing it: it belongs to MLflow.
-        if type(error).__module__.startswith("sqlalchemy"):
-            raise _refusal(uri, error) from error
-        raise
+
+def _open(uri: str) -> MlflowClient:
+    _require_reachable(uri)
+    _settle_mlflow()
+    from mlflow import MlflowClient
+
+    with answering(uri, "opened"), _creation_lock(uri):
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri))
     if experiment is not None and experiment.lifecycle_stage == "deleted":
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         problem = f"its experiment was deleted; bring it back with: {restore}"
         raise ConfigError("tracking.uri", uri, problem)
     return client
+
+
+def _settle_mlflow() -> None:
+    # Creating the tables prints a line for each migration since 2018.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # What fails here is said by whoever notices, without a page of traceback; and each attempt of a
+    # request that is made again is no news.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    # Runs are nobody else's business: MLflow reports its use to its makers unless told not to.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A bar for each small file would drown everything else.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow would try a request for six minutes, and wait two for an answer. Outboxes try again
+    # themselves, and everything else should say soon that the server is down.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+
+@contextmanager
+def answering(uri: str, verb: str) -> Iterator[None]:
+    """Turn an error of the store into one line.
+
+    Args:
+        verb: what cannot be done with the store then, such as "opened".
+
+    Raises:
+        ConfigError: in its place.
+    """
+    try:
+        yield
+    except Exception as error:
+        # By name: importing MLflow takes seconds, and SQLAlchemy belongs to it.
+        library = type(error).__module__.partition(".")[0]
+        if library in ("mlflow", "sqlalchemy") or isinstance(error, OSError | ValueError):
+            raise _refusal(uri, verb, error) from error
+        raise
 
 
 def _creation_lock(uri: str) -> AbstractContextManager[object]:
@@ -91,7 +129,7 @@ def _require_reachable(uri: str) -> None:
             address = (parts.hostname, parts.port or _PORTS[kind])
             socket.create_connection(address, timeout=_PATIENCE_S).close()
     except (OSError, ValueError) as error:
-        raise _refusal(uri, error) from error
+        raise _refusal(uri, "opened", error) from error
 
 
 def _start_of(path: Path) -> bytes:
@@ -114,5 +152,6 @@ def _artifact_location(uri: str) -> str | None:
     return (folder / "mlartifacts" / EXPERIMENT).as_uri()
 
 
-def _refusal(uri: str, error: Exception) -> ConfigError:
-    return ConfigError("tracking.uri", uri, f"the store cannot be opened ({first_line(error)})")
+def _refusal(uri: str, verb: str, error: Exception) -> ConfigError:
+    problem = f"the store cannot be {verb} ({root_cause(error)})"
+    return ConfigError("tracking.uri", uri, problem)

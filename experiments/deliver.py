@@ -1,0 +1,63 @@
+"""Send MLflow what a run could not tell it, because the store was down, locked, full or read-only.
+
+    python experiments/deliver.py folder=FOLDER[,FOLDER…] [tracking_uri=URI] [patience_s=60]
+
+folder        of a job, or one above it: of a sweep, or multirun for everything that is left
+tracking_uri  MLflow store, if its address has changed; default: where the run was begun
+patience_s    seconds to wait for a store that does not answer
+
+What the store has already is left out, so that nothing is there twice, however often this is run.
+A run that a process still works on delivers by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.arguments import parse_arguments, refuse
+from transfer.config import ConfigError
+from transfer.sweep import exit_with
+from transfer.tracking.outbox import find_outboxes
+from transfer.tracking.store import open_store
+from transfer.tracking.undelivered import EXIT_CODE, deliver
+
+
+@dataclass
+class Options:
+    folder: str = ""
+    tracking_uri: str | None = None
+    patience_s: float = 60.0
+
+
+def main() -> None:
+    options, rest = parse_arguments(Options, __doc__ or "")
+    refuse(rest, Options)
+    job_folders = [job for name in options.folder.split(",") for job in _jobs_below(name)]
+    client = open_store(options.tracking_uri) if options.tracking_uri else None
+    failed = False
+    for job_folder in job_folders:
+        try:
+            print(f"{job_folder}: {deliver(job_folder, options.patience_s, client)} delivered")
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            failed = True
+    if not job_folders:
+        print("nothing is left to deliver")
+    if failed:
+        sys.exit(EXIT_CODE)
+
+
+def _jobs_below(name: str) -> list[Path]:
+    folder = Path(name)
+    if not name or not folder.is_dir():
+        raise ConfigError("folder", name, "there is no such folder")
+    return find_outboxes(folder)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConfigError as error:
+        exit_with(error)
