@@ -36,7 +36,7 @@ MAX_PIXELS = 89_478_485
 # Some decoders read the whole file first; 16-bit RGB of MAX_PIXELS takes 537 MB.
 MAX_BYTES = 2**30
 
-# Larger images are decoded one at a time: with alpha they take up to 15 bytes a pixel, and every
+# Larger images are decoded one at a time: with alpha they take up to 19 bytes a pixel, and every
 # thread may be at one.
 _LARGE_PIXELS = 4_000_000
 _large = threading.Lock()
