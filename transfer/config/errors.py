@@ -25,6 +25,8 @@ def root_cause(error: BaseException) -> str:
     """What was behind an error in the end, in one line: "Connection refused" and the like."""
     while cause := error.__cause__ or error.__context__:
         error = cause
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return first_line(error)
 
 
