@@ -114,15 +114,15 @@ class SweepCallback(Callback):
         failed = {name: each for name, each in outcomes.items() if each.status == "failed"}
         left = deliver_noted(self._folder)
         closed = self._close("FAILED" if failed else "FINISHED")
+        if left:
+            jobs = f"{len(left)} of {len(outcomes)} jobs are trained, but not all in the store"
+            print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
         if failed:
             print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
             for name, outcome in failed.items():
                 print(f"  {name}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
             # Hydra only warns of an exception in a callback; an exit it lets through.
             sys.exit(1)
-        if left:
-            jobs = f"{len(left)} trained jobs are not all in the store"
-            print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
         if left or not closed:
             sys.exit(EXIT_CODE)
 

@@ -13,7 +13,7 @@ from transfer.config import ConfigError
 from transfer.tracking.environment import environment_tags, process_tags
 from transfer.tracking.find import RunRecord, find_sweep_of_jobs
 from transfer.tracking.former import is_locked
-from transfer.tracking.store import experiment_id
+from transfer.tracking.store import answering, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,7 +60,7 @@ def open_sweep(
     """Create the parent run, or take over that of the same jobs; leaves a note for the jobs.
 
     Raises:
-        ConfigError: another process is running the same sweep.
+        ConfigError: another process is running the same sweep, or the store cannot be written.
     """
     digest = _digest(jobs)
     former = find_sweep_of_jobs(client, digest) if resume else None
@@ -70,7 +70,8 @@ def open_sweep(
         sweep = _take_over(client, folder, former)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _NOTE).write_text(json.dumps(asdict(sweep)))
-    client.log_dict(sweep.run_id, {"jobs": [asdict(job) for job in jobs]}, "jobs.json")
+    with answering(client.tracking_uri, "written"):
+        client.log_dict(sweep.run_id, {"jobs": [asdict(job) for job in jobs]}, "jobs.json")
     return sweep
 
 
@@ -91,7 +92,8 @@ def _create(client: MlflowClient, folder: Path, overrides: Sequence[str], digest
         "hydra.output_dir": str(folder),
     }
     title = " ".join(overrides)[:200] or name
-    run = client.create_run(experiment_id(client), run_name=title, tags=tags)
+    with answering(client.tracking_uri, "written"):
+        run = client.create_run(experiment_id(client), run_name=title, tags=tags)
     return SweepRun(name, run.info.run_id)
 
 
