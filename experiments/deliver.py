@@ -35,10 +35,10 @@ def main() -> None:
     options, rest = parse_arguments(Options, __doc__ or "")
     refuse(rest, Options)
     job_folders = [job for name in options.folder.split(",") for job in _jobs_below(name)]
-    client = open_store(options.tracking_uri) if options.tracking_uri else None
     failed = False
     for job_folder in job_folders:
         try:
+            client = open_store(options.tracking_uri) if options.tracking_uri else None
             print(f"{job_folder}: {deliver(job_folder, options.patience_s, client)} delivered")
         except ConfigError as error:
             print(error, file=sys.stderr)
