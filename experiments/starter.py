@@ -25,8 +25,8 @@ from transfer.config import ConfigError
 from transfer.config.schema import ImageFolderConfig
 from transfer.data import Batches, ImageData, load_data
 from transfer.device import autocast
+from transfer.digest import state_digest
 from transfer.evaluate import evaluate_logits, predict_logits
-from transfer.models import state_digest
 from transfer.models.starter import FOLDER, StarterCard, starter_state, write_starter
 from transfer.sweep import exit_with
 from transfer.tracking.environment import without_places

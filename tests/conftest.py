@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,11 @@ from transfer.fit import Epoch
 from transfer.tracking.store import experiment_id, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# What tests decode and compute is kept for as long as they run, and apart from what people keep.
+if "TRANSFER_CACHE" not in os.environ:
+    os.environ["TRANSFER_CACHE"] = tempfile.mkdtemp(prefix="transfer-cache-")
+    atexit.register(shutil.rmtree, os.environ["TRANSFER_CACHE"], ignore_errors=True)
 
 # A training of about a second: 50 images for training, 10 classes.
 TINY = ("data.train_per_class=5", "batch_size=25", "epochs=2", "freeze_epochs=1")

@@ -15,6 +15,7 @@ from torch import nn
 from transfer.config import Config, ConfigError, configuration, fingerprint
 from transfer.data import ImageData, load_data, training_batches
 from transfer.device import resolve_device, resolve_precision
+from transfer.digest import state_digest
 from transfer.evaluate import count_macs, count_parameters
 from transfer.fit import seed_everything
 from transfer.models import (
@@ -27,7 +28,6 @@ from transfer.models import (
     read_weights,
     read_weights_file,
     replace_last_layer,
-    state_digest,
     use_matrix_products,
 )
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from transfer.config import ConfigError
-from transfer.models import Weights, build_model, fit_weights, load_into, state_digest
+from transfer.digest import state_digest
+from transfer.models import Weights, build_model, fit_weights, load_into
 from transfer.vision import torchvision
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import torch
 
 from transfer.config import ConfigError
 from transfer.config.schema import DataConfig
 from transfer.data.batches import Batches, training_batches
+from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import (
     ImageData,
     Source,
     Split,
     channel_statistics,
-    content_digest,
 )
 from transfer.data.image_folder import read_image_folder
-from transfer.data.sources import READERS
+from transfer.data.sources import READERS, original_files
 from transfer.data.split import keep_per_class, stratified_split
 
 __all__ = ["Batches", "ImageData", "Source", "Split", "load_data", "training_batches"]
 
 # The jobs of a sweep mostly share one data set: the last one read stays in memory.
 _last_read: dict[str, tuple[Source, str]] = {}
+# … and so does the way that it was split last.
+_last_split: dict[str, ImageData] = {}
 
 
 def load_data(config: DataConfig, image_size: int, validation: str = "held_out") -> ImageData:
@@ -39,6 +43,15 @@ def load_data(config: DataConfig, image_size: int, validation: str = "held_out")
         ConfigError: the data is missing, damaged, or too small to split.
     """
     source, digest = _read(config, image_size)
+    settings = {name: value for name, value in asdict(config).items() if name != "augment"}
+    key = json.dumps([digest, settings, validation])
+    if key not in _last_split:
+        _last_split.clear()
+        _last_split[key] = _split(config, source, digest, validation)
+    return _last_split[key]
+
+
+def _split(config: DataConfig, source: Source, digest: str, validation: str) -> ImageData:
     train, test = source.train, source.test
     if test is None:
         kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
@@ -73,15 +86,16 @@ def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
     }
     key = json.dumps([what, config.root, image_size if config.name == "image_folder" else None])
     if key not in _last_read:
+        read: Callable[[], Source]
         if config.name == "image_folder":
-            source = read_image_folder(config, image_size)
+            read = partial(read_image_folder, config, image_size)
         elif config.name in READERS:
-            source = READERS[config.name](config)
+            read = partial(READERS[config.name], config)
         else:
             choices = ", ".join([*READERS, "image_folder"])
             raise ConfigError("data.name", config.name, f"choose from {choices}")
         _last_read.clear()
-        _last_read[key] = (source, content_digest(source))
+        _last_read[key] = read_through_cache(key, original_files(config), read)
     return _last_read[key]
 
 

@@ -94,7 +94,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
     for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].flatten().int(), minlength=256).double()
+        counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
         mean = (counts @ levels / counts.sum()).item()
         variance = (counts @ (levels - mean) ** 2 / counts.sum()).item()
         means.append(mean)

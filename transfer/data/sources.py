@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from transfer.config import ConfigError, first_line
-from transfer.config.schema import DataConfig
+from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.download import require_network
 from transfer.data.image_data import Source, Split
 from transfer.vision import torchvision
@@ -97,6 +97,24 @@ READERS: dict[str, Callable[[DataConfig], Source]] = {
     "cifar100": read_cifar,
     "fashion_mnist": read_fashion_mnist,
 }
+
+
+def original_files(config: DataConfig) -> list[Path]:
+    """The files and folders that a data set is read from, as far as they are there already."""
+    if isinstance(config, ImageFolderConfig):
+        names = (config.train_folder, config.val_folder, config.test_folder)
+        return [Path(config.root or "").expanduser() / name for name in names if name]
+    if config.name in ("cifar10", "cifar100"):
+        kind = torchvision.datasets.CIFAR10
+        if config.name == "cifar100":
+            kind = torchvision.datasets.CIFAR100
+        # Reading an archive extracts it beside itself.
+        archive = _folder(config) / kind.filename
+        return [archive if archive.is_file() else _folder(config) / kind.base_folder]
+    if config.name == "fashion_mnist":
+        root = _folder(config)
+        return [root / "FashionMNIST" / "raw", *sorted(root.glob("*-ubyte*")), DEBIAN_FASHION_MNIST]
+    return []
 
 
 def _folder(config: DataConfig) -> Path:

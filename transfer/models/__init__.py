@@ -16,7 +16,7 @@ from transfer.models.head import (
 )
 from transfer.models.simple_cnn import SimpleCNN
 from transfer.models.small_maps import use_matrix_products
-from transfer.models.weights import Fit, Weights, fit_weights, load_into, state_digest
+from transfer.models.weights import Fit, Weights, fit_weights, load_into
 from transfer.models.weights_file import read_weights_file
 from transfer.models.weights_source import read_weights
 from transfer.vision import torchvision
@@ -36,7 +36,6 @@ __all__ = [
     "read_weights",
     "read_weights_file",
     "replace_last_layer",
-    "state_digest",
     "use_matrix_products",
 ]
 

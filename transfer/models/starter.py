@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from transfer.config import ConfigError
+from transfer.digest import state_digest
 from transfer.models.head import last_layer_name
-from transfer.models.weights import state_digest
 
 FOLDER = Path(__file__).resolve().parents[1] / "starter_weights"
 

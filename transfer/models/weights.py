@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from transfer.config import ConfigError
@@ -46,16 +44,6 @@ class Fit:
     def __str__(self) -> str:
         left_out = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
         return f"{len(self.loaded)} tensors loaded{left_out}"
-
-
-def state_digest(state: Mapping[str, Tensor]) -> str:
-    """Content hash of names, shapes, types and values: 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def load_into(model: nn.Module, weights: Weights) -> None:

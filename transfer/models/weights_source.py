@@ -12,8 +12,9 @@ from torch import Tensor
 
 from transfer.config import ConfigError, first_line
 from transfer.data.download import require_network
+from transfer.digest import state_digest
 from transfer.models.starter import read_starter
-from transfer.models.weights import Weights, state_digest
+from transfer.models.weights import Weights
 from transfer.models.weights_file import SUFFIXES, read_weights_file
 from transfer.vision import torchvision
 

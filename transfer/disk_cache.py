@@ -1,0 +1,114 @@
+"""Tensors that are costly to make, kept on disk under a key for the next process that wants them.
+
+Below ~/.cache/transfer-comparison ($XDG_CACHE_HOME is heeded; TRANSFER_CACHE names another folder).
+A file appears whole or not at all, of several processes that want the same one makes it, and a
+damaged one is made again. The least recently used go when all of them exceed 10 GB. Everything in
+the folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import safetensors.torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from transfer.digest import state_digest
+
+log = logging.getLogger(__name__)
+
+_MOST_BYTES = 10 * 10**9
+# Part of every key: to be raised when what is kept under a key changes.
+_VERSION = 1
+
+
+def cache_folder() -> Path:
+    """Where everything is kept; need not exist yet."""
+    if chosen := os.environ.get("TRANSFER_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "transfer-comparison"
+
+
+def load_or_make(
+    kind: str, key: object, make: Callable[[], Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The tensors of `key`, from disk if they are there, else made and kept.
+
+    Where the folder cannot be written, they are made each time.
+
+    Args:
+        kind: name of a folder within the cache.
+        key: everything that the tensors depend on, of what JSON knows.
+        make: gives CPU tensors.
+    """
+    digest = hashlib.sha256(json.dumps([_VERSION, key], sort_keys=True).encode()).hexdigest()
+    path = cache_folder() / kind / f"{digest[:32]}.safetensors"
+    tensors = _read(path)
+    if tensors is not None:
+        return tensors
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            # Another process may have made it while this one waited.
+            tensors = _read(path)
+            if tensors is None:
+                tensors = dict(make())
+                _write(tensors, path)
+    except OSError as error:
+        log.info("nothing is kept in %s (%s)", path.parent, error)
+        return tensors if tensors is not None else dict(make())
+    return tensors
+
+
+def _read(path: Path) -> dict[str, Tensor] | None:
+    """The tensors in a file; None where it is missing or not what was written."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get("digest")
+        tensors = safetensors.torch.load_file(path)
+        if state_digest(tensors) != expected:
+            return None
+        os.utime(path)  # the least recently used go first
+    except (OSError, SafetensorError):
+        return None
+    return tensors
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    # The lock keeps others away from this name, and a kill leaves no more than one such file.
+    unfinished = path.with_suffix(".unfinished")
+    metadata = {"digest": state_digest(contiguous)}
+    try:
+        safetensors.torch.save_file(contiguous, unfinished, metadata=metadata)
+    except SafetensorError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OSError(str(error)) from error
+    unfinished.replace(path)
+    _make_room()
+
+
+def _make_room() -> None:
+    """Delete the least recently used files until what is left is within bounds."""
+    files = []
+    for path in cache_folder().glob("*/*.safetensors"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        files.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in files)
+    # The newest stays, whatever its size.
+    for _, size, path in sorted(files)[:-1]:
+        if total <= _MOST_BYTES:
+            break
+        path.unlink(missing_ok=True)
+        total -= size
