@@ -1,4 +1,4 @@
-"""Which device and which precision a choice stands for."""
+"""Which device a choice stands for, and what autocast computes in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from tests.conftest import ROOT
 from transfer.config import ConfigError
-from transfer.device import autocast, resolve_device, resolve_precision
+from transfer.device import autocast, resolve_device
 
 
 def test_auto_finds_a_device() -> None:
@@ -22,12 +22,6 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     missing = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError, match=f"device={missing}: this machine has"):
         resolve_device(missing)
-
-
-def test_precision_on_a_cpu() -> None:
-    cpu = torch.device("cpu")
-    assert resolve_precision("auto", cpu) == "float32"
-    assert resolve_precision("bfloat16", cpu) == "bfloat16"
 
 
 def test_autocast_computes_in_the_precision_asked_for() -> None:

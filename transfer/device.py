@@ -1,4 +1,4 @@
-"""Where to compute, and in which precision."""
+"""Where to compute, and with which memory."""
 
 from __future__ import annotations
 
@@ -33,15 +33,6 @@ def resolve_device(choice: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device", choice, "this machine has no MPS device; try device=auto")
     return device
-
-
-def resolve_precision(choice: str, device: torch.device) -> str:
-    """ "float32" or "bfloat16"; "auto" is bfloat16 on CUDA hardware that computes in it."""
-    if choice != "auto":
-        return choice
-    # including_emulation=False: an older GPU emulates bfloat16 at a fraction of its speed.
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bfloat16" if fast else "float32"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

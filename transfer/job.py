@@ -14,7 +14,7 @@ from torch import nn
 
 from transfer.config import Config, ConfigError, configuration, fingerprint
 from transfer.data import ImageData, load_data, training_batches
-from transfer.device import resolve_device, resolve_precision
+from transfer.device import resolve_device
 from transfer.digest import state_digest
 from transfer.evaluate import count_macs, count_parameters
 from transfer.fit import seed_everything
@@ -30,6 +30,7 @@ from transfer.models import (
     replace_last_layer,
     use_matrix_products,
 )
+from transfer.precision import resolve_precision
 
 _RUN = "runs:/"
 
@@ -97,7 +98,7 @@ def prepare(config: Config) -> Job:
         ConfigError: something is missing, damaged, or does not fit.
     """
     device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
+    precision = resolve_precision(config.precision, device, config.model.name)
     config = replace(config, device=str(device), precision=precision)
     model = paper_model(config.model.name, config.image_size)
     weights = _read_weights(config)
