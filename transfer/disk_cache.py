@@ -60,11 +60,11 @@ def load_or_make(
             # Another process may have made it while this one waited.
             tensors = _read(path)
             if tensors is None:
-                tensors = dict(make())
+                tensors = _contiguous(make())
                 _write(tensors, path)
     except OSError as error:
         log.info("nothing is kept in %s (%s)", path.parent, error)
-        return tensors if tensors is not None else dict(make())
+        return tensors if tensors is not None else _contiguous(make())
     return tensors
 
 
@@ -82,13 +82,17 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     return tensors
 
 
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As they come from disk too: a sum over another layout may round otherwise."""
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
 def _write(tensors: dict[str, Tensor], path: Path) -> None:
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     # The lock keeps others away from this name, and a kill leaves no more than one such file.
     unfinished = path.with_suffix(".unfinished")
-    metadata = {"digest": state_digest(contiguous)}
+    metadata = {"digest": state_digest(tensors)}
     try:
-        safetensors.torch.save_file(contiguous, unfinished, metadata=metadata)
+        safetensors.torch.save_file(tensors, unfinished, metadata=metadata)
     except SafetensorError as error:
         unfinished.unlink(missing_ok=True)
         raise OSError(str(error)) from error

@@ -19,6 +19,7 @@ DIGESTS = {"data_digest": "d", "weights_digest": "none"}
         "data.seed=1",
         "optimizer.lr=0.002",
         "model=resnet50",
+        "frozen_features=cache",
     ],
 )
 def test_changes_with_what_changes_a_result(override: str) -> None:
@@ -26,7 +27,8 @@ def test_changes_with_what_changes_a_result(override: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["device=cuda:1", "tracking.uri=http://x", "data.root=elsewhere"]
+    "override",
+    ["device=cuda:1", "tracking.uri=http://x", "data.root=elsewhere", "feature_views=3"],
 )
 def test_stays_with_what_does_not(override: str) -> None:
     assert fingerprint(config_of(), **DIGESTS) == fingerprint(config_of(override), **DIGESTS)

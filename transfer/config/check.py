@@ -35,6 +35,7 @@ def check_config(config: Config) -> None:
     _at_least("batch_size", config.batch_size, 2)
     _between("seed", config.seed, 0, 2**31 - 1)
     _one_of("precision", config.precision, PRECISIONS)
+    _check_frozen_features(config)
     _check_device(config.device)
     _check_data(config.data)
     _check_optimizer(config.optimizer)
@@ -50,6 +51,19 @@ def _check_freeze(config: Config) -> None:
             config.freeze_epochs,
             f"must be from 0 (train everything) to epochs={config.epochs} (train the head only)",
         )
+
+
+def _check_frozen_features(config: Config) -> None:
+    _one_of("frozen_features", config.frozen_features, ("exact", "cache"))
+    _between("feature_views", config.feature_views, 0, 1000)
+    if config.frozen_features == "exact":
+        return
+    if config.protocol.frozen_batchnorm == "drifting":
+        problem = "needs a backbone that stays as it is: protocol.frozen_batchnorm=fixed"
+        raise ConfigError("frozen_features", "cache", problem)
+    if config.model.name in config.protocol.augment_evaluation_of:
+        problem = "evaluates images as they are: protocol.augment_evaluation_of=[]"
+        raise ConfigError("frozen_features", "cache", problem)
 
 
 def _check_device(device: str) -> None:

@@ -56,6 +56,9 @@ def _result_keys(config: Config) -> dict[str, Any]:
     result = asdict(config)
     for name in _NOT_IN_RESULT:
         del result[name]
+    if config.frozen_features == "exact" or config.freeze_epochs == 0:
+        # Choices that were added later: without them a result keeps the name that it had before.
+        del result["frozen_features"], result["feature_views"]
     for name in _NOT_IN_DATA:
         result["data"].pop(name, None)
     return result

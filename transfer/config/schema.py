@@ -127,6 +127,8 @@ class Config:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    frozen_features: str = "exact"
+    feature_views: int = 1
     resume: bool = False
     preview: bool = False
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -30,6 +31,12 @@ class Batches:
         self.images = split.images.to(device)
         self.labels = split.labels.to(device)
         self.batch_size = batch_size
+
+    def with_inputs(self, inputs: Tensor) -> Batches:
+        """The same labels with other inputs [N, …], on the device, such as features."""
+        other = copy.copy(self)
+        other.images = inputs
+        return other
 
     def __len__(self) -> int:
         """How many batches `in_order` gives."""

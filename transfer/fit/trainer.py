@@ -20,8 +20,10 @@ from transfer.data import Batches, ImageData
 from transfer.device import autocast
 from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
 from transfer.fit.epoch import Epoch, TrainingDivergedError
+from transfer.fit.stored_features import StoredFeatures
 from transfer.fit.unfinished import UnfinishedEpoch, generator_states, restore_generators
 from transfer.interrupt import deferred
+from transfer.models import FrozenBackbone, HeadAlone
 from transfer.optim import Schedule, build_optimizer
 from transfer.phases import Phase, plan_phases, set_training_mode
 
@@ -54,7 +56,7 @@ class Trainer:
         self.autocast = autocast(device, config.precision)
         self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.data.augment)
         self.train = Batches(data.train, config.batch_size, device)
-        self.val = Batches(data.val, config.batch_size, device)
+        self.val = Batches(data.val, _evaluation_batch(config), device)
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self._best_rank = (-math.inf, -math.inf)
@@ -63,6 +65,8 @@ class Trainer:
         self._restored: dict[str, Any] | None = None
         self._unfinished: UnfinishedEpoch | None = None
         self._generator = torch.Generator()
+        self._network = model
+        self._stored: StoredFeatures | None = None
 
     def epochs(self) -> Iterator[Epoch]:
         """Train what is left; yields after each epoch, with `best_weights` up to date."""
@@ -122,8 +126,10 @@ class Trainer:
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Read the test set, with the best weights: logits and labels."""
         self.model.load_state_dict(self.best_weights)
-        test = Batches(self.data.test, self.config.batch_size, self.device)
-        return self._logits(test, self.config.epochs + 1)
+        self._network, self._stored = self._network_of(plan_phases(self.config)[-1])
+        test = Batches(self.data.test, _evaluation_batch(self.config), self.device)
+        features = self._stored.test() if self._stored is not None else None
+        return self._logits(test, self.config.epochs + 1, features)
 
     def _begin(self, phase: Phase, *, resumed: bool) -> tuple[Optimizer, Schedule]:
         """The phase's own optimiser and schedule, as they were left where it was interrupted."""
@@ -134,6 +140,7 @@ class Trainer:
             optimizer.load_state_dict(self._restored["optimizer"])
             schedule.load_state_dict(self._restored["schedule"])
         self._optimizer, self._schedule, self._restored = optimizer, schedule, None
+        self._network, self._stored = self._network_of(phase)
         return optimizer, schedule
 
     def _run_epoch(
@@ -146,7 +153,8 @@ class Trainer:
         self._train_epoch(training, phase, optimizer, schedule)
         training.require_finite()
         start = time.perf_counter()
-        validation = evaluate_logits(*self._logits(self.val, number))
+        features = self._stored.val() if self._stored is not None else None
+        validation = evaluate_logits(*self._logits(self.val, number, features))
         seconds = training.seconds + time.perf_counter() - start
         _require_finite(validation, number, optimizer)
         losses = training.losses
@@ -175,10 +183,14 @@ class Trainer:
     ) -> None:
         """What is left of a pass over the training images; ends early where the loss is no
         number."""
+        start = time.perf_counter() - epoch.seconds
         generator = self._generator = _seed_epoch(self.config.seed, epoch.number)
+        stored, train = self._stored is not None, self.train
+        if self._stored is not None:
+            train = train.with_inputs(self._stored.train(epoch.number))
         set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
         # Drawn before the generator is set to where it was, for the order is its first draw.
-        shuffled = self.train.shuffled(generator, skip=epoch.iteration)
+        shuffled = train.shuffled(generator, skip=epoch.iteration)
         if epoch.generators is not None:
             restore_generators(epoch.generators, generator, self.device)
             epoch.generators = None
@@ -190,14 +202,13 @@ class Trainer:
             leave=False,
             disable=None,  # quiet when not a terminal
         )
-        start = time.perf_counter() - epoch.seconds
         for images, labels in batches:
             # A signal waits for the end of the batch, where the state is whole.
             with deferred():
-                inputs = self.preprocess(images, generator)
+                inputs = images if stored else self.preprocess(images, generator)
                 optimizer.zero_grad(set_to_none=True)
                 with self.autocast:
-                    logits = self.model(inputs)
+                    logits = self._network(inputs)
                     loss = F.cross_entropy(
                         logits.float(), labels, label_smoothing=self.config.label_smoothing
                     )
@@ -209,7 +220,22 @@ class Trainer:
             if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
                 break
 
-    def _logits(self, batches: Batches, epoch: int) -> tuple[Tensor, Tensor]:
+    def _network_of(self, phase: Phase) -> tuple[nn.Module, StoredFeatures | None]:
+        """What a phase trains: all of the model, or its head alone on images or stored features."""
+        if not phase.frozen:
+            return self.model, None
+        if self.config.frozen_features == "exact":
+            return FrozenBackbone(self.model), None
+        features = StoredFeatures(self.model, self.data, self.config, self.device)
+        return HeadAlone(self.model), features
+
+    def _logits(
+        self, batches: Batches, epoch: int, features: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and labels of a split, from the features of its images where they are stored."""
+        if features is not None:
+            stored = batches.with_inputs(features).in_order()
+            return predict_logits(self._network, stored, self.autocast)
         protocol, generator = self.config.protocol, None
         if self.config.model.name in protocol.augment_evaluation_of:
             generator = torch.Generator().manual_seed(_epoch_seed(self.config.seed, epoch))
@@ -231,6 +257,11 @@ class Trainer:
             for name, tensor in self.model.state_dict().items()
         }
         return True
+
+
+def _evaluation_batch(config: Config) -> int:
+    """Without gradients more images fit into memory, and small ones are faster in large batches."""
+    return max(config.batch_size, min(256, 2**20 // config.image_size**2))
 
 
 def seed_everything(seed: int) -> None:

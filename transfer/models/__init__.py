@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from transfer.config import ConfigError, first_line
+from transfer.models.frozen import FrozenBackbone, HeadAlone, features_of
 from transfer.models.head import (
     backbone_modules,
     backbone_parameters,
+    backbone_state,
     head_name,
     head_of,
     head_parameters,
@@ -23,10 +25,14 @@ from transfer.vision import torchvision
 
 __all__ = [
     "Fit",
+    "FrozenBackbone",
+    "HeadAlone",
     "Weights",
     "backbone_modules",
     "backbone_parameters",
+    "backbone_state",
     "build_model",
+    "features_of",
     "fit_weights",
     "head_name",
     "head_of",

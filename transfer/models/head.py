@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 # torchvision's names, one a family: ResNet and its kin, RegNet, ShuffleNet; VGG, MobileNet,
 # EfficientNet, DenseNet, ConvNeXt, SqueezeNet, MaxViT; ViT; Swin.
@@ -40,6 +40,12 @@ def backbone_parameters(model: nn.Module) -> list[nn.Parameter]:
     """Every parameter outside the head, ViT's class token and position embedding included."""
     of_head = {id(parameter) for parameter in head_parameters(model)}
     return [parameter for parameter in model.parameters() if id(parameter) not in of_head]
+
+
+def backbone_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict without the head's entries."""
+    head = head_name(model) + "."
+    return {name: each for name, each in model.state_dict().items() if not name.startswith(head)}
 
 
 def last_layer_name(model: nn.Module) -> str:
