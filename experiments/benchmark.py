@@ -4,7 +4,7 @@
                                     [rounds=3] [batch_size=256] [clock=wall] [OVERRIDES OF train.py]
     python experiments/benchmark.py data=image_folder data.root=data/cifar10-jpeg
 
-what        epochs: images a second of unfrozen and frozen epochs, training and evaluation counted
+what        epochs: images a second of unfrozen and frozen epochs, evaluation counted, too
             augment: cost of the batched augmentation, as a share of a training step
             precision: images a second of training steps in float32 and in bfloat16
 models      with starter weights: resnet18,mobilenet_v3_small

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -59,6 +62,18 @@ def endless(job: Job, *, frozen: bool) -> Callable[[], object]:
     return lambda: next(epochs)
 
 
+def five_stored(job: Job) -> Callable[[], object]:
+    """Each call trains five frozen epochs on stored features, the backbone's pass included."""
+    config = replace(job.config, epochs=5, freeze_epochs=5, frozen_features="cache")
+
+    def run() -> None:
+        # A cache of its own: what is there already would cost nothing.
+        with tempfile.TemporaryDirectory() as folder, _environment("TRANSFER_CACHE", folder):
+            list(Trainer(job.model(), job.data, config, job.device).epochs())
+
+    return run
+
+
 def training_step(job: Job, repeats: int) -> Callable[[], None]:
     """Each call goes forward and backward over all training images as one batch, and updates.
 
@@ -107,6 +122,19 @@ def pillow_images(data: ImageData, config: Config) -> tuple[PillowImages, Pillow
         PillowImages(data.train, article_transforms(size, mean, std, config.data.augment)),
         PillowImages(data.val, article_transforms(size, mean, std, None)),
     )
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _some(split: Split, count: int) -> Split:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from tabulate import tabulate
 
-from experiments.speed.contest import endless, job_of, pillow_images, reference
+from experiments.speed.contest import endless, five_stored, job_of, pillow_images, reference
 from experiments.speed.peak import matrix_product_peak, step_operations
 from experiments.speed.reference_loop import BATCH_SIZE, faster_workers
 from experiments.speed.timing import Spread, alternate, ratios
@@ -15,13 +15,14 @@ from transfer.job import Job
 
 _HEADERS = [
     "model",
-    "epoch",
+    "epochs",
     "loop",
     "precision",
     "images/s",
     "times the article's",
     "share of peak",
 ]
+UNFROZEN, EXACT, STORED = "unfrozen", "frozen, exact", "five frozen, stored features"
 _ARTICLE = f"article, batch {BATCH_SIZE}"
 
 
@@ -54,44 +55,44 @@ def epochs_table(
             if job.config.precision not in peaks:
                 dtype = getattr(torch, job.config.precision)
                 peaks[job.config.precision] = matrix_product_peak(job.device, dtype, clock)
-        for frozen in (False, True):
-            rows += _contest(model, jobs, peaks, frozen=frozen, rounds=rounds, clock=clock)
+        for kind in (UNFROZEN, EXACT, STORED):
+            rows += _contest(model, jobs, peaks, kind, rounds=rounds, clock=clock)
     peak = ", ".join(f"{value / 1e9:,.0f} GFLOP/s {name}" for name, value in peaks.items())
     table = tabulate(rows, _HEADERS, tablefmt="github", disable_numparse=True)
     return f"{table}\n\nMatrix-product peak: {peak}."
 
 
 def _contest(
-    model: str,
-    jobs: dict[str, Job],
-    peaks: dict[str, float],
-    *,
-    frozen: bool,
-    rounds: int,
-    clock: str,
+    model: str, jobs: dict[str, Job], peaks: dict[str, float], kind: str, *, rounds: int, clock: str
 ) -> list[list[str]]:
     first = next(iter(jobs.values()))
     # A clock of this process does not see what worker processes use.
     workers = faster_workers(pillow_images(first.data, first.config)[0]) if clock == "wall" else 0
-    loop = reference(first, frozen=frozen, workers=workers)
-    contestants = {_ARTICLE: loop.epoch} | {
-        name: endless(job, frozen=frozen) for name, job in jobs.items()
+    loop = reference(first, frozen=kind != UNFROZEN, workers=workers)
+    epochs = 5 if kind == STORED else 1
+    contestants: dict[str, Callable[[], object]] = {
+        _ARTICLE: lambda: [loop.epoch() for _ in range(epochs)]
     }
+    for name, job in jobs.items():
+        if kind == STORED:
+            contestants[name] = five_stored(job)
+        else:
+            contestants[name] = endless(job, frozen=kind == EXACT)
     alternate(contestants, 1, first.device)  # compiles kernels, fills caches
     seconds = alternate(contestants, rounds, first.device, clock)
-    images = len(first.data.train)
+    images = epochs * len(first.data.train)
     rows = []
     for name, times in seconds.items():
         rate = Spread.of([images / each for each in times])
         share = ""
-        if name in jobs and not frozen:
+        if name in jobs and kind == UNFROZEN:
             config = jobs[name].config
             operations = step_operations(jobs[name].model(), config.image_size, first.device)
             share = f"{rate.median * operations / peaks[config.precision]:.0%}"
         rows.append(
             [
                 model,
-                "frozen" if frozen else "unfrozen",
+                kind,
                 name if name in jobs else f"{name}, {workers} workers",
                 jobs[name].config.precision if name in jobs else "float32",
                 rate.text(),
