@@ -135,3 +135,21 @@ def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.Monke
     for index in (3, 2, 0):
         disk_cache.load_or_make("test", index, lambda index=index: make(index))  # type: ignore[misc]
     assert made == [0]
+
+
+def test_links_that_loop_and_folders_that_cannot_be_read_are_left_to_the_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "train"
+    write_images(folder, {"a": 1, "b": 2})
+    before = files_digest([folder])
+    for name in ("one", "other"):
+        # Two links make two ways at every level: without an end, 2 to the power of 40 of them.
+        (folder / "a" / name).symlink_to(folder, target_is_directory=True)
+    assert before is not None and files_digest([folder]) == before
+
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("transfer.data.decoded_cache.os.scandir", refuse)
+    assert files_digest([folder]) is None

@@ -42,31 +42,44 @@ def read_through_cache(
 
 
 def files_digest(originals: Sequence[Path]) -> str | None:
-    """Names, sizes and times of change of all files; None where there is none.
+    """Names, sizes and times of change of all files; None where there is none, or one that cannot
+    be looked at: whoever reads it has the words for that.
 
     A file that is written anew, replaced or touched gets another time, whatever its content; the
     inode's time of change cannot be set back.
     """
     digest, found = hashlib.sha256(), False
-    for original in originals:
-        for path, status in _files(original.absolute()):
-            times = (status.st_mtime_ns, status.st_ctime_ns)
-            digest.update(f"{path}\0{status.st_size}\0{times}\0".encode("utf-8", "surrogateescape"))
-            found = True
+    try:
+        for original in originals:
+            for path, status in _files(original.absolute(), set()):
+                times = (status.st_mtime_ns, status.st_ctime_ns)
+                line = f"{path}\0{status.st_size}\0{times}\0"
+                digest.update(line.encode("utf-8", "surrogateescape"))
+                found = True
+    except OSError:
+        return None
     return digest.hexdigest() if found else None
 
 
-def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file at or below `path`, in an order that does not depend on the disk's."""
+def _files(path: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file at or below `path`, in an order that does not depend on the disk's.
+
+    Args:
+        seen: folders on the way here, by device and inode: links may loop.
+    """
     if path.is_file():
         yield str(path), path.stat()
     elif path.is_dir():
+        status = path.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in seen:
+            return
         # os.scandir is much faster than pathlib on tens of thousands of files.
         with os.scandir(path) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
         for entry in entries:
             if entry.is_dir():
-                yield from _files(Path(entry.path))
+                yield from _files(Path(entry.path), {*seen, here})
             elif entry.is_file():
                 yield entry.path, entry.stat()
 
