@@ -14,7 +14,8 @@ import hydra
 from omegaconf import DictConfig
 
 from transfer.config import Config, register_schema
-from transfer.sweep import current_sweep, interruptible, job_folder, run_job
+from transfer.entry import current_sweep, job_folder, job_number, run_job
+from transfer.sweep import interruptible
 
 log = logging.getLogger(__name__)
 register_schema()
@@ -33,20 +34,22 @@ def train(config: Config, composed: DictConfig) -> float:
     from transfer.fit import Trainer, saved_when_interrupted
     from transfer.interrupt import deferred
     from transfer.job import prepare
+    from transfer.memory import out_of_memory_explained
     from transfer.report.figures import plot_job
     from transfer.report.history import condense
     from transfer.tracking.start import find_finished, start_run
     from transfer.tracking.summary import cost_metrics, result_metrics
 
     keep_freed_memory()
-    job = prepare(config)
+    with out_of_memory_explained(config):
+        job = prepare(config, job_number())
     finished = find_finished(job, current_sweep()) if config.resume else None
     if finished is not None:
         log.info("%s: finished before, run %s", job.name, finished.id)
         return finished.metrics["test/acc"]
     reset_peak_memory(job.device)
     log.info(job)
-    with start_run(job, job_folder(), current_sweep()) as run:
+    with start_run(job, job_folder(), current_sweep()) as run, out_of_memory_explained(job.config):
         run.log_config(composed)
         trainer = Trainer(job.model(), job.data, job.config, job.device)
         if checkpoint := run.checkpoints.newest():

@@ -57,11 +57,16 @@ class Workplace:
     folder: Path
     store: str
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script of the repository; paths on the command line are relative to it."""
+    def run(self, *arguments: str, limit_kb: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a script of the repository; paths on the command line are relative to it.
+
+        Args:
+            limit_kb: of address space; 0 is none.
+        """
         script, *rest = arguments
+        limit = ["sh", "-c", f'ulimit -v {limit_kb}; exec "$@"', "sh"] if limit_kb else []
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *rest],
+            [*limit, sys.executable, str(ROOT / script), *rest],
             cwd=self.folder,
             env={**os.environ, "MLFLOW_TRACKING_URI": self.store},
             capture_output=True,

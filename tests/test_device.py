@@ -11,7 +11,7 @@ import torch
 
 from tests.conftest import ROOT
 from transfer.config import ConfigError
-from transfer.device import autocast, resolve_device
+from transfer.device import autocast, dealt_gpu, resolve_device
 
 
 def test_auto_finds_a_device() -> None:
@@ -22,6 +22,12 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     missing = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError, match=f"device={missing}: this machine has"):
         resolve_device(missing)
+
+
+def test_jobs_at_the_same_time_share_the_gpus() -> None:
+    dealt = [dealt_gpu(number, gpus=3) for number in range(7)]
+    assert dealt == ["cuda:0", "cuda:1", "cuda:2"] * 2 + ["cuda:0"]
+    assert {dealt_gpu(number, gpus=1) for number in range(3)} == {"cuda"}
 
 
 def test_autocast_computes_in_the_precision_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from mlflow.entities import Run
 from safetensors.torch import load_file
 
 from tests.conftest import PLAIN, ROOT, TIMED, TINY, Sweep, Workplace, children
+
+# A shell in the background has it ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def kill_after_epochs(
@@ -89,12 +93,15 @@ def test_an_interrupted_sweep_reports_what_is_done(
     status, errors = kill_after_epochs(workplace, 32, *command, by=by)
     assert status == 130, errors
     assert "Traceback" not in errors
-    assert f"to go on: python {ROOT / 'train.py'} -m model=simple_cnn" in errors
-    assert errors.strip().endswith("resume=true")
+    typed = shlex.join([sys.executable, "-u", str(ROOT / "train.py"), *command])
+    assert errors.strip().splitlines()[-1] == f"{typed} resume=true"
     assert sorted(run.info.status for run in workplace.runs()) == ["FINISHED", "KILLED", "KILLED"]
     [report] = workplace.folder.glob("multirun/*/*/report.md")
     text = report.read_text()
     assert "1 configurations" in text and "## Not finished" in text and "NOT STARTED" in text
+    preview = workplace.run("train.py", *command, "resume=true", "preview=true")
+    states = [line.split()[1] for line in preview.stdout.splitlines() if "seed" in line]
+    assert states == ["skip:", "go", "train"]
 
 
 def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -> None:

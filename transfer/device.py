@@ -14,15 +14,18 @@ from transfer.config import ConfigError
 _MALLOC_OPTIONS = {-4: 0, -1: 2**30, -2: 2**26}
 
 
-def resolve_device(choice: str) -> torch.device:
+def resolve_device(choice: str, number: int = 0) -> torch.device:
     """The device that `device=` names; "auto" is CUDA, else MPS, else the CPU.
+
+    Args:
+        number: of the job among those that run at the same time: "auto" deals out the GPUs.
 
     Raises:
         ConfigError: this machine has no such device.
     """
     if choice == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device(dealt_gpu(number, torch.cuda.device_count()))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(choice)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -33,6 +36,11 @@ def resolve_device(choice: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device", choice, "this machine has no MPS device; try device=auto")
     return device
+
+
+def dealt_gpu(number: int, gpus: int) -> str:
+    """The GPU of job `number`, where there are `gpus` of them."""
+    return f"cuda:{number % gpus}" if gpus > 1 else "cuda"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import NoReturn
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 _SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
@@ -30,6 +31,7 @@ class _State:
 
     Attributes:
         requested_at: when the first signal came, on the monotonic clock.
+        raised: whether KeyboardInterrupt told so; it does once.
         deferred: how many `deferred` blocks we are in.
         worker: whether another process started this one, and decides what "at once" is.
         in_job: whether a worker has something to do.
@@ -37,6 +39,7 @@ class _State:
     """
 
     requested_at: float | None = None
+    raised: bool = False
     deferred: int = 0
     worker: bool = False
     in_job: bool = False
@@ -64,6 +67,12 @@ def requested() -> bool:
     return _state.requested_at is not None
 
 
+def raise_if_requested() -> None:
+    """Of an earlier job that was ended by an error instead, or by the request."""
+    if requested():
+        _raise()
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """What must not be torn apart: a signal in here raises KeyboardInterrupt at its end."""
@@ -72,8 +81,8 @@ def deferred() -> Iterator[None]:
         yield
     finally:
         _state.deferred -= 1
-    if requested() and not _state.deferred:
-        raise KeyboardInterrupt
+    if requested() and not _state.deferred and not _state.raised:
+        _raise()
 
 
 def await_workers() -> None:
@@ -98,8 +107,7 @@ def job_of_worker() -> Iterator[None]:
     try:
         _state.in_job = True
         _state.deferred -= 1
-        if requested():
-            raise KeyboardInterrupt
+        raise_if_requested()
         yield
     finally:
         _state.deferred += 1
@@ -113,20 +121,31 @@ def _handle(number: int, frame: FrameType | None) -> None:
             _end_at_once()
         return
     _state.requested_at = now
-    for worker in multiprocessing.active_children():
-        worker.terminate()
+    _signal_workers(signal.SIGTERM)
     if not _state.deferred:
-        raise KeyboardInterrupt
+        _raise()
     if not _state.worker:
         _say("interrupted: the batch is finished and saved; a second signal stops at once")
 
 
+def _raise() -> NoReturn:
+    _state.raised = True
+    raise KeyboardInterrupt
+
+
 def _end_at_once() -> None:
     """As a power cut would: whatever is being written is written whole or not at all."""
-    for worker in multiprocessing.active_children():
-        worker.kill()
+    _signal_workers(getattr(signal, "SIGKILL", signal.SIGTERM))
     _say(_state.last_words)
     os._exit(EXIT_CODE)
+
+
+def _signal_workers(number: int) -> None:
+    for worker in multiprocessing.active_children():
+        # Not its own terminate() and kill(): joblib's processes lack the second.
+        if worker.pid is not None:
+            with suppress(OSError):
+                os.kill(worker.pid, number)
 
 
 def _say(line: str) -> None:

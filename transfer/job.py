@@ -91,13 +91,16 @@ class Job:
         return model.to(memory_format=torch.channels_last).to(self.device)  # type: ignore[call-overload]
 
 
-def prepare(config: Config) -> Job:
+def prepare(config: Config, number: int = 0) -> Job:
     """Read the images and weights of a job and try its model on paper; trains nothing.
+
+    Args:
+        number: of the job among those that run at the same time, by which GPUs are dealt out.
 
     Raises:
         ConfigError: something is missing, damaged, or does not fit.
     """
-    device = resolve_device(config.device)
+    device = resolve_device(config.device, number)
     precision = resolve_precision(config.precision, device, config.model.name)
     config = replace(config, device=str(device), precision=precision)
     model = paper_model(config.model.name, config.image_size)

@@ -15,17 +15,33 @@ class Outcome:
 
     Attributes:
         overrides: what distinguishes the job on the command line.
-        status: "finished" or "failed".
-        error: one line; empty for a finished job.
+        status: "finished", "failed" or "interrupted".
+        error: one line; empty unless it failed.
     """
 
     overrides: str
     status: str
     error: str = ""
 
+    @property
+    def failed(self) -> bool:
+        return self.status == "failed"
+
+    @property
+    def interrupted(self) -> bool:
+        return self.status == "interrupted"
+
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    (folder / _FILE_NAME).write_text(json.dumps(asdict(outcome)))
+    temporary = folder / f"{_FILE_NAME}.unfinished"
+    temporary.write_text(json.dumps(asdict(outcome)))
+    temporary.replace(folder / _FILE_NAME)
+
+
+def forget_outcomes(sweep_folder: Path) -> None:
+    """Of an earlier sweep that was given the same folder."""
+    for note in sweep_folder.glob(f"*/{_FILE_NAME}"):
+        note.unlink()
 
 
 def read_outcomes(sweep_folder: Path) -> dict[str, Outcome]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from transfer.config import Config
+from transfer.fit import Checkpoints
 from transfer.job import Job, prepare
 from transfer.tracking.find import find_similar
 from transfer.tracking.former import State, find_former
@@ -59,9 +60,8 @@ def preview_job(client: MlflowClient, job: Job) -> Preview:
     epochs = job.config.epochs
     if former.state == "finished":
         left = 0
-    elif former.record is not None and "val/acc" in former.record.metrics:
-        points = client.get_metric_history(former.record.id, "val/acc")
-        left = epochs - max(point.step for point in points)
+    elif former.record is not None and former.folder is not None:
+        left = epochs - Checkpoints(former.folder, former.record.id).epochs_done()
     else:
         left = epochs
     each = _seconds_an_epoch(client, job)

@@ -8,26 +8,26 @@ Hydra loads this module even to print its help.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transfer.config import Config, ConfigError, first_line, typed_config
-from transfer.outcome import Outcome, read_outcomes, write_outcome
+from transfer import interrupt
+from transfer.config import ConfigError, first_line, typed_config
+from transfer.folders import claim_folder
+from transfer.outcome import forget_outcomes, read_outcomes
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -37,46 +37,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[Config, DictConfig], float]
-
-
-def run_job(composed: DictConfig, train: Train) -> float:
-    """Run one job; in a sweep a failure is noted and the other jobs go on.
-
-    Returns:
-        The job's number; NaN where it failed, which is what Hydra's sweepers expect then.
-    """
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
-        return _run_single(composed, train)
-    folder = job_folder()
-    overrides = " ".join(HydraConfig.get().overrides.task)
-    try:
-        result = train(typed_config(composed), composed)
-    except Exception as error:
-        reason = _one_line(error)
-        log.error("job %s (%s) failed: %s", folder.name, overrides, reason)
-        # The whole story goes to the job's folder, unless the disk is full; the sweep's table names
-        # the job at the end.
-        with suppress(OSError):
-            (folder / "traceback.txt").write_text(traceback.format_exc())
-        write_outcome(folder, Outcome(overrides, "failed", reason))
-        return float("nan")
-    write_outcome(folder, Outcome(overrides, "finished"))
-    return result
-
-
-def job_folder() -> Path:
-    """Where Hydra lets this job write."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def current_sweep() -> SweepRun | None:
-    """The sweep that this job is part of."""
-    from transfer.tracking.sweep_run import find_sweep
-
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
-        return None
-    return find_sweep(Path(HydraConfig.get().sweep.dir).absolute())
+_WORKER_DIED = (
+    "a worker died, and the others were stopped (short of memory? fewer workers, "
+    "hydra.launcher.n_jobs, need less)"
+)
 
 
 class SweepCallback(Callback):
@@ -90,6 +54,16 @@ class SweepCallback(Callback):
         self._lock: FileLock | None = None
         self._folder = Path()
 
+    def __getstate__(self) -> dict[str, object]:
+        # Launchers pickle it for their workers, which need none of it.
+        return {}
+
+    def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
+        try:
+            claim_folder(config, "hydra.run.dir")
+        except ConfigError as error:
+            exit_with(error)
+
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         try:
             jobs = _compose_jobs(config)
@@ -100,20 +74,25 @@ class SweepCallback(Callback):
             self._check_and_open(config, jobs)
         except ConfigError as error:
             exit_with(error)
-        except Exception:
-            # Hydra would only warn, and go on without a parent run.
-            traceback.print_exc()
+        except Exception as error:
+            if is_for_people(error):
+                print(first_line(error), file=sys.stderr)
+            else:
+                # Hydra would only warn, and go on without a parent run.
+                traceback.print_exc()
             sys.exit(1)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:
         if self._sweep is None:
             return
+        outcomes = read_outcomes(self._folder)
+        if interrupt.requested() or any(each.interrupted for each in outcomes.values()):
+            _end_interrupted()
         from transfer.tracking.undelivered import EXIT_CODE, deliver_noted, delivery_command
 
-        outcomes = read_outcomes(self._folder)
-        failed = {name: each for name, each in outcomes.items() if each.status == "failed"}
+        failed = {name: each for name, each in outcomes.items() if each.failed}
         left = deliver_noted(self._folder)
-        closed = self._close("FAILED" if failed else "FINISHED")
+        closed = self.close("FAILED" if failed else "FINISHED")
         if left:
             jobs = f"{len(left)} of {len(outcomes)} jobs are trained, but not all in the store"
             print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
@@ -121,6 +100,7 @@ class SweepCallback(Callback):
             print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
             for name, outcome in failed.items():
                 print(f"  {name}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
+            print(f"to try them again:\n{resume_command()}", file=sys.stderr)
             # Hydra only warns of an exception in a callback; an exit it lets through.
             sys.exit(1)
         if left or not closed:
@@ -128,11 +108,12 @@ class SweepCallback(Callback):
 
     def _check_and_open(self, config: DictConfig, jobs: list[tuple[list[str], DictConfig]]) -> None:
         from transfer.job import prepare
+        from transfer.memory import out_of_memory_explained
         from transfer.preview import preview
-        from transfer.tracking.former import lock_of
         from transfer.tracking.store import open_store, store_uri
         from transfer.tracking.sweep_run import PlannedJob, open_sweep
 
+        workers = _check_launcher(config)
         tracking_uri = OmegaConf.select(config, "tracking.uri")
         client = open_store(store_uri(tracking_uri))
         if OmegaConf.select(config, "preview"):
@@ -140,22 +121,26 @@ class SweepCallback(Callback):
             sys.exit(0)
         planned = []
         for overrides, composed in jobs:
-            job = prepare(typed_config(composed))
+            job_config = typed_config(composed)
+            with out_of_memory_explained(job_config):
+                job = prepare(job_config)
             planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
-        self._client = client
-        self._folder = Path(config.hydra.sweep.dir).absolute()
+        self._folder = claim_folder(config, "hydra.sweep.dir")
+        self._lock = _lock_alone(self._folder)
+        forget_outcomes(self._folder)
         task = [each for each in config.hydra.overrides.task if not each.startswith("resume=")]
         resume = bool(OmegaConf.select(config, "resume"))
-        self._sweep = open_sweep(client, self._folder, task, planned, resume=resume)
-        self._lock = lock_of(self._folder)
-        self._lock.acquire()
-        SweepCallback.running = self
+        with interrupt.deferred():
+            self._sweep = open_sweep(client, self._folder, task, planned, resume=resume)
+            self._client = client
+            SweepCallback.running = self
+        # What comes up to Hydra now is no mistake of a configuration: `interruptible` has a better
+        # word for it.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        if workers:
+            interrupt.await_workers()
 
-    def interrupted(self) -> None:
-        """Close a sweep that never reaches `on_multirun_end`."""
-        self._close("KILLED")
-
-    def _close(self, status: str) -> bool:
+    def close(self, status: str) -> bool:
         """End the parent run and write the report of what there is; once.
 
         Returns:
@@ -164,42 +149,74 @@ class SweepCallback(Callback):
         if self._client is None or self._sweep is None:
             return True
         from transfer.report import select_from, write_report
-        from transfer.tracking.environment import command
         from transfer.tracking.find import find_sweep_run
         from transfer.tracking.store import answering
+        from transfer.tracking.sweep_run import end_dead_runs
 
-        client, sweep, self._sweep = self._client, self._sweep, None
-        assert self._lock is not None
-        self._lock.release()
-        try:
-            with answering(client.tracking_uri, "written"):
-                client.set_terminated(sweep.run_id, status)
-        except ConfigError as error:
-            print(f"{error}: no report yet; once it can: {command()} resume=true", file=sys.stderr)
-            return False
+        with interrupt.deferred():
+            client, sweep, self._sweep = self._client, self._sweep, None
+            assert self._lock is not None
+            try:
+                with answering(client.tracking_uri, "written"):
+                    if status != "FINISHED":
+                        end_dead_runs(client, sweep)
+                    client.set_terminated(sweep.run_id, status)
+            except ConfigError as error:
+                print(f"{error}: no report yet; once it can:\n{resume_command()}", file=sys.stderr)
+                return False
+            finally:
+                self._lock.release()
         selection = select_from(client, [find_sweep_run(client, sweep.run_id)])
         report = write_report(client, selection, self._folder)
-        print(f"\nreport: {_shortest(report)}")
+        print(f"\nreport: {_shortest(report)}", flush=True)
         return True
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C or SIGTERM end a run and its sweep as KILLED, with a report of what is done."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    """Let a signal end a run and its sweep as KILLED, with a report of what is done."""
+    interrupt.listen(f"stopped; to go on:\n{resume_command()}")
     try:
         yield
     except KeyboardInterrupt:
-        if SweepCallback.running is not None:
-            SweepCallback.running.interrupted()
-        arguments = [each for each in sys.argv[1:] if not each.startswith("resume=")]
-        again = shlex.join(["python", sys.argv[0], *arguments, "resume=true"])
-        print(f"interrupted; to go on: {again}", file=sys.stderr)
-        sys.exit(130)
+        _end_interrupted()
+    except Exception as error:
+        sweep = SweepCallback.running
+        if sweep is None:
+            raise
+        if interrupt.requested():
+            _end_interrupted()
+        if type(error).__name__ == "TerminatedWorkerError":
+            # Joblib's own words guess at length.
+            print(f"\n{_WORKER_DIED}", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        sweep.close("FAILED")
+        print(f"to go on:\n{resume_command()}", file=sys.stderr)
+        sys.exit(1)
+
+
+def resume_command() -> str:
+    """What was typed, with `resume=true`."""
+    arguments = [each for each in sys.orig_argv if not each.startswith("resume=")]
+    return shlex.join([*arguments, "resume=true"])
+
+
+def _end_interrupted() -> NoReturn:
+    if SweepCallback.running is not None:
+        SweepCallback.running.close("KILLED")
+    print(f"interrupted; to go on:\n{resume_command()}", file=sys.stderr)
+    sys.exit(interrupt.EXIT_CODE)
+
+
+def is_for_people(error: Exception) -> bool:
+    from transfer.disk import DiskError
+    from transfer.fit import TrainingDivergedError
+    from transfer.memory import OutOfMemoryError
+
+    # What a disk or a file system says (full, gone, not allowed) is no bug of ours.
+    ours = ConfigError | DiskError | TrainingDivergedError | OutOfMemoryError
+    return isinstance(error, ours | OSError)
 
 
 def exit_with(error: ConfigError) -> NoReturn:
@@ -208,37 +225,26 @@ def exit_with(error: ConfigError) -> NoReturn:
     sys.exit(2)
 
 
-def _run_single(composed: DictConfig, train: Train) -> float:
+def _check_launcher(config: DictConfig) -> bool:
+    """Whether the launcher runs jobs in processes of their own."""
+    if OmegaConf.select(config, "hydra.launcher.n_jobs") == 0:
+        problem = "give the number of jobs at a time, or -1 for one a core"
+        raise ConfigError("hydra.launcher.n_jobs", 0, problem)
+    return not config.hydra.launcher._target_.endswith(".BasicLauncher")
+
+
+def _lock_alone(folder: Path) -> FileLock:
+    from filelock import Timeout
+
+    from transfer.tracking.former import lock_of
+
+    lock = lock_of(folder)
     try:
-        config = typed_config(composed)
-        if config.preview:
-            _preview_single(config)
-        result = train(config, composed)
-        _exit_if_undelivered()
-        return result
-    except ConfigError as error:
-        exit_with(error)
-    except Exception as error:
-        if not _is_for_people(error):
-            raise
-        print(error, file=sys.stderr)
-        sys.exit(1)
-
-
-def _exit_if_undelivered() -> None:
-    """The training is good, but a command that would read its run from the store comes too soon."""
-    from transfer.tracking.undelivered import EXIT_CODE, noted_folders
-
-    if noted_folders([job_folder()]):
-        sys.exit(EXIT_CODE)
-
-
-def _preview_single(config: Config) -> NoReturn:
-    from transfer.preview import preview
-    from transfer.tracking.store import open_store, store_uri
-
-    preview(open_store(store_uri(config.tracking.uri)), [config])
-    sys.exit(0)
+        lock.acquire()
+    except Timeout as error:
+        problem = "another sweep is writing there; choose another folder, or wait for it"
+        raise ConfigError("hydra.sweep.dir", folder, problem) from error
+    return lock
 
 
 def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
@@ -260,19 +266,6 @@ def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         batch = [[str(each.input_line) for each in parsed if not each.is_sweep_override()]]
     return [(overrides, loader.load_sweep_config(config, overrides)) for overrides in batch]
-
-
-def _one_line(error: Exception) -> str:
-    text = first_line(error)
-    # Of an error that is not written for people, the kind is half of the message.
-    return text if _is_for_people(error) else f"{type(error).__name__}: {text}"
-
-
-def _is_for_people(error: Exception) -> bool:
-    from transfer.disk import DiskError
-    from transfer.fit import TrainingDivergedError
-
-    return isinstance(error, ConfigError | DiskError | TrainingDivergedError)
 
 
 def _shortest(path: Path) -> Path:

@@ -32,6 +32,7 @@ _LOCAL_TAGS = (
     "mlflow.user",
     "transfer.host",
     "transfer.process",
+    "transfer.process_start",
 )
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch
 _ARTIFACTS = ("history.parquet", "predictions.npz")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import getpass
-import os
 import platform
 import shlex
-import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -28,11 +26,6 @@ def environment_tags() -> dict[str, str]:
     if commit:
         tags["mlflow.source.git.commit"] = commit
     return tags
-
-
-def process_tags() -> dict[str, str]:
-    """Which process works on a run: for people, who wonder whether it is still alive."""
-    return {"transfer.host": socket.gethostname(), "transfer.process": str(os.getpid())}
 
 
 def command() -> str:

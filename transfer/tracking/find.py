@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 1000
+# A sweep's tag: the names of the folders of all commands that went on with it.
+RESUMED_AS = "transfer.resumed_as"
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,10 @@ def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
     condition = "tags.`transfer.kind` = 'sweep'"
     if choice != "latest":
         quoted = choice.replace("'", "")
-        by_name = _search(client, f"{condition} and tags.`transfer.sweep` = '{quoted}'", limit=1)
-        found = by_name or _search(
-            client, f"{condition} and attributes.run_id = '{quoted}'", limit=1
+        found = (
+            _search(client, f"{condition} and tags.`transfer.sweep` = '{quoted}'", limit=1)
+            or _search(client, f"{condition} and attributes.run_id = '{quoted}'", limit=1)
+            or _resumed_as(client, condition, quoted)
         )
     else:
         found = _search(client, condition, limit=1)
@@ -61,6 +64,12 @@ def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
         problem = "no such sweep; give latest, <date>/<time> as below multirun/, or a run id"
         raise ConfigError("sweep", choice, problem)
     return found[0]
+
+
+def _resumed_as(client: MlflowClient, condition: str, name: str) -> list[RunRecord]:
+    # LIKE narrows the search; % and _ in the name, or a longer name, would make it find too much.
+    found = _search(client, f"{condition} and tags.`{RESUMED_AS}` LIKE '%{name}%'")
+    return [run for run in found if name in run.tags[RESUMED_AS].split()]
 
 
 def find_sweep_runs(client: MlflowClient, choices: str) -> list[RunRecord]:

@@ -65,7 +65,7 @@ class JobRun:
         patience_s: float,
     ) -> None:
         self.id = run_id
-        self.checkpoints = Checkpoints(folder)
+        self.checkpoints = Checkpoints(folder, run_id)
         self.undelivered = ""
         self._folder = folder
         self._stretch = -(-iterations // _MAX_STEP_POINTS)

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from transfer.config import ConfigError, flatten
 from transfer.disk import writing
 from transfer.fit import Checkpoints
+from transfer.interrupt import deferred
 from transfer.job import Job
-from transfer.tracking.environment import environment_tags, process_tags
+from transfer.tracking.environment import environment_tags
 from transfer.tracking.find import RunRecord
-from transfer.tracking.former import Former, find_former, lock_of
+from transfer.tracking.former import Former, find_former, lock_of, working
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.outbox import Outbox
+from transfer.tracking.process import process_tags
 from transfer.tracking.store import answering, experiment_id, open_store, store_uri
 from transfer.tracking.sweep_run import SweepRun
 from transfer.tracking.undelivered import deliver, delivery_command, note_undelivered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+# A worker whose sweep was killed finishes its batch first, and saves.
+_PATIENCE_S = 5.0
 
 
 def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
@@ -34,16 +40,16 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
     Raises:
         ConfigError: the store does not take what it lacks.
     """
-    client = _open(job, sweep)
+    client = _open_store(job, sweep)
     former = find_former(client, job.fingerprint)
-    if former.state == "finished" and not former.in_store:
+    if former.state == "finished" and not former.in_store and former.folder is not None:
         deliver(former.folder, job.config.tracking.patience_s, client)
         former = find_former(client, job.fingerprint)
-    if former.state != "finished":
+    if former.state != "finished" or former.record is None:
         return None
-    # A kill in the last moment leaves them behind. A restored run never had any here.
-    if former.record is not None and "hydra.output_dir" in former.record.tags:
-        Checkpoints(former.folder).remove()
+    if former.folder is not None:
+        # A kill in the last moment leaves them behind.
+        Checkpoints(former.folder, former.record.id).remove()
     return former.record
 
 
@@ -55,57 +61,82 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
     all of it in time, a note in `folder` says so, and how to deliver the rest.
 
     Args:
-        folder: Hydra's output folder of the job; a run that goes on keeps its own.
+        folder: Hydra's output folder of the job; a run that goes on keeps its own, if it is here.
         sweep: the sweep that the job is part of.
 
     Raises:
         ConfigError: another process is working on the run, or the store cannot be used.
     """
-    client = _open(job, sweep)
+    client = _open_store(job, sweep)
     with answering(client.tracking_uri, "used"):
-        former = find_former(client, job.fingerprint) if job.config.resume else Former("new")
-    if former.state == "running":
-        problem = f"another process is working on {job.name}; wait for it"
-        raise ConfigError("resume", "true", problem)
-    place = folder if former.record is None else former.folder
-    with _alone_in(place):
-        if former.record is None:
-            _require_nothing_left_in(folder)
-        run = _open_run(client, job, folder, sweep, former)
+        former, lock = _take(client, job, folder)
+    place = former.folder or folder
+    run: JobRun | None = None
+    try:
         try:
+            # A signal between the run's first line in the store and its last must find it here.
+            with deferred():
+                run = _open_run(client, job, place, sweep, former)
             yield run
-        except Exception as error:
-            run.end("FAILED", error)
-            raise
         except BaseException as error:
-            run.end("KILLED", error)
+            if run is not None:
+                with deferred():
+                    run.end("FAILED" if isinstance(error, Exception) else "KILLED", error)
             raise
-        else:
+        with deferred():
             run.end("FINISHED")
             run.checkpoints.remove()
-        finally:
-            if run.undelivered:
-                note_undelivered(folder, place, run.undelivered)
+    finally:
+        if run is not None and run.undelivered:
+            note_undelivered(folder, place, run.undelivered)
+        lock.release()
 
 
-def _open(job: Job, sweep: SweepRun | None) -> MlflowClient:
+def _open_store(job: Job, sweep: SweepRun | None) -> MlflowClient:
     """In a sweep, whose store was there at its start, a job waits for a server that restarts."""
     tracking = job.config.tracking
     return open_store(store_uri(tracking.uri), tracking.patience_s if sweep else 0)
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    lock = lock_of(folder)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        problem = f"another process is working in {folder}; wait for it"
-        raise ConfigError("resume", "true", problem) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[Former, FileLock]:
+    """The run to go on with, or a new one, and the lock of its folder, acquired.
+
+    Raises:
+        ConfigError: another process works on the run, or in the folder of a new one.
+    """
+
+    def look() -> Former:
+        return find_former(client, job.fingerprint) if job.config.resume else Former("new")
+
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        former = look()
+        if former.state == "finished":
+            problem = f"another process has just finished {job.name}; the same command skips it"
+            raise ConfigError("resume", "true", problem)
+        lock = lock_of(former.folder or folder)
+        if former.state != "running":
+            with suppress(Timeout):
+                lock.acquire()
+                # Another process may have had the run between the look and the lock.
+                if look().record == former.record:
+                    return former, lock
+                lock.release()
+        if time.monotonic() > end:
+            raise _refusal(job, former, folder)
+        time.sleep(0.5)
+
+
+def _refusal(job: Job, former: Former, folder: Path) -> ConfigError:
+    if former.record is None:
+        problem = "another process is writing there; choose another folder, or wait for it"
+        return ConfigError("hydra.run.dir", folder, problem)
+    run_id = former.record.id
+    problem = (
+        f"{working(former.record)} is working on {job.name}; wait for it, or if it is known to be "
+        f"dead: mlflow runs delete --run-id {run_id}"
+    )
+    return ConfigError("resume", "true", problem)
 
 
 def _require_nothing_left_in(folder: Path) -> None:
@@ -116,19 +147,23 @@ def _require_nothing_left_in(folder: Path) -> None:
 
 
 def _open_run(
-    client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None, former: Former
+    client: MlflowClient, job: Job, place: Path, sweep: SweepRun | None, former: Former
 ) -> JobRun:
     """A new run, or the former one; either is told everything, and lacks nothing then."""
     patience_s = job.config.tracking.patience_s
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    if former.folder is None:
+        _require_nothing_left_in(place)
     if former.record is None:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        run_id = _create(client, job, folder, sweep)
-        run = JobRun(client, run_id, job.iterations, folder, new=True, patience_s=patience_s)
+        run_id = _create(client, job, place, sweep)
+        run = JobRun(client, run_id, job.iterations, place, new=True, patience_s=patience_s)
     else:
-        run_id, place = former.record.id, former.folder
+        run_id = former.record.id
         run = JobRun(client, run_id, job.iterations, place, new=False, patience_s=patience_s)
-        run.log_tags({"transfer.error": None, "transfer.traceback": None, **process_tags()})
+        # The folder is another one where the run's own is gone.
+        run.log_tags({"hydra.output_dir": str(place), **process_tags()})
+        run.log_tags({"transfer.error": None, "transfer.traceback": None})
         run.start_again()
     run.log_params(_params(job))
     run.log_data(_data_set(job))

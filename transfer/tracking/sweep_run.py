@@ -9,10 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import Timeout
+
 from transfer.config import ConfigError
-from transfer.tracking.environment import environment_tags, process_tags
-from transfer.tracking.find import RunRecord, find_sweep_of_jobs
-from transfer.tracking.former import is_locked
+from transfer.tracking.environment import environment_tags
+from transfer.tracking.find import (
+    RESUMED_AS,
+    RunRecord,
+    find_sweep_jobs,
+    find_sweep_of_jobs,
+    find_sweep_run,
+)
+from transfer.tracking.former import folder_of, is_running, lock_of, working
+from transfer.tracking.process import process_tags
 from transfer.tracking.store import answering, experiment_id
 
 if TYPE_CHECKING:
@@ -59,16 +68,16 @@ def open_sweep(
 ) -> SweepRun:
     """Create the parent run, or take over that of the same jobs; leaves a note for the jobs.
 
+    Args:
+        folder: of this sweep, and locked.
+
     Raises:
         ConfigError: another process is running the same sweep, or the store cannot be written.
     """
     digest = _digest(jobs)
-    former = find_sweep_of_jobs(client, digest) if resume else None
-    if former is None:
+    sweep = _take_over(client, folder, digest) if resume else None
+    if sweep is None:
         sweep = _create(client, folder, overrides, digest)
-    else:
-        sweep = _take_over(client, folder, former)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / _NOTE).write_text(json.dumps(asdict(sweep)))
     with answering(client.tracking_uri, "written"):
         client.log_dict(sweep.run_id, {"jobs": [asdict(job) for job in jobs]}, "jobs.json")
@@ -81,8 +90,16 @@ def find_sweep(folder: Path) -> SweepRun | None:
     return SweepRun(**json.loads(note.read_text())) if note.is_file() else None
 
 
+def end_dead_runs(client: MlflowClient, sweep: SweepRun) -> None:
+    """Mark as KILLED what a worker left RUNNING that was killed itself."""
+    parent = find_sweep_run(client, sweep.run_id)
+    for run in find_sweep_jobs(client, parent):
+        if run.status == "RUNNING" and not is_running(run):
+            client.set_terminated(run.id, "KILLED")
+
+
 def _create(client: MlflowClient, folder: Path, overrides: Sequence[str], digest: str) -> SweepRun:
-    name = f"{folder.parent.name}/{folder.name}"
+    name = _name(folder)
     tags = {
         **environment_tags(),
         **process_tags(),
@@ -97,15 +114,45 @@ def _create(client: MlflowClient, folder: Path, overrides: Sequence[str], digest
     return SweepRun(name, run.info.run_id)
 
 
-def _take_over(client: MlflowClient, folder: Path, former: RunRecord) -> SweepRun:
-    if former.status == "RUNNING" and is_locked(Path(former.tags["hydra.output_dir"])):
-        process = f"process {former.tags['transfer.process']} on {former.tags['transfer.host']}"
-        raise ConfigError("resume", "true", f"{process} is running this sweep; wait for it")
-    # The report goes to where the latest command writes.
-    for name, value in (process_tags() | {"hydra.output_dir": str(folder)}).items():
+def _take_over(client: MlflowClient, folder: Path, digest: str) -> SweepRun | None:
+    """The parent run of an earlier sweep of the same jobs, if there is one.
+
+    Raises:
+        ConfigError: another process is running that sweep.
+    """
+    former = find_sweep_of_jobs(client, digest)
+    if former is None:
+        return None
+    place = folder_of(former)
+    problem = f"{working(former)} is running this sweep; wait for it"
+    refusal = ConfigError("resume", "true", problem)
+    if place is None or place == folder:
+        if place is None and is_running(former):
+            raise refusal
+        return _adopt(client, folder, former)
+    try:
+        with lock_of(place):
+            # Of two that take it over at once, the second finds the folder of the first.
+            again = find_sweep_of_jobs(client, digest)
+            if again is None or folder_of(again) != place:
+                raise refusal
+            return _adopt(client, folder, again)
+    except Timeout as error:
+        raise refusal from error
+
+
+def _adopt(client: MlflowClient, folder: Path, former: RunRecord) -> SweepRun:
+    names = {former.tags["transfer.sweep"], *former.tags.get(RESUMED_AS, "").split(), _name(folder)}
+    # The report goes to where the latest command writes, and is found by the name of either.
+    tags = process_tags() | {"hydra.output_dir": str(folder), RESUMED_AS: " ".join(sorted(names))}
+    for name, value in tags.items():
         client.set_tag(former.id, name, value)
     client.update_run(former.id, status="RUNNING")
     return SweepRun(former.tags["transfer.sweep"], former.id)
+
+
+def _name(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
 
 
 def _digest(jobs: Sequence[PlannedJob]) -> str:
