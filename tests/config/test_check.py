@@ -22,6 +22,7 @@ from transfer.config import ConfigError
         (["image_size=4"], "image_size"),
         (["batch_size=0"], "batch_size"),
         (["batch_size=1"], "batch_size"),
+        (["tracking.patience_s=-1"], "tracking.patience_s"),
         (["seed=-1"], "seed"),
         (["device=gpu"], "device"),
         (["device=cpu:1"], "device"),

@@ -51,7 +51,8 @@ def test_training_does_not_wait_for_a_locked_store(
             begin = time.perf_counter()
             for number in range(2, 12):
                 run.log_epoch(an_epoch(number, [float(number)]))
-            assert time.perf_counter() - begin < 1
+            # A locked SQLite makes a caller wait 20 s.
+            assert time.perf_counter() - begin < 5
             time.sleep(1)
             assert len(Outbox(tmp_path)) >= 10
     assert _points(workplace, run.id, "val/acc") == [(number, 0.25) for number in range(1, 12)]
