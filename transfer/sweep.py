@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
 _WORKER_DIED = (
     "a worker died, and the others were stopped (short of memory? fewer workers, "
     "hydra.launcher.n_jobs, need less)"
@@ -67,9 +68,11 @@ class SweepCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         try:
             jobs = _compose_jobs(config)
-        except (HydraException, OmegaConfBaseException):
-            # The sweeper meets the same error next, and Hydra has its own words for it.
-            return
+        except ConfigError as error:
+            exit_with(error)
+        except Exception as error:
+            # Of a callback's error Hydra would make a warning.
+            exit_with_refusal(error)
         try:
             self._check_and_open(config, jobs)
         except ConfigError as error:
@@ -134,9 +137,6 @@ class SweepCallback(Callback):
             self._sweep = open_sweep(client, self._folder, task, planned, resume=resume)
             self._client = client
             SweepCallback.running = self
-        # What comes up to Hydra now is no mistake of a configuration: `interruptible` has a better
-        # word for it.
-        os.environ["HYDRA_FULL_ERROR"] = "1"
         if workers:
             interrupt.await_workers()
 
@@ -174,18 +174,25 @@ class SweepCallback(Callback):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a signal end a run and its sweep as KILLED, with a report of what is done."""
+    """Let a signal end a run and its sweep as KILLED, with a report of what is done; give a line
+    to what Hydra refuses, and to a launcher that fails."""
     interrupt.listen(f"stopped; to go on:\n{resume_command()}")
+    # Hydra prints a traceback for some mistakes on the command line, such as model=7: so what it
+    # raises comes here.
+    asked_for = os.environ.setdefault(FULL_ERROR, "0") == "1"
+    os.environ[FULL_ERROR] = "1"
     try:
         yield
     except KeyboardInterrupt:
         _end_interrupted()
     except Exception as error:
         sweep = SweepCallback.running
-        if sweep is None:
-            raise
         if interrupt.requested():
             _end_interrupted()
+        if sweep is None:
+            if asked_for:
+                raise
+            exit_with_refusal(error)
         if type(error).__name__ == "TerminatedWorkerError":
             # Joblib's own words guess at length.
             print(f"\n{_WORKER_DIED}", file=sys.stderr)
@@ -225,6 +232,28 @@ def exit_with(error: ConfigError) -> NoReturn:
     sys.exit(2)
 
 
+def exit_with_refusal(error: Exception) -> NoReturn:
+    """Print what Hydra says of a command line or a file that it refuses, and leave with code 1.
+
+    Any other error is a bug of ours, and raised again.
+    """
+    if not _comes_from_hydra(error):
+        raise error
+    print(error if str(error) else type(error).__name__, file=sys.stderr)
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        print(error.__cause__, file=sys.stderr)
+    print(f"\n{FULL_ERROR}=1 in the environment shows where it comes from.", file=sys.stderr)
+    sys.exit(1)
+
+
+def _comes_from_hydra(error: Exception) -> bool:
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    raising = frames[-1].f_globals["__name__"] if frames else ""
+    return raising.partition(".")[0] in ("hydra", "omegaconf", "yaml", "antlr4")
+
+
 def _check_launcher(config: DictConfig) -> bool:
     """Whether the launcher runs jobs in processes of their own."""
     if OmegaConf.select(config, "hydra.launcher.n_jobs") == 0:
@@ -252,6 +281,9 @@ def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
 
     Sweepers that choose as they go (Optuna) cannot say beforehand: of those, only the
     configuration without the swept keys is composed.
+
+    Raises:
+        ConfigError: there is no job.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
@@ -262,6 +294,10 @@ def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
         arguments = [f"{key}={value}" for key, value in (sweeper.params or {}).items()] + arguments
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         [batch] = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+        for each in parsed:
+            if not batch and each.is_discrete_sweep() and not list(each.sweep_iterator()):
+                key, _, value = str(each.input_line).partition("=")
+                raise ConfigError(key, value, "gives no value to sweep over")
     else:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         batch = [[str(each.input_line) for each in parsed if not each.is_sweep_override()]]

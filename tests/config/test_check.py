@@ -56,6 +56,21 @@ def test_refused(overrides: list[str], key: str) -> None:
     assert str(refused.value).startswith(f"{key}=")
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("seed=${nothing}", "seed=${nothing}: Interpolation key 'nothing' not found"),
+        ("seed=${seed}", "seed=${seed}: Recursive interpolation detected"),
+        ("data.mean=${seed}", "data.mean=${seed}: Invalid value assigned: int is not a ListConfig"),
+        ("epochs=${data.name}", "epochs=${data.name}: While dereferencing"),
+    ],
+)
+def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config_of(override)
+    assert str(refused.value).startswith(line)
+
+
 @pytest.mark.parametrize("freeze_epochs", [0, 3])
 def test_nothing_or_everything_may_be_frozen(freeze_epochs: int) -> None:
     config = config_of("epochs=3", f"freeze_epochs={freeze_epochs}")
