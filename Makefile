@@ -21,7 +21,7 @@ sweep: setup ## compare two models, frozen first or not, on the digits; writes a
 test: setup ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-proofs: setup ## the long proofs: scale, faults, the browser; see docs/proofs.md
+proofs: setup ## the long proofs: kills, workers, faults, scale and more; see docs/proofs.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -s
 
 lint: setup ## check style and types

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,26 @@ def test_the_backbones_own_rate() -> None:
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     with pytest.raises(TrainingDivergedError, match=r"epoch 2, iteration \d+, at a learning rate"):
         _train("optimizer=sgd", "unfreeze_lr=1e30")
+
+
+def test_the_rate_that_is_named_is_that_of_the_iteration() -> None:
+    # Constant while frozen; then it rises from a hundredth to the top within the epoch.
+    with pytest.raises(TrainingDivergedError) as diverged:
+        _train(
+            "optimizer=sgd", "unfreeze_lr=1e30", "data.train_per_class=20",
+            "schedule=one_cycle", "schedule.start_divisor=100", "schedule.rise_fraction=0.5",
+        )  # fmt: skip
+    found = re.search(r"iteration (\d+), at a learning rate of (\S+);", str(diverged.value))
+    assert found is not None
+    # Up along half a cosine, which ends at half of the schedule's nine steps less one.
+    share = (1 - math.cos(math.pi * (int(found[1]) - 1) / 3.5)) / 2
+    assert float(found[2]) == pytest.approx(1e28 + (1e30 - 1e28) * share, rel=1e-4)
+
+
+def test_a_last_step_that_breaks_the_model_is_found_by_its_validation() -> None:
+    # One batch an epoch: its loss is computed before its step.
+    with pytest.raises(TrainingDivergedError, match=r"the validation loss became .* in epoch 1"):
+        _train("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=0", "batch_size=50")
 
 
 def test_bfloat16_trains() -> None:

@@ -55,6 +55,31 @@ def test_workers_give_what_one_process_gives(new_workplace: Callable[[], Workpla
             assert metric.startswith(TIMED) or ours[name].data.metrics[metric] == value
 
 
+@pytest.mark.parametrize(
+    ("variable", "workers", "threads"),
+    [
+        (None, 1, len(os.sched_getaffinity(0))),
+        (None, 2, max(len(os.sched_getaffinity(0)) // 2, 1)),
+        (None, -1, 1),
+        ("2", -1, 2),
+    ],
+)
+def test_threads_are_divided_among_workers(
+    new_workplace: Callable[[], Workplace],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+    workers: int,
+    threads: int,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    place = new_workplace()
+    process = place.run("train.py", "-m", *SHORT, "epochs=1", "seed=0,1", *_workers(workers))
+    assert process.returncode == 0, process.stderr
+    assert {run.data.params["threads"] for run in children(place).values()} == {f"{threads}"}
+
+
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_sweep(
     new_workplace: Callable[[], Workplace], by: signal.Signals

@@ -41,6 +41,9 @@ class Checkpoints:
 
         A kill at any moment leaves either the whole file or none of that name.
 
+        Raises:
+            OSError: it cannot be written; the checkpoints before stay.
+
         Args:
             epoch: the last one that is over.
             iteration: batches done since.
