@@ -35,8 +35,6 @@ def train(config: Config, composed: DictConfig) -> float:
     from transfer.interrupt import deferred
     from transfer.job import prepare
     from transfer.memory import out_of_memory_explained
-    from transfer.report.figures import plot_job
-    from transfer.report.history import condense
     from transfer.tracking.start import find_finished, start_run
     from transfer.tracking.summary import cost_metrics, result_metrics
 
@@ -59,7 +57,8 @@ def train(config: Config, composed: DictConfig) -> float:
         with saved_when_interrupted(trainer, run.checkpoints):
             for epoch in trainer.epochs():
                 with deferred():
-                    run.checkpoints.keep(trainer)
+                    if run.checkpoints.due():
+                        run.checkpoints.keep(trainer)
                     run.log_epoch(epoch)
                 log.info(epoch)
         logits, labels = trainer.test_logits()
@@ -70,6 +69,10 @@ def train(config: Config, composed: DictConfig) -> float:
         if config.tracking.log_model:
             run.log_model(trainer.model, config.image_size)
         run.log_history()
+        # Imported here, for matplotlib is not needed until now, and takes a second.
+        from transfer.report.figures import plot_job
+        from transfer.report.history import condense
+
         curves = condense(run.history())
         run.log_figure("curves.png", plot_job(curves, config.freeze_epochs, job.name))
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)

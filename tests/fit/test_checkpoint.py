@@ -191,3 +191,23 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
     (checkpoints.folder / "epoch-2.pt").write_bytes(pickle.dumps(Exploit()))
     assert checkpoints.newest() == {"epoch": 1}
     assert not (tmp_path / "ran").exists()
+
+
+def test_checkpoints_take_a_fiftieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("transfer.fit.checkpoint.time.perf_counter", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.due(), "the first one comes at once"
+
+    def slow_fsync(_: int) -> None:
+        now[0] += 0.5
+
+    monkeypatch.setattr("transfer.disk.os.fsync", slow_fsync)
+    checkpoints.save(1, {})
+    assert not checkpoints.due()
+    now[0] += 49
+    assert not checkpoints.due()
+    now[0] += 1.1
+    assert checkpoints.due()

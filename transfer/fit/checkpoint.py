@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import pickle
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from transfer.fit.trainer import Trainer
 log = logging.getLogger(__name__)
 
 _KEPT = 2
+# Of the time of training, at most this share goes into checkpoints.
+_SHARE = 0.02
 _NAME = re.compile(r"epoch-(\d+)(?:-iteration-(\d+))?\.pt")
 
 
@@ -35,14 +39,18 @@ class Checkpoints:
 
     def __init__(self, job_folder: Path, run: str = "") -> None:
         self.folder = job_folder / "checkpoints" / run
+        self._saved_at = -math.inf
+        self._took_s = 0.0
+
+    def due(self) -> bool:
+        """Whether a checkpoint is worth its time: at first, and then whenever training has taken
+        fifty times as long as the last one took. A kill costs no more than that to repeat."""
+        return _SHARE * (time.perf_counter() - self._saved_at) >= self._took_s
 
     def save(self, epoch: int, state: dict[str, Any], iteration: int = 0) -> None:
         """Write `state`, of tensors, numbers, strings, lists and dictionaries, atomically.
 
         A kill at any moment leaves either the whole file or none of that name.
-
-        Raises:
-            OSError: it cannot be written; the checkpoints before stay.
 
         Args:
             epoch: the last one that is over.
@@ -51,6 +59,7 @@ class Checkpoints:
         Raises:
             DiskError: the disk is full or read-only; older checkpoints stay.
         """
+        start = time.perf_counter()
         within = f"-iteration-{iteration}" if iteration else ""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +67,8 @@ class Checkpoints:
             torch.save(state, file)
         for old in self._files()[_KEPT:]:
             old.unlink()
+        self._saved_at = time.perf_counter()
+        self._took_s = self._saved_at - start
 
     def keep(self, trainer: Trainer) -> None:
         """Save a training as far as it has come, if there is something to go on from."""
