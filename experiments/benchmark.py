@@ -7,10 +7,13 @@
 what        epochs: images a second of unfrozen and frozen epochs, evaluation counted, too
             augment: cost of the batched augmentation, as a share of a training step
             precision: images a second of training steps in float32 and in bfloat16
+            heads: six head-only runs a model over learning rates, exact and on stored features
+            growth: time and memory by images, image size, batch and number of runs
 models      with starter weights: resnet18,mobilenet_v3_small
 images      training images an epoch; a fifth as many are evaluated
 rounds      turns that each contestant takes; medians are printed, with the least and greatest
 batch_size  the project's batch beside the article's 64
+head_epochs of the head-only runs
 clock       wall, or cpu: processor time of this process, which other programs disturb less; use it
             with OMP_NUM_THREADS=1 (the article's loop then has no worker processes)
 
@@ -27,13 +30,15 @@ import torch
 from experiments.arguments import parse_arguments
 from experiments.speed.augment import augment_table
 from experiments.speed.epochs import epochs_table
+from experiments.speed.growth import growth_table
+from experiments.speed.heads import heads_table
 from experiments.speed.precisions import precision_table
 from experiments.speed.timing import CLOCKS
 from transfer.config import ConfigError
 from transfer.device import keep_freed_memory
 from transfer.sweep import exit_with
 
-_QUESTIONS = ("epochs", "augment", "precision")
+_QUESTIONS = ("epochs", "augment", "precision", "heads", "growth")
 
 
 @dataclass
@@ -43,6 +48,7 @@ class Options:
     images: int = 5000
     rounds: int = 3
     batch_size: int = 256
+    head_epochs: int = 40
     clock: str = "wall"
 
 
@@ -63,29 +69,19 @@ def main() -> None:
 
 def _answer(question: str, options: Options, overrides: list[str]) -> str:
     models = options.models.split(",")
+    batch_size, rounds, clock = options.batch_size, options.rounds, options.clock
     if question == "augment":
-        return augment_table(
-            models,
-            overrides,
-            batch_size=options.batch_size,
-            rounds=options.rounds,
-            clock=options.clock,
-        )
+        return augment_table(models, overrides, batch_size=batch_size, rounds=rounds, clock=clock)
     if question == "precision":
-        return precision_table(
-            models,
-            overrides,
-            batch_size=options.batch_size,
-            rounds=options.rounds,
-            clock=options.clock,
-        )
+        return precision_table(models, overrides, batch_size=batch_size, rounds=rounds, clock=clock)
+    if question == "growth":
+        return growth_table(models, overrides)
+    images = options.images
+    if question == "heads":
+        epochs = options.head_epochs
+        return heads_table(models, overrides, images=images, epochs=epochs, clock=clock)
     return epochs_table(
-        models,
-        overrides,
-        images=options.images,
-        batch_size=options.batch_size,
-        rounds=options.rounds,
-        clock=options.clock,
+        models, overrides, images=images, batch_size=batch_size, rounds=rounds, clock=clock
     )
 
 

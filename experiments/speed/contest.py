@@ -68,7 +68,7 @@ def five_stored(job: Job) -> Callable[[], object]:
 
     def run() -> None:
         # A cache of its own: what is there already would cost nothing.
-        with tempfile.TemporaryDirectory() as folder, _environment("TRANSFER_CACHE", folder):
+        with tempfile.TemporaryDirectory() as folder, environment("TRANSFER_CACHE", folder):
             list(Trainer(job.model(), job.data, config, job.device).epochs())
 
     return run
@@ -125,7 +125,8 @@ def pillow_images(data: ImageData, config: Config) -> tuple[PillowImages, Pillow
 
 
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def environment(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for a while."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
