@@ -74,7 +74,7 @@ def test_what_the_store_does_not_take_is_said_and_delivered_later(
         [said] = [each for each in caplog.messages if "deliver them with" in each]
         assert f"python experiments/deliver.py folder={tmp_path}" in said
         assert "1 file, 1 change of status" in said
-        assert noted_folders([tmp_path]) == [tmp_path] == find_outboxes(tmp_path.parent)
+        assert noted_folders([tmp_path]) == [tmp_path] == find_outboxes(tmp_path)
     # Finished is finished: another try with resume=true sends what is left, and trains nothing.
     finished = find_finished(job, None)
     assert finished is not None
@@ -82,7 +82,7 @@ def test_what_the_store_does_not_take_is_said_and_delivered_later(
     assert _points(workplace, run.id, "step/loss") == [(1, 1), (2, 2), (3, 3), (4, 4)]
     [file] = workplace.client.list_artifacts(run.id)
     assert file.path == "history.parquet"
-    assert find_outboxes(tmp_path.parent) == [] == noted_folders([tmp_path])
+    assert find_outboxes(tmp_path) == [] == noted_folders([tmp_path])
 
 
 def test_what_arrived_is_not_sent_again(workplace: Workplace, tmp_path: Path) -> None:
