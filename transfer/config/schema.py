@@ -128,7 +128,7 @@ class Config:
     device: str = "auto"
     precision: str = "auto"
     frozen_features: str = "exact"
-    feature_views: int = 1
+    feature_views: int = 0
     resume: bool = False
     preview: bool = False
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
