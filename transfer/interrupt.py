@@ -89,6 +89,9 @@ def await_workers() -> None:
     """From here on a signal is passed on to the processes that this one started, and raises
     nothing: they end, and what waits for them returns."""
     _state.deferred += 1
+    # After workers that were killed, Python's own trackers clean up, and would have the last word.
+    warnings = [os.environ.get("PYTHONWARNINGS", ""), "ignore:resource_tracker:UserWarning"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, warnings))
 
 
 @contextmanager

@@ -138,6 +138,7 @@ class SweepCallback(Callback):
             self._client = client
             SweepCallback.running = self
         if workers:
+            _keep_chosen_threads()
             interrupt.await_workers()
 
     def close(self, status: str) -> bool:
@@ -260,6 +261,13 @@ def _check_launcher(config: DictConfig) -> bool:
         problem = "give the number of jobs at a time, or -1 for one a core"
         raise ConfigError("hydra.launcher.n_jobs", 0, problem)
     return not config.hydra.launcher._target_.endswith(".BasicLauncher")
+
+
+def _keep_chosen_threads() -> None:
+    """Joblib divides the cores among its workers, by a variable for each library that is not set.
+    People set OpenMP's, and torch would follow the one for MKL."""
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        os.environ.setdefault("MKL_NUM_THREADS", threads.partition(",")[0])
 
 
 def _lock_alone(folder: Path) -> FileLock:
