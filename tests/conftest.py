@@ -10,10 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,24 @@ class Workplace:
             text=True,
             timeout=300,
             check=False,
+        )
+
+    def start(
+        self, *arguments: str, wrapper: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start train.py, whose output comes line by line through a pipe.
+
+        Args:
+            wrapper: a program, with arguments, that starts it.
+            options: of Popen, such as `stderr`.
+        """
+        return subprocess.Popen(
+            [*wrapper, sys.executable, "-u", str(ROOT / "train.py"), *arguments],
+            cwd=self.folder,
+            env={**os.environ, "MLFLOW_TRACKING_URI": self.store},
+            stdout=subprocess.PIPE,
+            text=True,
+            **options,
         )
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
@@ -27,14 +26,7 @@ def kill_after_epochs(
     Returns:
         Its exit status, and what it wrote to the standard error.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "train.py"), *arguments],
-        cwd=workplace.folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": workplace.store},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = workplace.start(*arguments, stderr=subprocess.PIPE)
     assert process.stdout is not None
     for line in process.stdout:
         count -= line.startswith("epoch")
@@ -140,13 +132,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(
     workplace: Workplace, mode: tuple[str, ...]
 ) -> None:
     command = (*PLAIN, *TINY, "epochs=2000", "freeze_epochs=0")
-    process = subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "train.py"), *mode, *command],
-        cwd=workplace.folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": workplace.store},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = workplace.start(*mode, *command)
     try:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("epoch"):

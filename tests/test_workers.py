@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 
-from tests.conftest import PLAIN, ROOT, TINY, Workplace, children
+from tests.conftest import PLAIN, TINY, Workplace, children
 
 
 def test_workers_save_when_their_sweep_is_interrupted(workplace: Workplace) -> None:
@@ -15,14 +13,7 @@ def test_workers_save_when_their_sweep_is_interrupted(workplace: Workplace) -> N
         *("-m", *PLAIN, *TINY, "epochs=6", "seed=0,1"),
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     )
-    process = subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "train.py"), *command],
-        cwd=workplace.folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": workplace.store},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = workplace.start(*command, stderr=subprocess.PIPE)
     assert process.stdout is not None
     while not process.stdout.readline().startswith("epoch"):
         assert process.poll() is None

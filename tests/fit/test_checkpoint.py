@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import pickle
-import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import PLAIN, TINY, config_of
+from tests.conftest import PLAIN, TINY, config_of, files_up_to
 from transfer import interrupt
 from transfer.disk import DiskError
 from transfer.fit import Checkpoints, Trainer, TrainingDivergedError, saved_when_interrupted
@@ -116,20 +115,16 @@ def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path: Path) -> None:
     trainer, checkpoints = _trainer(), Checkpoints(tmp_path)
-    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     epochs = trainer.epochs()
     next(epochs)
     checkpoints.keep(trainer)
     next(epochs)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
-    try:
+    with files_up_to(100_000):
         with pytest.raises(DiskError, match="cannot be written"):
             checkpoints.keep(trainer)
         # An interruption is not held up by it.
         with pytest.raises(KeyboardInterrupt), saved_when_interrupted(trainer, checkpoints):
             raise KeyboardInterrupt
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     assert [path.name for path in checkpoints.folder.iterdir()] == ["epoch-1.pt"]
 
 

@@ -14,7 +14,6 @@ import os
 import random
 import runpy
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -276,15 +275,7 @@ def test_some_dozens_as_commands(new_workplace: Callable[[], Workplace]) -> None
         arguments = case.arguments(place.folder, number)
         # Half of them show only; the others are typed in earnest, and small.
         arguments += ["preview=true"] if moments.random() < 0.5 else ["epochs=1", "freeze_epochs=0"]
-        process = subprocess.run(
-            [sys.executable, str(ROOT / "train.py"), *arguments],
-            cwd=place.folder,
-            env={**os.environ, "MLFLOW_TRACKING_URI": place.store},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        process = place.run("train.py", *arguments)
         code = process.returncode
         if code == 0:
             findings.shown += 1

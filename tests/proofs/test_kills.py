@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -23,7 +22,7 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 
-from tests.conftest import ROOT, TIMED, Workplace, children
+from tests.conftest import TIMED, Workplace, children
 
 SWEEP = (
     *("-m", "model=simple_cnn,mobilenet_v3_small", "weights=none", "freeze_epochs=0,3"),
@@ -68,13 +67,7 @@ def test_a_sweep_that_is_ended_at_random_moments(
 
 
 def _start(place: Workplace, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "train.py"), *SWEEP, *more],
-        cwd=place.folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": place.store},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return place.start(*SWEEP, *more)
 
 
 def _end_at_a_random_moment(place: Workplace, moments: random.Random, by: signal.Signals) -> str:

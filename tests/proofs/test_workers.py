@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from tests.conftest import PLAIN, ROOT, TIMED, Workplace, children
+from tests.conftest import PLAIN, TIMED, Workplace, children
 
 EPOCHS, ITERATIONS = 4, 4
 SHORT = (
@@ -135,15 +134,7 @@ def test_a_worker_that_is_killed_is_no_traceback(new_workplace: Callable[[], Wor
 
 @contextmanager
 def _sweep(place: Workplace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "train.py"), *arguments],
-        cwd=place.folder,
-        env={**os.environ, "MLFLOW_TRACKING_URI": place.store},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = place.start(*arguments, stderr=subprocess.PIPE, start_new_session=True)
     try:
         yield process
     finally:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
-from tests.conftest import ROOT
+from tests.conftest import Workplace
 
 
 class Training:
@@ -29,14 +29,8 @@ class Training:
     ) -> None:
         self.epoch_ends: list[float] = []
         self.output = ""
-        self._process = subprocess.Popen(
-            [*wrapper, sys.executable, "-u", str(ROOT / "train.py"), *arguments],
-            cwd=folder,
-            env={**os.environ, "MLFLOW_TRACKING_URI": store},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        place = Workplace(folder, store)
+        self._process = place.start(*arguments, wrapper=wrapper, stderr=subprocess.STDOUT)
         self.id = self._process.pid
         self._reader = Thread(target=self._read)
         self._reader.start()
