@@ -15,6 +15,7 @@ import pandas as pd
 from transfer.config import ConfigError, first_line
 from transfer.report.history import condense
 from transfer.report.predictions import read_predictions
+from transfer.tracking.delivery import log_metrics, log_params
 from transfer.tracking.environment import without_places
 from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
 from transfer.tracking.store import experiment_id
@@ -111,8 +112,6 @@ def _checked(place: Path) -> dict[str, Any]:
 
 
 def _restore(client: MlflowClient, place: Path, text: dict[str, Any]) -> None:
-    from mlflow.entities import Param
-
     created = client.create_run(
         experiment_id(client),
         start_time=text["start_time"],
@@ -120,10 +119,8 @@ def _restore(client: MlflowClient, place: Path, text: dict[str, Any]) -> None:
         run_name=text["name"],
     )
     run_id = created.info.run_id
-    client.log_batch(run_id, params=[Param(*pair) for pair in text["params"].items()])
-    points = _points(text, pd.read_parquet(place / "history.parquet"))
-    for start in range(0, len(points), 1000):
-        client.log_batch(run_id, metrics=points[start : start + 1000])
+    log_params(client, run_id, text["params"])
+    log_metrics(client, run_id, _points(text, pd.read_parquet(place / "history.parquet")))
     for name in _ARTIFACTS:
         client.log_artifact(run_id, str(place / name))
     client.set_terminated(run_id, "FINISHED", end_time=text["end_time"])

@@ -8,6 +8,7 @@ after a kill is treated alike: everything is told again, and what is there stays
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,28 @@ from transfer.tracking.outbox import Entry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 log = logging.getLogger(__name__)
 
 # MLflow takes at most so many a call.
 MAX_METRICS = 1000
 _MAX_PARAMS = 100
+
+
+def log_params(client: MlflowClient, run_id: str, values: Mapping[str, str]) -> None:
+    """Log any number of parameters."""
+    from mlflow.entities import Param
+
+    params = [Param(name, value) for name, value in values.items()]
+    for start in range(0, len(params), _MAX_PARAMS):
+        client.log_batch(run_id, params=params[start : start + _MAX_PARAMS])
+
+
+def log_metrics(client: MlflowClient, run_id: str, points: Sequence[Metric]) -> None:
+    """Log any number of points."""
+    for start in range(0, len(points), MAX_METRICS):
+        client.log_batch(run_id, metrics=points[start : start + MAX_METRICS])
 
 
 class Delivery:
@@ -87,8 +104,7 @@ class Delivery:
             if step not in steps:
                 steps.add(step)
                 missing.append(Metric(name, value, time, step))
-        for start in range(0, len(missing), MAX_METRICS):
-            self._client.log_batch(self._run_id, metrics=missing[start : start + MAX_METRICS])
+        log_metrics(self._client, self._run_id, missing)
 
     def _stored_steps(self, name: str) -> set[int]:
         if name not in self._steps:
@@ -97,13 +113,10 @@ class Delivery:
         return self._steps[name]
 
     def _send_params(self, values: dict[str, str]) -> None:
-        from mlflow.entities import Param
-
         # MLflow refuses another value; where the images lie may have changed since.
         stored = {} if self._new else self._client.get_run(self._run_id).data.params
-        params = [Param(name, value) for name, value in values.items() if name not in stored]
-        for start in range(0, len(params), _MAX_PARAMS):
-            self._client.log_batch(self._run_id, params=params[start : start + _MAX_PARAMS])
+        missing = {name: value for name, value in values.items() if name not in stored}
+        log_params(self._client, self._run_id, missing)
 
     def _send_inputs(self, data: dict[str, str]) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
