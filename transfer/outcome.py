@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from transfer.disk import whole_file
+
 _FILE_NAME = "outcome.json"
 
 
@@ -33,9 +35,13 @@ class Outcome:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    temporary = folder / f"{_FILE_NAME}.unfinished"
-    temporary.write_text(json.dumps(asdict(outcome)))
-    temporary.replace(folder / _FILE_NAME)
+    """Write it whole or not at all.
+
+    Raises:
+        DiskError: the disk is full, read-only or broken.
+    """
+    with whole_file(folder / _FILE_NAME) as file:
+        file.write(json.dumps(asdict(outcome)).encode())
 
 
 def forget_outcomes(sweep_folder: Path) -> None:
