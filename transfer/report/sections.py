@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from transfer.report.comparison import Comparison
 from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
 from transfer.report.facts import facts, legend_of_accuracy
 from transfer.report.findings import findings
-from transfer.report.keys import short, sort_keys
+from transfer.report.keys import Keys, short, sort_keys
 from transfer.report.language import Words
 from transfer.report.observations import observations
 from transfer.report.selection import Selection
@@ -40,6 +41,11 @@ class Part:
     rows: Sequence[Row]
     comparison: Comparison
     pictures: Sequence[Picture]
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Which parameters tell the rows apart."""
+        return sort_keys([row.runs[0] for row in self.rows])
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
@@ -99,7 +105,7 @@ def _details(part: Part, words: Words) -> list[Block]:
     for picture in part.pictures:
         blocks += [Heading(picture.title), picture]
     blocks += [Heading(words("section.transfer")), *observations(rows, comparison, words)]
-    constant = sort_keys([row.runs[0] for row in rows]).constant
+    constant = part.keys.constant
     lines = "\n".join(f"{key}={value}" for key, value in constant.items())
     return [*blocks, Heading(words("section.constants")), Code(lines)]
 
@@ -110,18 +116,18 @@ def _ranking_legend(part: Part, words: Words) -> list[Block]:
     items = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
     blocks: list[Block] = [
         Paragraph(words("legend.ranking", pairs=part.comparison.tested)),
-        Bullets([*_following(rows, words), *items]),
+        Bullets([*_following(part, words), *items]),
     ]
     if len(rows) > MOST_ROWS:
         blocks.append(Paragraph(words("legend.more", count=len(rows) - MOST_ROWS)))
     return blocks
 
 
-def _following(rows: Sequence[Row], words: Words) -> list[str]:
+def _following(part: Part, words: Words) -> list[str]:
     """What the value of a column stands for, where other choices always come with it."""
     sentences = []
-    for leader, names in sort_keys([row.runs[0] for row in rows]).following.items():
-        examples = {row.params.get(leader): row.params for row in rows}
+    for leader, names in part.keys.following.items():
+        examples = {row.params.get(leader): row.params for row in part.rows}
         if len(examples) > _MOST_VALUES:
             listed = ", ".join(f"`{short(name)}`" for name in names)
             sentences.append(words("legend.follow", leader=short(leader), names=listed))

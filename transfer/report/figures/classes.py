@@ -16,7 +16,7 @@ from transfer.report.figures.style import (
     label_axes,
     legend_below,
     new_figure,
-    note_above,
+    note_some,
     short_names,
 )
 from transfer.report.language import Words
@@ -51,7 +51,7 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xticks(np.arange(len(chosen)), names, rotation=45, ha="right")
     label_axes(axes, "", words("plot.difference"))
-    _note_some(axes, compared, rows, words)
+    note_some(axes, len(compared), len(rows), words)
     legend_below(figure, axes)
     return figure
 
@@ -108,14 +108,9 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
         )
     label_axes(axes, words("plot.confidence"), words("plot.test_accuracy"))
     axes.set_aspect("equal")
-    _note_some(axes, compared, rows, words)
+    note_some(axes, len(compared), len(rows), words)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
-
-
-def _note_some(axes: Axes, shown: Sequence[Row], rows: Sequence[Row], words: Words) -> None:
-    if len(shown) < len(rows):
-        note_above(axes, words("plot.some", shown=len(shown), all=len(rows)))
 
 
 def _alike(rows: Sequence[Row]) -> list[Row]:

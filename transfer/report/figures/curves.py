@@ -16,7 +16,7 @@ from transfer.report.figures.style import (
     label_axes,
     legend_below,
     new_figure,
-    note_above,
+    note_some,
 )
 from transfer.report.history import History
 from transfer.report.language import Words
@@ -64,7 +64,7 @@ def plot_curves(rows: Sequence[Row], words: Words) -> Figure:
         _mark_unfreeze(axes, {row.freeze_epochs for row in shown}, _last_epoch(shown), words)
     label_axes(panels[0], words("plot.epoch"), words("plot.accuracy_lines"), whole_numbers=True)
     label_axes(panels[1], words("plot.epoch"), words("plot.loss_lines"), whole_numbers=True)
-    _note_some(panels[-1], rows, words)
+    note_some(panels[-1], SHOWN, len(rows), words)
     legend_below(figure, panels[0])
     return figure
 
@@ -76,14 +76,9 @@ def plot_iteration_loss(rows: Sequence[Row], words: Words) -> Figure:
     for place, row in enumerate(rows[:SHOWN]):
         _draw_steps(axes, row.histories[0], color_of(place), row.label)
     label_axes(axes, words("plot.iteration"), words("plot.iteration_lines"))
-    _note_some(axes, rows, words)
+    note_some(axes, SHOWN, len(rows), words)
     legend_below(figure, axes)
     return figure
-
-
-def _note_some(axes: Axes, rows: Sequence[Row], words: Words) -> None:
-    if len(rows) > SHOWN:
-        note_above(axes, words("plot.some", shown=SHOWN, all=len(rows)))
 
 
 def _mark_unfreeze(axes: Axes, freeze_epochs: set[int], last_epoch: int, words: Words) -> None:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from transfer.config import ConfigError
+from transfer.report.language import Words
 
 # Okabe and Ito 2008, https://jfly.uni-koeln.de/color/, darkest first; yellow is left out, which
 # is too faint for a line on white.
@@ -111,6 +112,12 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 def note_above(axes: Axes, text: str) -> None:
     """A word about what the figure leaves out."""
     axes.set_title(text, fontsize=9, color=GREY, loc="right")
+
+
+def note_some(axes: Axes, shown: int, total: int, words: Words) -> None:
+    """The same, where the figure has the best configurations alone."""
+    if shown < total:
+        note_above(axes, words("plot.some", shown=shown, all=total))
 
 
 def color_of(place: int) -> str:
