@@ -76,7 +76,7 @@ class ImageData:
     std: tuple[float, ...]
     skipped: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def test_digest(self) -> str:
         """Content hash of the test images and labels, 16 hexadecimal digits: accuracies on other
         images cannot be compared."""
