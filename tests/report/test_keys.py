@@ -50,6 +50,25 @@ def test_what_the_model_decides_is_told_with_it_but_its_images_size_is_a_column(
     assert keys.following == {"model.name": ["precision"]}
 
 
+def test_a_label_names_only_what_it_needs() -> None:
+    rates = {("a", "adam"): "1", ("a", "sgd"): "2", ("b", "adam"): "3", ("b", "sgd"): "1"}
+    runs = [
+        make_run(model, 0, 0, 0.5, **{"optimizer.name": optimizer, "unfreeze_lr": rate})
+        for (model, optimizer), rate in rates.items()
+    ]
+    rows = make_rows(runs)
+    assert list(rows[0].keys) == ["model", "optimizer", "unfreeze_lr"]
+    assert {row.label for row in rows} == {f"{model} optimizer={name}" for model, name in rates}
+    assert {row.label_without("optimizer") for row in rows} == {"a", "b"}
+
+
+def test_of_two_protocols_the_validation_set_stands_for_all() -> None:
+    published = {"protocol.validation": "test", "protocol.augment_evaluation_of": "['b']"}
+    sound = {"protocol.validation": "held_out", "protocol.augment_evaluation_of": "[]"}
+    runs = [make_run("a", 0, 0, 0.5, **protocol) for protocol in (published, sound)]
+    assert sort_keys(runs).shown == ["model.name", "protocol.validation"]
+
+
 def test_labels_stay_unique_where_only_the_weights_files_content_differs() -> None:
     runs = [
         dataclasses.replace(

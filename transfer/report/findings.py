@@ -136,10 +136,9 @@ def _changes(
         differing = {name for name in better.keys if better.keys[name] != other.keys[name]}
         if differing == {key} and said < _SENTENCES:
             said += 1
-            rest = [f"{name}={value}" for name, value in better.keys.items() if name != key]
             yield words(
                 sentence,
-                label=" ".join(rest).removeprefix("model="),
+                label=better.label_without(key),
                 better=better.keys[key],
                 other=other.keys[key],
                 difference=difference_text(comparison.pair(first, second), words),

@@ -31,7 +31,10 @@ _NOT_COMPARED = frozenset(
 # The questions that people ask: columns of their own whenever they differ.
 _ALWAYS_SHOWN = ("weights", "freeze_epochs", "image_size")
 # Of choices that always change together, the first of these stands for all.
-_STANDS_FOR = ("model.name", *_ALWAYS_SHOWN, "optimizer.name", "schedule.name")
+_STANDS_FOR = (
+    *("model.name", *_ALWAYS_SHOWN),
+    *("optimizer.name", "schedule.name", "protocol.validation"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,22 @@ def sort_keys(runs: Sequence[RunRecord]) -> Keys:
     return Keys([shown[0], *sorted(shown[1:])], following, constant)
 
 
+def label_keys(shown: Sequence[str], runs: Sequence[RunRecord]) -> list[str]:
+    """Those of the shown keys that a label needs to name each run, in their order.
+
+    A learning rate that each pair of model and optimizer has its own of, say, has a column and is
+    no part of the label.
+    """
+    kept = list(shown)
+    fixed = ("model.name", *_ALWAYS_SHOWN)
+    # What stands for others goes last.
+    for name in sorted(shown, key=lambda each: (each in _STANDS_FOR, each)):
+        rest = [each for each in kept if each != name]
+        if name not in fixed and _count(rest, runs) == _count(kept, runs):
+            kept = rest
+    return kept
+
+
 def is_compared(name: str) -> bool:
     """Whether a parameter is a choice, rather than a place or a circumstance."""
     return name not in _NOT_COMPARED and not name.startswith("tracking.")
@@ -102,6 +121,10 @@ def _grouping(name: str, runs: Sequence[RunRecord]) -> tuple[int, ...]:
 
 
 def _ambiguous(shown: Sequence[str], runs: Sequence[RunRecord]) -> bool:
-    labels = {tuple(run.params.get(name) for name in shown) for run in runs}
     digests = {run.params.get("weights.digest") for run in runs}
-    return len(labels) < len(runs) and len(digests) > 1
+    return _count(shown, runs) < len(runs) and len(digests) > 1
+
+
+def _count(names: Sequence[str], runs: Sequence[RunRecord]) -> int:
+    """How many runs these keys tell apart."""
+    return len({tuple(run.params.get(name) for name in names) for run in runs})

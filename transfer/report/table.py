@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from transfer.report.history import History
-from transfer.report.keys import short, sort_keys
+from transfer.report.keys import label_keys, short, sort_keys
 from transfer.report.predictions import Predictions
 from transfer.report.statistics import Floats, Interval, student_interval, wilson_interval
 from transfer.tracking.find import RunRecord
@@ -24,12 +24,14 @@ class Row:
 
     Attributes:
         keys: the choices that differ within the report, such as {"model": "resnet18"}.
+        label_keys: those of them that name it.
         runs: its finished runs, one a seed.
         histories: of each run.
         predictions: of each run; None where a run has none.
     """
 
     keys: dict[str, str]
+    label_keys: Sequence[str]
     runs: Sequence[RunRecord]
     histories: Sequence[History]
     predictions: Sequence[Predictions | None]
@@ -42,8 +44,12 @@ class Row:
     @property
     def label(self) -> str:
         """Short and unambiguous within the report: for legends."""
-        parts = [value if key == "model" else f"{key}={value}" for key, value in self.keys.items()]
-        return " ".join(parts)
+        return self.label_without(None)
+
+    def label_without(self, left_out: str | None) -> str:
+        """The label of what this and others have in common that differ in one key alone."""
+        named = [(key, self.keys[key]) for key in self.label_keys if key != left_out]
+        return " ".join(value if key == "model" else f"{key}={value}" for key, value in named)
 
     def metric(self, name: str) -> list[float]:
         """A summary metric of every seed; NaN where a run lacks it."""
@@ -147,10 +153,13 @@ def build_rows(
     members_of_groups = [
         sorted(seeds.values(), key=lambda run: int(run.params["seed"])) for seeds in groups.values()
     ]
-    shown = sort_keys([members[0] for members in members_of_groups]).shown
+    firsts = [members[0] for members in members_of_groups]
+    shown = sort_keys(firsts).shown
+    named = [short(key) for key in label_keys(shown, firsts)]
     rows = [
         Row(
             keys={short(key): members[0].params.get(key, "") for key in shown},
+            label_keys=named,
             runs=members,
             histories=[read_history(run) for run in members],
             predictions=[read_predictions(run) for run in members],

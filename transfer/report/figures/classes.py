@@ -89,7 +89,7 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
     compared = _alike(rows)[:_COMPARED]
     if not compared:
         return None
-    figure = new_figure(4.6)
+    figure = new_figure(5.4)
     axes = figure.subplots()
     axes.plot(
         [0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label=words("plot.ideal")
@@ -109,7 +109,7 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
     label_axes(axes, words("plot.confidence"), words("plot.test_accuracy"))
     axes.set_aspect("equal")
     note_some(axes, len(compared), len(rows), words)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    legend_below(figure, axes)
     return figure
 
 

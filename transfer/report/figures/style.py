@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.axes import Axes
@@ -26,6 +27,7 @@ SHOWN = 8
 
 _WIDTH_INCHES = 9.0
 _DPI = 110
+_LEGEND_CHARACTERS = 100  # that fit into the width
 
 _CHINESE_FONTS = (
     "Noto Sans CJK SC",
@@ -106,7 +108,8 @@ def label_axes(axes: Axes, x: str, y: str, *, whole_numbers: bool = False) -> No
 def legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     columns = 1 if any(len(label) > 50 for label in labels) else 2
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    wrapped = [fill(label, _LEGEND_CHARACTERS) for label in labels]
+    figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def note_above(axes: Axes, text: str) -> None:
