@@ -48,8 +48,8 @@ def test_of_many_configurations_the_best_have_a_line() -> None:
     rows = make_rows([make_run(f"m{i}", 0, 0, i / 100) for i in range(20)])
     figure = plot_curves(rows, WORDS)
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert texts == [f"m{i}" for i in range(19, 11, -1)]
-    assert figure.axes[-1].get_title(loc="right") == "the 8 best of 20 configurations"
+    assert texts == [f"m{i}" for i in range(19, 12, -1)]
+    assert figure.axes[-1].get_title(loc="right") == "the 7 best of 20 configurations"
 
 
 def test_class_differences_are_about_the_mean() -> None:

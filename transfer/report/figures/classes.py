@@ -89,7 +89,7 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
     compared = _alike(rows)[:_COMPARED]
     if not compared:
         return None
-    figure = new_figure(5.4)
+    figure = new_figure(4.6)
     axes = figure.subplots()
     axes.plot(
         [0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label=words("plot.ideal")

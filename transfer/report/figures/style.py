@@ -23,10 +23,11 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 GREY = "#666666"
 MARKERS = "osD^vPX"
 # More than this many lines cannot be told apart.
-SHOWN = 8
+SHOWN = len(COLORS)
 
 _WIDTH_INCHES = 9.0
 _DPI = 110
+_LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
 
 _CHINESE_FONTS = (
@@ -109,6 +110,9 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     columns = 1 if any(len(label) > 50 for label in labels) else 2
     wrapped = [fill(label, _LEGEND_CHARACTERS) for label in labels]
+    lines = sum(label.count("\n") + 1 for label in wrapped) // columns
+    # A long legend takes its room from below, not from the axes.
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * max(lines - 2, 0))
     figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
 
 
