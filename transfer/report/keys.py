@@ -79,12 +79,12 @@ def label_keys(shown: Sequence[str], runs: Sequence[RunRecord]) -> list[str]:
     A learning rate that each pair of model and optimizer has its own of, say, has a column and is
     no part of the label.
     """
-    kept = list(shown)
+    kept, told_apart = list(shown), _count(shown, runs)
     fixed = ("model.name", *_ALWAYS_SHOWN)
     # What stands for others goes last.
     for name in sorted(shown, key=lambda each: (each in _STANDS_FOR, each)):
         rest = [each for each in kept if each != name]
-        if name not in fixed and _count(rest, runs) == _count(kept, runs):
+        if name not in fixed and _count(rest, runs) == told_apart:
             kept = rest
     return kept
 
