@@ -7,13 +7,16 @@
 what        epochs: images a second of unfrozen and frozen epochs, evaluation counted, too
             augment: cost of the batched augmentation, as a share of a training step
             precision: images a second of training steps in float32 and in bfloat16
+            race: experiment=fast against the tutorial's loop, each to its end: time and accuracy
             heads: six head-only runs a model over learning rates, exact and on stored features
             growth: time and memory by images, image size, batch and number of runs
 models      with starter weights: resnet18,mobilenet_v3_small
-images      training images an epoch; a fifth as many are evaluated
+images      training images an epoch; a fifth as many are evaluated (race: all there are)
 rounds      turns that each contestant takes; medians are printed, with the least and greatest
+            (race: turns of experiment=fast, a seed each, while the tutorial's loop runs once)
 batch_size  the project's batch beside the article's 64
 head_epochs of the head-only runs
+race_epochs of the tutorial's loop in the race, the first five of them frozen
 clock       wall, or cpu: processor time of this process, which other programs disturb less; use it
             with OMP_NUM_THREADS=1 (the article's loop then has no worker processes)
 
@@ -33,12 +36,13 @@ from experiments.speed.epochs import epochs_table
 from experiments.speed.growth import growth_table
 from experiments.speed.heads import heads_table
 from experiments.speed.precisions import precision_table
+from experiments.speed.race import race_table
 from experiments.speed.timing import CLOCKS
 from transfer.config import ConfigError
 from transfer.device import keep_freed_memory
 from transfer.sweep import exit_with
 
-_QUESTIONS = ("epochs", "augment", "precision", "heads", "growth")
+_QUESTIONS = ("epochs", "augment", "precision", "race", "heads", "growth")
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Options:
     rounds: int = 3
     batch_size: int = 256
     head_epochs: int = 40
+    race_epochs: int = 40
     clock: str = "wall"
 
 
@@ -77,6 +82,9 @@ def _answer(question: str, options: Options, overrides: list[str]) -> str:
     if question == "growth":
         return growth_table(models, overrides)
     images = options.images
+    if question == "race":
+        epochs = options.race_epochs
+        return race_table(models, overrides, images=images, epochs=epochs, rounds=rounds)
     if question == "heads":
         epochs = options.head_epochs
         return heads_table(models, overrides, images=images, epochs=epochs, clock=clock)

@@ -50,7 +50,7 @@ def job_of(*overrides: str, images: int) -> Job:
         problem = f"{data.name} has only {len(data.train)} training images"
         raise ConfigError("images", images, problem)
     evaluated = data.val if len(data.val) >= images // 5 else data.test
-    few = replace(data, train=_some(data.train, images), val=_some(evaluated, images // 5))
+    few = replace(data, train=evenly(data.train, images), val=evenly(evaluated, images // 5))
     return replace(job, data=few)
 
 
@@ -100,7 +100,7 @@ def training_step(job: Job, repeats: int) -> Callable[[], None]:
 
 
 def reference(job: Job, *, frozen: bool, workers: int) -> ReferenceLoop:
-    """The tutorial's loop on the same images, from the same weights."""
+    """The tutorial's loop on the same images, from the same weights; evaluates job.data.val."""
     train, test = pillow_images(job.data, job.config)
     return ReferenceLoop(
         job.config.model.name,
@@ -138,6 +138,7 @@ def environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _some(split: Split, count: int) -> Split:
+def evenly(split: Split, count: int) -> Split:
+    """So many images from all over a split, or all where it has fewer."""
     count = min(count, len(split))
     return split.subset(torch.linspace(0, len(split) - 1, count).long())

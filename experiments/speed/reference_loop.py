@@ -68,7 +68,8 @@ class ReferenceLoop:
 
     Args:
         state: initial weights, as of the project's own model.
-        frozen: turn off the backbone's gradients, which is all that the tutorial does.
+        frozen: turn off the backbone's gradients, which is all that the tutorial does, until
+            `unfreeze`.
         workers: of the two DataLoaders; see `faster_workers`.
     """
 
@@ -89,12 +90,9 @@ class ReferenceLoop:
         self.model = build_model(name, classes, size)
         self.model.load_state_dict(state)
         self.model.to(device)
-        if frozen:
-            for parameter in backbone_parameters(self.model):
-                parameter.requires_grad = False
-        trained = [each for each in self.model.parameters() if each.requires_grad]
-        rate = 1e-3 if frozen else 1e-4
-        self.optimizer = torch.optim.Adam(trained, lr=rate, weight_decay=1e-4)
+        for parameter in backbone_parameters(self.model):
+            parameter.requires_grad = not frozen
+        self._optimise(rate=1e-3 if frozen else 1e-4)
         self.criterion = nn.CrossEntropyLoss()
         self.train_loader = _loader(train, workers, shuffle=True)
         self.test_loader = _loader(test, workers, shuffle=False)
@@ -102,6 +100,19 @@ class ReferenceLoop:
     def epoch(self) -> tuple[float, float]:
         """Train once over the training images, then evaluate: accuracies, 0 to 1."""
         return self._train(), self._test()
+
+    def unfreeze(self) -> None:
+        """From now on everything trains, at the tutorial's lower rate."""
+        for parameter in self.model.parameters():
+            parameter.requires_grad = True
+        self._optimise(rate=1e-4)
+
+    def _optimise(self, rate: float) -> None:
+        trained = [each for each in self.model.parameters() if each.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=rate, weight_decay=1e-4)
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, factor=0.5, patience=2
+        )
 
     def _train(self) -> float:
         self.model.train()
@@ -128,6 +139,8 @@ class ReferenceLoop:
             losses.append(self.criterion(outputs, labels).item())
             correct += (outputs.argmax(dim=1) == labels).sum().item()
             seen += len(labels)
+        # The test loss steers, as in the tutorial.
+        self.schedule.step(sum(losses) / len(losses))
         return correct / seen
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from experiments.speed.contest import endless, job_of, reference
+from experiments.speed.race import race_table
 from experiments.speed.reference_loop import article_transforms
 from experiments.speed.timing import ratios
 from tests.conftest import ROOT
@@ -29,6 +31,32 @@ def test_both_loops_train_the_same_images_from_the_same_weights() -> None:
         name for name, each in loop.model.named_parameters() if not torch.equal(each, before[name])
     }
     assert moved and all(name.startswith("classifier") for name in moved)
+
+
+def test_the_race_unfreezes_and_tests_both_on_the_whole_test_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("data=digits", "epochs=1", "freeze_epochs=0", "batch_size=32")
+    table = race_table(["mobilenet_v3_small"], words, images=100, epochs=6, rounds=2)
+    progress = capsys.readouterr().out
+    assert "359 test images" in progress
+    assert progress.count("project, seed") == 2 and progress.count("article, epoch") == 6
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert [row[1].split(",")[0] for row in rows] == ["article", "article", "project"]
+    final = float(progress.rstrip().rpartition("test accuracy ")[2].rstrip("%"))
+    assert [float(row[3].split()[0]) >= final for row in rows[:2]] == [True, True]
+
+
+def test_unfreezing_trains_the_backbone_at_the_lower_rate() -> None:
+    loop = reference(job_of(*_FEW, images=100), frozen=True, workers=0)
+    loop.unfreeze()
+    before = {name: value.clone() for name, value in loop.model.named_parameters()}
+    loop.epoch()
+    still = [
+        name for name, each in loop.model.named_parameters() if torch.equal(each, before[name])
+    ]
+    assert not still
+    assert loop.optimizer.param_groups[0]["lr"] == 1e-4
 
 
 def test_an_endless_job_trains_an_epoch_a_call() -> None:
