@@ -32,6 +32,21 @@ def test_a_long_run_keeps_a_thousand_losses_and_the_spread_of_all() -> None:
     assert history.epochs["val/acc"].tolist() == pytest.approx([0.1, np.nan, 0.3], nan_ok=True)
 
 
+def test_a_kept_run_is_as_dense_in_its_last_epoch_as_before() -> None:
+    # Every fourth iteration, and all of the last epoch: what experiments/archive.py keeps.
+    iterations = np.concatenate([np.arange(1, 3001, 4), np.arange(3001, 3201)])
+    points = pd.DataFrame(
+        {
+            "metric": "step/loss",
+            "epoch": np.where(iterations > 3000, 2, 1),
+            "iteration": iterations,
+            "value": 1.0,
+        }
+    )
+    history = condense(points.astype({"iteration": "Int64"}))
+    assert set(np.diff(history.iterations).tolist()) == {4}
+
+
 def test_a_run_without_iterations_has_no_spread() -> None:
     points = pd.DataFrame(
         {"metric": ["val/acc"], "epoch": [1], "iteration": [None], "value": [0.5]}

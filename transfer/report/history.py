@@ -44,13 +44,21 @@ def condense(points: pd.DataFrame) -> History:
     steps, epochs = points[of_steps], points[~of_steps]
     losses = steps["value"].to_numpy(dtype=np.float64)
     last = losses[(steps["epoch"] == steps["epoch"].max()).to_numpy()]
-    step = -(-len(losses) // _POINTS) or 1
+    iterations = steps["iteration"].to_numpy(dtype=np.int64)
+    shown = _evenly(iterations)
     return History(
         epochs=_wide(epochs),
-        iterations=steps["iteration"].to_numpy(dtype=np.int64)[::step],
-        losses=losses[::step],
+        iterations=iterations[shown],
+        losses=losses[shown],
         loss_spread=float(last.std()) if len(last) else float("nan"),
     )
+
+
+def _evenly(iterations: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of them to show: the first of each stretch of equal length."""
+    # By their numbers, not their places: kept runs have all of the last epoch and some of the rest.
+    length = -(-iterations.max(initial=1) // _POINTS)
+    return np.diff((iterations - 1) // length, prepend=-1) > 0
 
 
 def _wide(points: pd.DataFrame) -> pd.DataFrame:
