@@ -18,6 +18,7 @@ from transfer.report.figures.style import (
     new_figure,
     note_some,
     short_names,
+    title_with,
 )
 from transfer.report.language import Words
 from transfer.report.table import Row
@@ -79,7 +80,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
         _write_shares(axes, shares, float(np.nanmax(mistakes)))
     axes.set_xlabel(words("plot.predicted"))
     axes.set_ylabel(words("plot.true"))
-    axes.set_title(rows[0].label)
+    title_with(axes, rows[0].label)
     return figure
 
 

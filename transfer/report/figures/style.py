@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -29,6 +30,7 @@ _WIDTH_INCHES = 9.0
 _DPI = 110
 _LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
+_TITLE_CHARACTERS = 70  # that fit above a square
 
 _CHINESE_FONTS = (
     "Noto Sans CJK SC",
@@ -110,10 +112,15 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     columns = 1 if any(len(label) > 50 for label in labels) else 2
     wrapped = [fill(label, _LEGEND_CHARACTERS) for label in labels]
-    lines = sum(label.count("\n") + 1 for label in wrapped) // columns
+    lines = math.ceil(sum(label.count("\n") + 1 for label in wrapped) / columns)
     # A long legend takes its room from below, not from the axes.
     figure.set_figheight(figure.get_figheight() + _LINE_INCHES * max(lines - 2, 0))
     figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def title_with(axes: Axes, label: str) -> None:
+    """A configuration's label above a square figure, which is narrower than its legend would be."""
+    axes.set_title(fill(label, _TITLE_CHARACTERS), fontsize="medium")
 
 
 def note_above(axes: Axes, text: str) -> None:
