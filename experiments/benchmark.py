@@ -5,8 +5,8 @@
     python experiments/benchmark.py data=image_folder data.root=data/cifar10-jpeg
 
 what        epochs: images a second of unfrozen and frozen epochs, evaluation counted, too
-            augment: cost of the batched augmentation beside a training step, and the step against the
-                machine's peak
+            augment: cost of the batched augmentation beside a training step, and that step's
+                share of the machine's peak
             precision: images a second of training steps in float32 and in bfloat16
             race: experiment=fast against the tutorial's loop, each to its end: time and accuracy
             heads: six head-only runs a model over learning rates, exact and on stored features

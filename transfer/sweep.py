@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from transfer import interrupt
 from transfer.config import ConfigError, first_line, typed_config
 from transfer.folders import claim_folder
+from transfer.launcher import has_workers, keep_chosen_threads, require_precision
 from transfer.outcome import forget_outcomes, read_outcomes
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class SweepCallback(Callback):
         from transfer.tracking.store import open_store, store_uri
         from transfer.tracking.sweep_run import PlannedJob, open_sweep
 
-        workers = _check_launcher(config)
+        workers = has_workers(config)
         tracking_uri = OmegaConf.select(config, "tracking.uri")
         client = open_store(store_uri(tracking_uri))
         if OmegaConf.select(config, "preview"):
@@ -125,6 +126,7 @@ class SweepCallback(Callback):
         planned = []
         for overrides, composed in jobs:
             job_config = typed_config(composed)
+            require_precision(config, job_config)
             with out_of_memory_explained(job_config):
                 job = prepare(job_config)
             planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
@@ -138,7 +140,7 @@ class SweepCallback(Callback):
             self._client = client
             SweepCallback.running = self
         if workers:
-            _keep_chosen_threads()
+            keep_chosen_threads()
             interrupt.await_workers()
 
     def close(self, status: str) -> bool:
@@ -253,21 +255,6 @@ def _comes_from_hydra(error: Exception) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     raising = frames[-1].f_globals["__name__"] if frames else ""
     return raising.partition(".")[0] in ("hydra", "omegaconf", "yaml", "antlr4")
-
-
-def _check_launcher(config: DictConfig) -> bool:
-    """Whether the launcher runs jobs in processes of their own."""
-    if OmegaConf.select(config, "hydra.launcher.n_jobs") == 0:
-        problem = "give the number of jobs at a time, or -1 for one a core"
-        raise ConfigError("hydra.launcher.n_jobs", 0, problem)
-    return not config.hydra.launcher._target_.endswith(".BasicLauncher")
-
-
-def _keep_chosen_threads() -> None:
-    """Joblib divides the cores among its workers, by a variable for each library that is not set.
-    People set OpenMP's, and torch would follow the one for MKL."""
-    if threads := os.environ.get("OMP_NUM_THREADS"):
-        os.environ.setdefault("MKL_NUM_THREADS", threads.partition(",")[0])
 
 
 def _lock_alone(folder: Path) -> FileLock:
