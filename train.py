@@ -1,6 +1,7 @@
 """Train one model on one data set, or with -m every combination of a sweep.
 
-One job goes in, one number comes out: the accuracy on the test set.
+One job goes in, one number comes out: the best accuracy on the validation images, for sweepers
+that choose by it. The accuracy on the test set goes into the report.
 
     python train.py model=mobilenet_v3_small epochs=3
     python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,5
@@ -44,7 +45,7 @@ def train(config: Config, composed: DictConfig) -> float:
     finished = find_finished(job, current_sweep()) if config.resume else None
     if finished is not None:
         log.info("%s: finished before, run %s", job.name, finished.id)
-        return finished.metrics["test/acc"]
+        return finished.metrics["best/val_acc"]
     reset_peak_memory(job.device)
     log.info(job)
     with start_run(job, job_folder(), current_sweep()) as run, out_of_memory_explained(job.config):
@@ -63,7 +64,8 @@ def train(config: Config, composed: DictConfig) -> float:
                 log.info(epoch)
         logits, labels = trainer.test_logits()
         test = evaluate_logits(logits, labels)
-        run.log_summary(result_metrics(trainer.history, test) | cost_metrics(job, trainer))
+        result = result_metrics(trainer.history, test)
+        run.log_summary(result | cost_metrics(job, trainer))
         run.log_predictions(logits, labels, job.data.classes)
         run.log_weights(trainer.best_weights, job)
         if config.tracking.log_model:
@@ -76,7 +78,7 @@ def train(config: Config, composed: DictConfig) -> float:
         curves = condense(run.history())
         run.log_figure("curves.png", plot_job(curves, config.freeze_epochs, job.name))
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
-    return test.accuracy
+    return result["best/val_acc"]
 
 
 if __name__ == "__main__":

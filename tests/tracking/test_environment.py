@@ -8,13 +8,30 @@ import sys
 
 import pytest
 
-from transfer.tracking.environment import environment_tags, without_places
+from transfer.tracking.environment import environment_tags, without_password, without_places
 from transfer.tracking.store import REPOSITORY
 
 
 def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/some/where/train.py", "-m", "seed=range(3)"])
     assert environment_tags()["transfer.command"] == "python train.py -m 'seed=range(3)'"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:s3cr:t@host/runs", "postgresql://me:***@host/runs"),
+        ("https://:t0ken@host:5000", "https://:***@host:5000"),
+        ("http://host:5000/a@b", "http://host:5000/a@b"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+    ],
+)
+def test_a_password_stays_out_of_the_store(
+    address: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert without_password(address) == shown
+    monkeypatch.setattr(sys, "argv", ["train.py", f"tracking.uri={address}", "seed=1"])
+    assert environment_tags()["transfer.command"].endswith(f"tracking.uri={shown} seed=1")
 
 
 def test_versions_name_what_a_result_depends_on() -> None:

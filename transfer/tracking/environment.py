@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from transfer.tracking.store import REPOSITORY
+
+_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s/@]+@")
 
 
 def environment_tags() -> dict[str, str]:
@@ -29,8 +32,14 @@ def environment_tags() -> dict[str, str]:
 
 
 def command() -> str:
-    """The command line that started this process, ready to be typed again."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line that started this process, ready to be typed again, but for passwords."""
+    return without_password(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))
+
+
+def without_password(text: str) -> str:
+    """What goes into the store is read by others than who may write it: `user:password@` in an
+    address becomes `user:***@`."""
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def without_places(command: str) -> str:

@@ -25,6 +25,7 @@ from transfer.fit import Checkpoints, Epoch
 from transfer.job import Job
 from transfer.models import use_matrix_products
 from transfer.tracking.delivery import MAX_METRICS, Delivery
+from transfer.tracking.environment import without_password
 from transfer.tracking.outbox import Entry, Kind, Outbox
 from transfer.tracking.sender import Sender
 
@@ -192,7 +193,7 @@ class JobRun:
 
         path = self._folder / "config.yaml"
         with writing(path):
-            OmegaConf.save(composed, path)
+            path.write_text(without_password(OmegaConf.to_yaml(composed)), encoding="utf-8")
         self._log_file(path)
 
     def end(self, status: str, error: BaseException | None = None) -> None:

@@ -17,7 +17,7 @@ from transfer.disk import writing
 from transfer.fit import Checkpoints
 from transfer.interrupt import deferred
 from transfer.job import Job
-from transfer.tracking.environment import environment_tags
+from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord
 from transfer.tracking.former import Former, find_former, lock_of, working
 from transfer.tracking.job_run import JobRun
@@ -204,7 +204,8 @@ def _params(job: Job) -> dict[str, str]:
         "weights.loaded": len(job.fit.loaded),
         "weights.left_out": " ".join(job.fit.left_out) or None,
     }
-    return {name: "null" if value is None else str(value) for name, value in values.items()}
+    texts = {name: "null" if value is None else str(value) for name, value in values.items()}
+    return {name: without_password(text) for name, text in texts.items()}
 
 
 def _data_set(job: Job) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from transfer.config import ConfigError
-from transfer.tracking.environment import environment_tags
+from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import (
     RESUMED_AS,
     RunRecord,
@@ -80,7 +80,7 @@ def open_sweep(
         sweep = _create(client, folder, overrides, digest)
     (folder / _NOTE).write_text(json.dumps(asdict(sweep)))
     with answering(client.tracking_uri, "written"):
-        client.log_dict(sweep.run_id, {"jobs": [asdict(job) for job in jobs]}, "jobs.json")
+        client.log_text(sweep.run_id, without_password(_listed(jobs)), "jobs.json")
     return sweep
 
 
@@ -108,7 +108,7 @@ def _create(client: MlflowClient, folder: Path, overrides: Sequence[str], digest
         "transfer.jobs_digest": digest,
         "hydra.output_dir": str(folder),
     }
-    title = " ".join(overrides)[:200] or name
+    title = without_password(" ".join(overrides))[:200] or name
     with answering(client.tracking_uri, "written"):
         run = client.create_run(experiment_id(client), run_name=title, tags=tags)
     return SweepRun(name, run.info.run_id)
@@ -149,6 +149,10 @@ def _adopt(client: MlflowClient, folder: Path, former: RunRecord) -> SweepRun:
         client.set_tag(former.id, name, value)
     client.update_run(former.id, status="RUNNING")
     return SweepRun(former.tags["transfer.sweep"], former.id)
+
+
+def _listed(jobs: Sequence[PlannedJob]) -> str:
+    return json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=2)
 
 
 def _name(folder: Path) -> str:
