@@ -11,11 +11,25 @@ import torch
 
 from tests.conftest import ROOT
 from transfer.config import ConfigError
-from transfer.device import autocast, dealt_gpu, resolve_device
+from transfer.device import autocast, dealt_gpu, memory_format, resolve_device
 
 
-def test_auto_finds_a_device() -> None:
-    assert resolve_device("auto").type in ("cuda", "mps", "cpu")
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(2, True, "cuda:1"), (1, False, "cuda"), (0, True, "mps"), (0, False, "cpu")],
+)
+def test_auto_prefers_cuda_then_mps(
+    cuda: int, mps: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert str(resolve_device("auto", number=3)) == chosen
+
+
+def test_apple_gpus_are_spared_channels_last() -> None:
+    assert memory_format(torch.device("mps")) == torch.contiguous_format
+    assert memory_format(torch.device("cpu")) == torch.channels_last
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

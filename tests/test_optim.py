@@ -49,6 +49,20 @@ def test_plateau_cuts_after_patience_epochs_without_improvement() -> None:
     assert rates[::ITERATIONS] == [1.0, 1.0, 1.0, 0.5]
 
 
+@pytest.mark.parametrize("rise_fraction", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("iterations", [1, 2, 3, 4, 9, 19])
+def test_one_cycle_fits_any_number_of_steps(iterations: int, rise_fraction: float) -> None:
+    words = ("schedule=one_cycle", f"schedule.rise_fraction={rise_fraction}")
+    config = config_of("epochs=1", "freeze_epochs=0", *words)
+    optimizer = SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0}])
+    [phase] = plan_phases(config)
+    schedule = Schedule(optimizer, phase, iterations, config.schedule)
+    for _ in range(iterations):
+        assert 0 < optimizer.param_groups[0]["lr"] <= 1
+        optimizer.step()
+        schedule.after_iteration()
+
+
 def test_one_cycle_rises_and_falls() -> None:
     rates = _rates("schedule=one_cycle", "schedule.start_divisor=10")
     assert rates[0] == pytest.approx(0.1)

@@ -48,6 +48,20 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """In which order images lie: the faster one for convolutions."""
+    # In MPS, channels_last has crashed and given wrong gradients (pytorch issues 181411, 188371).
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given: before a clock is read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def keep_freed_memory() -> None:
     """Let the C library keep what a training step frees, for the next step.
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from transfer.config import Config, ConfigError, configuration, fingerprint
 from transfer.data import ImageData, load_data, training_batches
-from transfer.device import resolve_device
+from transfer.device import memory_format, resolve_device
 from transfer.digest import state_digest
 from transfer.evaluate import count_macs, count_parameters
 from transfer.fit import seed_everything
@@ -88,7 +88,8 @@ class Job:
         load_into(model, self.weights)
         if self.device.type == "cpu":
             use_matrix_products(model)
-        return model.to(memory_format=torch.channels_last).to(self.device)  # type: ignore[call-overload]
+        layout = memory_format(self.device)
+        return model.to(memory_format=layout).to(self.device)  # type: ignore[call-overload]
 
 
 def prepare(config: Config, number: int = 0) -> Job:

@@ -86,12 +86,16 @@ class Schedule:
 
 
 def _one_cycle(optimizer: Optimizer, steps: int, config: OneCycleConfig) -> OneCycleLR:
+    # One more than the steps taken: the scheduler also counts the step after the last.
+    total, rise = steps + 1, config.rise_fraction
+    if math.isclose(rise * total, 1):
+        # The rise would end on its first step, and torch divide by its length of zero.
+        rise = 1.001 / total
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
-        # One more than the steps taken: the scheduler also counts the step after the last.
-        total_steps=steps + 1,
-        pct_start=config.rise_fraction,
+        total_steps=total,
+        pct_start=rise,
         div_factor=config.start_divisor,
         final_div_factor=config.end_divisor,
         # Adam's betas and SGD's momentum stay as configured.

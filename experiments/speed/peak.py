@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.speed.timing import CLOCKS
+from transfer.device import synchronize
 
 _SECONDS = 2.0
 # Enough for the products that replace convolutions on small maps.
@@ -24,8 +25,7 @@ def matrix_product_peak(device: torch.device, dtype: torch.dtype, clock: str = "
     while time.perf_counter() - begin < _SECONDS:
         start = now()
         one @ other
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         best = min(best, now() - start)
     return 2 * size**3 / best
 

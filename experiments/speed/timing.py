@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from transfer.device import synchronize
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -49,8 +51,7 @@ def alternate(
         for name, run in contestants.items():
             start = now()
             run()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            synchronize(device)
             seconds[name].append(now() - start)
     return seconds
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from transfer.augment.color import random_color_jitter
 from transfer.augment.geometry import random_crop, random_flip, random_rotation
 from transfer.config.schema import AugmentConfig
+from transfer.device import memory_format
 
 __all__ = ["Preprocess", "augment"]
 
@@ -74,5 +75,8 @@ class Preprocess:
             pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
         if generator is not None:
             pixels = augment(pixels, self.config, generator)
-        normalised = (pixels - self.mean.to(pixels.device)) / self.std.to(pixels.device)
-        return normalised.contiguous(memory_format=torch.channels_last)
+        if self.mean.device != pixels.device:
+            # Once: a copy to a GPU makes it wait.
+            self.mean, self.std = self.mean.to(pixels.device), self.std.to(pixels.device)
+        normalised = (pixels - self.mean) / self.std
+        return normalised.contiguous(memory_format=memory_format(pixels.device))

@@ -1,7 +1,7 @@
 """Colour jitter, drawn anew for each image of a batch, after torchvision's ``ColorJitter``.
 
 Images are float [N, 3, H, W], 0 to 1; a factor is [N], one number an image. Nothing depends on
-what was drawn but numbers, so that a GPU never waits for the CPU.
+what was drawn but numbers: the CPU hands them over, and reads nothing back from a GPU.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from transfer.device import synchronize
 from transfer.models import head_parameters
 
 _LONGEST_MS = 2000
@@ -65,8 +66,7 @@ def latencies_ms(
             start = time.perf_counter()
             with autocast:
                 model(images)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            synchronize(device)
             times.append((time.perf_counter() - start) * 1e3)
         return times
 
@@ -88,10 +88,13 @@ def reset_peak_memory(device: torch.device) -> None:
 def peak_memory_mb(device: torch.device) -> float:
     """Most memory held since `reset_peak_memory`, in units of 10^6 bytes.
 
-    On CUDA, what torch allocated there; else the process's resident memory.
+    On CUDA, what torch allocated there; on MPS, what it holds now; else the process's resident
+    memory.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory() / 1e6
     if sys.platform == "linux":
         status = Path("/proc/self/status").read_text()
         high_water = re.search(r"VmHWM:\s+(\d+) kB", status)

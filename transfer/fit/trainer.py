@@ -17,7 +17,7 @@ from tqdm import tqdm
 from transfer.augment import Preprocess
 from transfer.config import Config
 from transfer.data import Batches, ImageData
-from transfer.device import autocast
+from transfer.device import autocast, synchronize
 from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
 from transfer.fit.epoch import Epoch, TrainingDivergedError
 from transfer.fit.stored_features import StoredFeatures
@@ -219,6 +219,8 @@ class Trainer:
                 epoch.seconds = time.perf_counter() - start
             if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
                 break
+        synchronize(self.device)
+        epoch.seconds = time.perf_counter() - start
 
     def _network_of(self, phase: Phase) -> tuple[nn.Module, StoredFeatures | None]:
         """What a phase trains: all of the model, or its head alone on images or stored features."""
