@@ -25,7 +25,7 @@ from transfer.data.decode import decode_or_refuse
 from transfer.device import resolve_device
 from transfer.report.figures import plot_prediction
 from transfer.sweep import exit_with
-from transfer.tracking.find import fetch_artifact, find_job_run
+from transfer.tracking.find import fetch_weights, find_job_run
 from transfer.tracking.store import open_store, store_uri
 
 
@@ -70,7 +70,7 @@ def _fetch_classifier(options: Options) -> Classifier:
     client = open_store(store_uri(options.tracking_uri))
     run = find_job_run(client, options.run)
     with tempfile.TemporaryDirectory() as folder:
-        weights = fetch_artifact(client, run, "weights.safetensors", Path(folder))
+        weights = fetch_weights(client, run, Path(folder), key="run", value=options.run)
         return load_classifier(weights, resolve_device(options.device))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.conftest import PLAIN, config_of
+from tests.conftest import PLAIN, Sweep, config_of
 from transfer.config import ConfigError
 from transfer.job import prepare
 
@@ -24,6 +24,15 @@ def test_the_same_weights_each_time() -> None:
     job = prepare(config_of(*PLAIN))
     first, second = job.model().state_dict(), job.model().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_weights_that_have_seen_the_test_images_are_refused(sweep: Sweep) -> None:
+    [run, *_] = [each for each in sweep.workplace.runs() if "resnet18" in each.info.run_name]
+    store = f"tracking.uri={sweep.workplace.store}"
+    words = ("model=resnet18", store, f"weights=runs:/{run.info.run_id}")
+    assert prepare(config_of(*words)).weights.source.startswith("runs:/")
+    with pytest.raises(ConfigError, match=r"split as it did: data\.seed=0"):
+        prepare(config_of(*words, "data.seed=1"))
 
 
 def test_any_torchvision_classifier_by_name() -> None:

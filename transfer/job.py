@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -31,6 +32,9 @@ from transfer.models import (
     use_matrix_products,
 )
 from transfer.precision import resolve_precision
+
+if TYPE_CHECKING:
+    from transfer.tracking.find import RunRecord
 
 _RUN = "runs:/"
 
@@ -105,8 +109,10 @@ def prepare(config: Config, number: int = 0) -> Job:
     precision = resolve_precision(config.precision, device, config.model.name)
     config = replace(config, device=str(device), precision=precision)
     model = paper_model(config.model.name, config.image_size)
-    weights = _read_weights(config)
+    weights, source = _read_weights(config)
     data = load_data(config.data, config.image_size, config.protocol.validation)
+    if source is not None:
+        _require_unseen(config.weights, source, data)
     with torch.device("meta"):
         replace_last_layer(model, len(data.classes))
     fit = fit_weights(model, weights)
@@ -125,11 +131,12 @@ def prepare(config: Config, number: int = 0) -> Job:
     )
 
 
-def _read_weights(config: Config) -> Weights:
+def _read_weights(config: Config) -> tuple[Weights, RunRecord | None]:
+    """The weights, and the run that they come from, if they do."""
     if not config.weights.startswith(_RUN):
-        return read_weights(config.weights, config.model.name)
+        return read_weights(config.weights, config.model.name), None
     # The one thing that a job takes from the store; MLflow loads slowly, so only when asked.
-    from transfer.tracking.find import fetch_artifact, find_job_run
+    from transfer.tracking.find import fetch_weights, find_job_run
     from transfer.tracking.store import open_store, store_uri
 
     client = open_store(store_uri(config.tracking.uri))
@@ -139,6 +146,16 @@ def _read_weights(config: Config) -> Weights:
         raise ConfigError("weights", config.weights, problem)
     run = find_job_run(client, run_id, key="weights", value=config.weights)
     with tempfile.TemporaryDirectory() as folder:
-        path = fetch_artifact(client, run, "weights.safetensors", Path(folder))
+        path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
         state = read_weights_file(path, config.weights)
-    return Weights(config.weights, state_digest(state), state)
+    return Weights(config.weights, state_digest(state), state), run
+
+
+def _require_unseen(weights: str, source: RunRecord, data: ImageData) -> None:
+    """Raise ConfigError where a run of the same images had others among them for testing: its
+    weights may have been trained on what is to be tested now."""
+    tested = source.params.get("data.test_digest")
+    if source.params.get("data.digest") == data.digest and tested not in (None, data.test_digest):
+        seed = source.params.get("data.seed")
+        problem = "that run tested on other images and may have trained on those of this job's test"
+        raise ConfigError("weights", weights, f"{problem}; split as it did: data.seed={seed}")

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -29,6 +27,7 @@ from transfer.config import ConfigError, first_line, typed_config
 from transfer.folders import claim_folder
 from transfer.launcher import has_workers, keep_chosen_threads, require_precision
 from transfer.outcome import forget_outcomes, read_outcomes
+from transfer.sweeper import compose_jobs, plans_all
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -68,7 +67,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         try:
-            jobs = _compose_jobs(config)
+            jobs = compose_jobs(config)
         except ConfigError as error:
             exit_with(error)
         except Exception as error:
@@ -129,7 +128,8 @@ class SweepCallback(Callback):
             require_precision(config, job_config)
             with out_of_memory_explained(job_config):
                 job = prepare(job_config)
-            planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
+            if plans_all(config):
+                planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
         self._folder = claim_folder(config, "hydra.sweep.dir")
         self._lock = _lock_alone(self._folder)
         forget_outcomes(self._folder)
@@ -269,34 +269,6 @@ def _lock_alone(folder: Path) -> FileLock:
         problem = "another sweep is writing there; choose another folder, or wait for it"
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     return lock
-
-
-def _compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
-    """The overrides and the configuration of every job, just as the sweeper will compose them.
-
-    Sweepers that choose as they go (Optuna) cannot say beforehand: of those, only the
-    configuration without the swept keys is composed.
-
-    Raises:
-        ConfigError: there is no job.
-    """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    loader = GlobalHydra.instance().config_loader()
-    arguments = list(config.hydra.overrides.task)
-    sweeper = config.hydra.sweeper
-    if sweeper._target_.endswith(".BasicSweeper"):
-        arguments = [f"{key}={value}" for key, value in (sweeper.params or {}).items()] + arguments
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-        [batch] = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-        for each in parsed:
-            if not batch and each.is_discrete_sweep() and not list(each.sweep_iterator()):
-                key, _, value = str(each.input_line).partition("=")
-                raise ConfigError(key, value, "gives no value to sweep over")
-    else:
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-        batch = [[str(each.input_line) for each in parsed if not each.is_sweep_override()]]
-    return [(overrides, loader.load_sweep_config(config, overrides)) for overrides in batch]
 
 
 def _shortest(path: Path) -> Path:

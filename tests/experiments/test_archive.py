@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Sweep, Workplace
+from tests.conftest import ROOT, Sweep, Workplace
 from transfer.report.archive import _without_paths
+
+PICTURE = str(ROOT / "docs" / "accuracy_and_loss.png")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,18 @@ def test_the_report_of_restored_runs_is_that_of_the_runs(
     resumed = other.run(*sweep.command, "resume=true")
     assert resumed.stdout.count("finished before") == 4, resumed.stderr
     assert resumed.returncode == 0
+    # Weights are not kept.
+    run_id = other.runs()[0].info.run_id
+    for call in (
+        ("experiments/predict.py", f"run={run_id}", PICTURE),
+        ("train.py", f"weights=runs:/{run_id}"),
+    ):
+        refused = other.run(*call)
+        assert refused.returncode == 2
+        assert "the store has this run without its weights" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    latest = other.run("experiments/predict.py", "run=latest", PICTURE)
+    assert latest.stderr == "run=latest: the store has no finished run yet\n"
 
 
 def test_an_archive_is_small_and_says_nothing_of_its_machine(sweep: Sweep, archive: Path) -> None:

@@ -16,7 +16,7 @@ from tests.conftest import PLAIN, TINY, Workplace, config_of
 from transfer.config import ConfigError
 from transfer.fit import Trainer
 from transfer.job import Job, prepare
-from transfer.tracking.find import find_sweep_run
+from transfer.tracking.find import find_sweep_jobs, find_sweep_run
 from transfer.tracking.former import find_former, lock_of
 from transfer.tracking.process import process_tags, start_of
 from transfer.tracking.start import start_run
@@ -142,6 +142,20 @@ def test_a_resumed_sweep_is_found_by_the_folder_of_either_command(
         assert found.tags["hydra.output_dir"] == str(folders[-1])
     with pytest.raises(ConfigError):
         find_sweep_run(client, "2026-11-24/1")
+
+
+def test_a_sweep_whose_jobs_are_chosen_as_it_goes_is_known_by_its_command(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    sweeps = []
+    for name, most in (("a", 1), ("b", 2), ("c", 1)):
+        (tmp_path / name).mkdir()
+        asked = [f"unfreeze_lr=interval(0,{most})"]
+        sweeps.append(open_sweep(workplace.client, tmp_path / name, asked, [], resume=True))
+    assert sweeps[0].run_id == sweeps[2].run_id != sweeps[1].run_id
+    # Nothing was planned that could be missed.
+    found = find_sweep_run(workplace.client, sweeps[0].run_id)
+    assert find_sweep_jobs(workplace.client, found) == []
 
 
 def test_a_sweep_that_lives_is_not_taken_over(workplace: Workplace, tmp_path: Path) -> None:

@@ -147,8 +147,10 @@ def find_job_run(
 
     given = choice if value is None else value
     if choice == "latest":
-        finished = "attributes.status = 'FINISHED' and tags.`transfer.fingerprint` != ''"
-        found = _search(client, finished, limit=1)
+        # One that was restored from kept results, without weights, has no folder.
+        tags = ("transfer.fingerprint", "hydra.output_dir")
+        conditions = ["attributes.status = 'FINISHED'", *(f"tags.`{tag}` != ''" for tag in tags)]
+        found = _search(client, " and ".join(conditions), limit=1)
         if not found:
             raise ConfigError(key, given, "the store has no finished run yet")
         return found[0]
@@ -161,6 +163,24 @@ def find_job_run(
     if not record.finished:
         raise ConfigError(key, given, f"this run is {record.status}, so it has no weights")
     return record
+
+
+def fetch_weights(
+    client: MlflowClient, run: RunRecord, folder: Path, *, key: str, value: str
+) -> Path:
+    """The weights of a run, as `fetch_artifact`.
+
+    Args:
+        key, value: what the user wrote, for the message.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    name = "weights.safetensors"
+    if name not in {each.path for each in client.list_artifacts(run.id)}:
+        problem = "the store has this run without its weights, as runs that were kept and restored"
+        raise ConfigError(key, value, f"{problem}; take another, or train it again")
+    return fetch_artifact(client, run, name, folder)
 
 
 def fetch_artifact(client: MlflowClient, run: RunRecord, name: str, folder: Path) -> Path:

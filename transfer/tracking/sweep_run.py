@@ -70,11 +70,14 @@ def open_sweep(
 
     Args:
         folder: of this sweep, and locked.
+        overrides: the command line's.
+        jobs: all of them; none where the sweeper chooses them as it goes.
 
     Raises:
         ConfigError: another process is running the same sweep, or the store cannot be written.
     """
-    digest = _digest(jobs)
+    # A sweeper that chooses as it goes is known by what was asked of it.
+    digest = _digest([job.fingerprint for job in jobs] or overrides)
     sweep = _take_over(client, folder, digest) if resume else None
     if sweep is None:
         sweep = _create(client, folder, overrides, digest)
@@ -159,6 +162,6 @@ def _name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def _digest(jobs: Sequence[PlannedJob]) -> str:
-    text = "\n".join(sorted(job.fingerprint for job in jobs))
+def _digest(texts: Sequence[str]) -> str:
+    text = "\n".join(sorted(texts))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
