@@ -48,7 +48,9 @@ def test_the_report_of_restored_runs_is_that_of_the_runs(
     assert resumed.stdout.count("finished before") == 4, resumed.stderr
     assert resumed.returncode == 0
     # Weights are not kept.
-    run_id = other.runs()[0].info.run_id
+    [run_id, *_] = [
+        run.info.run_id for run in other.runs() if "transfer.fingerprint" in run.data.tags
+    ]
     for call in (
         ("experiments/predict.py", f"run={run_id}", PICTURE),
         ("train.py", f"weights=runs:/{run_id}"),
