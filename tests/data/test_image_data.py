@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from transfer.data import image_data
 from transfer.data.image_data import Source, Split, channel_statistics, content_digest
 
 
@@ -30,7 +32,7 @@ def test_the_digest_sees_which_split_an_image_is_in() -> None:
 
 def test_statistics_agree_with_floating_point() -> None:
     images = _source().train.images
-    mean, std = channel_statistics(images)
+    mean, std = channel_statistics([images])
     scaled = images.double() / 255
     torch.testing.assert_close(
         torch.tensor(mean).double(), scaled.mean(dim=(0, 2, 3)), rtol=1e-6, atol=0
@@ -40,5 +42,34 @@ def test_statistics_agree_with_floating_point() -> None:
 
 
 def test_a_constant_channel_has_a_usable_deviation() -> None:
-    _, std = channel_statistics(torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
+    _, std = channel_statistics([torch.zeros(2, 3, 4, 4, dtype=torch.uint8)])
     assert min(std) > 0
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 200, 10**9])
+def test_no_name_of_data_changes_with_the_pieces_that_are_read(
+    piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values are those of the version that hashed and counted all images at once: recorded
+    runs and caches go by them."""
+    monkeypatch.setattr(image_data, "_PIECE_BYTES", piece_bytes)
+    images = (torch.arange(10 * 3 * 5 * 5) * 37 % 251).to(torch.uint8).reshape(10, 3, 5, 5)
+    split = Split(images, torch.arange(10) % 2)
+    few = split.subset(torch.tensor([7, 2, 5]))
+    assert split.digest == "2b6749a7a601f896"
+    assert few.digest == "702076823030e406"
+    assert content_digest(Source(("a", "b"), split, test=few)) == "e319554aee6ee6ab"
+    assert channel_statistics(split.pieces()) == (
+        (0.4920784313725491, 0.47756862745098044, 0.49849411764705887),
+        (0.27710908332275386, 0.28560145429581796, 0.28970065139765044),
+    )
+    assert channel_statistics(few.pieces())[0][1] == 0.4801568627450981
+
+
+def test_a_subset_copies_no_image() -> None:
+    split = _source().train
+    few = split.subset(torch.tensor([5, 1, 3])).subset(torch.tensor([2, 0]))
+    assert few.stored is split.stored
+    assert torch.equal(few.images, split.images[[3, 5]])
+    assert torch.equal(few.take(torch.tensor([1])), split.images[[5]])
+    assert few.labels.tolist() == [1, 1] and few.nbytes == 2 * 48

@@ -65,7 +65,7 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
     _require_every_class(config, train, val, test, source.classes)
     # Measuring takes a second on a large set: only where a statistic is not given.
     given = config.mean and config.std
-    mean, std = ((), ()) if given else channel_statistics(train.images)
+    mean, std = ((), ()) if given else channel_statistics(train.pieces())
     return ImageData(
         name=config.name,
         classes=source.classes,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
+
+# What is hashed or counted at a time: a split may be larger than the memory.
+_PIECE_BYTES = 16 * 10**6
 
 
 @dataclass(frozen=True)
@@ -15,30 +20,65 @@ class Split:
     """Some images with their labels.
 
     Attributes:
-        images: uint8 [N, 3, H, W], 0 to 255, in red, green, blue.
+        stored: uint8 [K, 3, H, W], 0 to 255, in red, green, blue: the split's images, or more than
+            those. Perhaps a mapped file, which must not be written to.
         labels: int64 [N], 0 to the number of classes - 1.
+        rows: int64 [N], where in `stored` each image is; None: they are all of it, in its order.
     """
 
-    images: Tensor
+    stored: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
-        assert self.images.dtype == torch.uint8 and self.images.ndim == 4
-        assert self.images.shape[1] == 3 and len(self.images) == len(self.labels)
+        assert self.stored.dtype == torch.uint8 and self.stored.ndim == 4
+        assert self.stored.shape[1] == 3
+        assert len(self.labels) == len(self.stored if self.rows is None else self.rows)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def images(self) -> Tensor:
+        """uint8 [N, 3, H, W], in memory as a whole; a copy, unless they are all that is stored."""
+        return self.stored if self.rows is None else _gather(self.stored, self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """What the images take."""
+        return len(self) * self.stored.shape[1:].numel()
+
     @cached_property
     def digest(self) -> str:
         """Content hash of the images, in their order: 16 hexadecimal digits."""
-        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
-        digest.update(self.images.contiguous().numpy().data)
+        digest = hashlib.sha256()
+        self.add_to(digest)
         return digest.hexdigest()[:16]
 
+    def add_to(self, digest: hashlib._Hash) -> None:
+        """Hash the images: their shape and content."""
+        digest.update(str((len(self), *self.stored.shape[1:])).encode())
+        for piece in self.pieces():
+            digest.update(piece.numpy().data)
+
+    def take(self, indices: Tensor) -> Tensor:
+        """A copy of the images at `indices` (int64 [M], on the CPU): uint8 [M, 3, H, W]."""
+        return _gather(self.stored, indices if self.rows is None else self.rows[indices])
+
+    def pieces(self) -> Iterator[Tensor]:
+        """All images in their order, contiguous, 16 MB at a time, or one image where that is more.
+        Not to be written to."""
+        count = max(1, _PIECE_BYTES // self.stored.shape[1:].numel())
+        for start in range(0, len(self), count):
+            if self.rows is None:
+                yield self.stored[start : start + count].contiguous()
+            else:
+                yield _gather(self.stored, self.rows[start : start + count])
+
     def subset(self, indices: Tensor) -> Split:
-        """The images at `indices` (int64 [M]), in that order."""
-        return Split(self.images[indices], self.labels[indices])
+        """The images at `indices` (int64 [M]), in that order. Copies none of them."""
+        rows = indices if self.rows is None else self.rows[indices]
+        return Split(self.stored, self.labels[indices], rows)
 
 
 @dataclass(frozen=True)
@@ -90,22 +130,34 @@ def content_digest(source: Source) -> str:
         if split is None:
             digest.update(b"absent")
             continue
-        digest.update(str(tuple(split.images.shape)).encode())
-        digest.update(split.images.contiguous().numpy().data)
+        split.add_to(digest)
         digest.update(split.labels.contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 [N, 3, H, W], on a scale of 0 to 1."""
+def channel_statistics(pieces: Iterable[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, on a scale of 0 to 1.
+
+    Args:
+        pieces: uint8 [N, 3, H, W] each, of one set of images.
+    """
     # Exact in integers, and from 256 counts a channel rather than a float copy of the images.
+    counts = torch.zeros(3, 256, dtype=torch.int64)
+    for piece in pieces:
+        for channel in range(3):
+            counts[channel] += torch.bincount(piece[:, channel].flatten(), minlength=256)
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
-    for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
-        mean = (counts @ levels / counts.sum()).item()
-        variance = (counts @ (levels - mean) ** 2 / counts.sum()).item()
+    for of_channel in counts.double():
+        mean = (of_channel @ levels / of_channel.sum()).item()
+        variance = (of_channel @ (levels - mean) ** 2 / of_channel.sum()).item()
         means.append(mean)
         # A constant channel (all black, say) must not divide by zero.
         stds.append(max(variance**0.5, 1e-3))
     return tuple(means), tuple(stds)
+
+
+def _gather(stored: Tensor, rows: Tensor) -> Tensor:
+    # numpy's is many times faster than torch's indexing here, releases Python's lock, and leaves
+    # the cores alone that torch's own threads compute on.
+    return torch.from_numpy(np.take(stored.numpy(), rows.numpy(), axis=0))
