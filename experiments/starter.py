@@ -92,7 +92,7 @@ def _accuracy(model: nn.Module, classifier: Classifier, data: ImageData) -> floa
     device = classifier.device
     batches = (
         (classifier.preprocess(images), labels)
-        for images, labels in Batches(data.test, 256, device).in_order()
+        for images, labels in Batches(data.test, 256, device, resident=data.resident).in_order()
     )
     logits, labels = predict_logits(model, batches, autocast(device, "float32"))
     return evaluate_logits(logits, labels).accuracy

@@ -29,6 +29,8 @@ from transfer.config import ConfigError
         (["precision=half"], "precision"),
         (["data.validation_fraction=0"], "data.validation_fraction"),
         (["data.train_per_class=0"], "data.train_per_class"),
+        (["data.resident_gb=-0.1"], "data.resident_gb"),
+        (["data.resident_gb=nan"], "data.resident_gb"),
         (["data.mean=[0.5]"], "data.mean"),
         (["data.std=[0.5,0.5,0]"], "data.std"),
         (["data.augment.rotation=200"], "data.augment.rotation"),

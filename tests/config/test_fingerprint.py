@@ -28,7 +28,13 @@ def test_changes_with_what_changes_a_result(override: str) -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["device=cuda:1", "tracking.uri=http://x", "data.root=elsewhere", "feature_views=3"],
+    [
+        "device=cuda:1",
+        "tracking.uri=http://x",
+        "data.root=elsewhere",
+        "feature_views=3",
+        "data.resident_gb=0",
+    ],
 )
 def test_stays_with_what_does_not(override: str) -> None:
     assert fingerprint(config_of(), **DIGESTS) == fingerprint(config_of(override), **DIGESTS)

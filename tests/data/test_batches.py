@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import closing
+
+import pytest
 import torch
 
 from transfer.data import Batches, Split
@@ -9,7 +13,9 @@ from transfer.data import Batches, Split
 
 def _batches(count: int, batch_size: int) -> Batches:
     images = torch.zeros(count, 3, 2, 2, dtype=torch.uint8)
-    return Batches(Split(images, torch.arange(count)), batch_size, torch.device("cpu"))
+    return Batches(
+        Split(images, torch.arange(count)), batch_size, torch.device("cpu"), resident=True
+    )
 
 
 def test_in_order_gives_everything() -> None:
@@ -35,3 +41,52 @@ def test_a_last_batch_of_one_is_left_out() -> None:
     sizes = [len(labels) for _, labels in batches.shuffled(torch.Generator())]
     assert sizes == [4, 4]
     assert batches.training_batches() == 2
+
+
+def _both(count: int = 23) -> list[Batches]:
+    """Batches of every other image of a split, resident and streamed."""
+    images = torch.randint(0, 256, (2 * count, 3, 4, 4), dtype=torch.uint8)
+    split = Split(images, torch.arange(2 * count)).subset(torch.arange(0, 2 * count, 2))
+    return [Batches(split, 4, torch.device("cpu"), resident=each) for each in (True, False)]
+
+
+def _equal(one: list[tuple[torch.Tensor, ...]], other: list[tuple[torch.Tensor, ...]]) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(torch.equal(a, b) for both in pairs for a, b in zip(*both, strict=True))
+
+
+def test_streamed_batches_are_the_resident_ones() -> None:
+    resident, streamed = _both()
+    assert _equal(list(resident.in_order()), list(streamed.in_order()))
+    generators = [torch.Generator().manual_seed(1) for _ in range(2)]
+    epochs = [
+        [list(batches.shuffled(generator, skip)) for skip in (0, 3)]
+        for batches, generator in zip((resident, streamed), generators, strict=True)
+    ]
+    for one, other in zip(*epochs, strict=True):
+        assert _equal(one, other)
+    assert [len(batches) for batches in epochs[1]] == [6, 3]
+    assert torch.equal(*(generator.get_state() for generator in generators))
+
+
+def test_a_stream_that_is_left_early_leaves_no_thread() -> None:
+    _, streamed = _both(1000)
+    before = threading.active_count()
+    with closing(streamed.shuffled(torch.Generator())) as batches:
+        next(batches)
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+    with closing(streamed.in_order()) as ordered:
+        next(ordered)
+    assert threading.active_count() == before
+
+
+def test_an_error_in_a_thread_is_the_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, streamed = _both()
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Split, "take", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(streamed.in_order())

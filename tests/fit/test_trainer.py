@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,27 @@ def test_one_seed_gives_one_result() -> None:
         assert (one.val_loss, one.val_accuracy) == (other.val_loss, other.val_accuracy)
     other_seed = _train("seed=4")
     assert other_seed[1][0].iteration_losses != first[1][0].iteration_losses
+
+
+@pytest.mark.parametrize("features", ["exact", "cache"])
+def test_streamed_images_give_the_same_bits(features: str) -> None:
+    choices = (f"frozen_features={features}", "data.resident_gb=0")
+    resident, streamed = _train(*choices[:1]), _train(*choices)
+    assert resident[0].data.resident and not streamed[0].data.resident
+    for one, other in zip(resident[1], streamed[1], strict=True):
+        assert one.iteration_losses == other.iteration_losses
+        assert (one.train_accuracy, one.val_loss) == (other.train_accuracy, other.val_loss)
+    logits, others = (trainer.test_logits()[0] for trainer, _, _ in (resident, streamed))
+    assert torch.equal(logits, others)
+
+
+def test_a_training_that_diverges_leaves_no_thread() -> None:
+    before = threading.active_count()
+    wild = ("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=0", "data.train_per_class=null")
+    with pytest.raises(TrainingDivergedError) as diverged:
+        _train("model=simple_cnn", "weights=none", *wild, "batch_size=4", "data.resident_gb=0")
+    # While the traceback lives, so does everything that it passed through.
+    assert diverged.tb is not None and threading.active_count() == before
 
 
 def test_what_ran_before_in_the_process_changes_nothing() -> None:

@@ -26,6 +26,12 @@ def test_what_comes_with_a_choice_is_no_column() -> None:
     assert "optimizer.momentum" not in keys.constant
 
 
+def test_where_images_lie_is_no_column() -> None:
+    runs = [make_run("a", 0, 0, 0.5, **{"data.resident_gb": each}) for each in ("4.0", "0.0")]
+    assert sort_keys(runs).shown == ["model.name"]
+    assert "data.resident_gb" not in sort_keys(runs).constant
+
+
 def test_of_two_recipes_one_key_stands_for_all() -> None:
     one = {"optimizer.name": "adam", "batch_size": "64", "schedule.name": "plateau"}
     other = {"optimizer.name": "sgd", "batch_size": "128", "schedule.name": "one_cycle"}

@@ -79,6 +79,7 @@ def _check_data(data: DataConfig) -> None:
     _between("data.test_fraction", data.test_fraction, 0.01, 0.5)
     if data.train_per_class is not None:
         _at_least("data.train_per_class", data.train_per_class, 1)
+    _at_least("data.resident_gb", data.resident_gb, 0)
     for name, values in (("mean", data.mean), ("std", data.std)):
         if values is not None and len(values) != 3:
             raise ConfigError(

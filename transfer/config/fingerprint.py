@@ -15,8 +15,12 @@ from transfer.config.schema import Config
 # What may differ between two runs of one result: where its files lie, on what it was
 # computed, and where it was written down.
 _NOT_IN_RESULT = ("device", "tracking", "weights", "resume", "preview")
-# Which images are used, and so which are skipped, is in the data's digest.
-_NOT_IN_DATA = ("name", "root", "train_folder", "val_folder", "test_folder", "on_bad_image")
+# Which images are used, and so which are skipped, is in the data's digest; where they lie while
+# they are used changes no number.
+_NOT_IN_DATA = (
+    *("name", "root", "train_folder", "val_folder", "test_folder"),
+    *("on_bad_image", "resident_gb"),
+)
 
 
 def flatten(config: Config) -> dict[str, Any]:

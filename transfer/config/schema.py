@@ -38,6 +38,7 @@ class DataConfig:
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
     train_per_class: int | None = None
+    resident_gb: float = 4.0
     mean: list[float] | None = None
     std: list[float] | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -25,7 +25,7 @@ from transfer.data.split import keep_per_class, stratified_split
 
 __all__ = ["Batches", "ImageData", "Source", "Split", "load_data", "training_batches"]
 
-# The jobs of a sweep mostly share one data set: the last one read stays in memory.
+# The jobs of a sweep mostly share one data set: the last one read stays at hand.
 _last_read: dict[str, tuple[Source, str]] = {}
 # … and so does the way that it was split last.
 _last_split: dict[str, ImageData] = {}
@@ -76,6 +76,7 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
         mean=tuple(config.mean or mean),
         std=tuple(config.std or std),
         skipped=source.skipped,
+        resident=sum(split.nbytes for split in (train, val, test)) <= config.resident_gb * 10**9,
     )
 
 

@@ -1,15 +1,23 @@
-"""A split on the device, handed out in batches."""
+"""A split handed out in batches on the device, where it lies as a whole or is streamed to."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import torch
 from torch import Tensor
 
+from transfer.data.ahead import in_order_ahead
 from transfer.data.image_data import Split
+
+Batch = tuple[Tensor, Tensor]
+
+# Of a streamed split. Several threads keep a disk busy; copying alone would need only one.
+_THREADS = 4
+_AHEAD = 4
 
 
 def training_batches(images: int, batch_size: int) -> int:
@@ -19,42 +27,49 @@ def training_batches(images: int, batch_size: int) -> int:
 
 
 class Batches:
-    """Batches of one split, which lies on the device as a whole.
+    """Batches of one split, the same ones whether it is resident or streamed.
+
+    Close the generators that are not used up: of a streamed split they hold threads.
 
     Args:
         split: the images and labels.
         batch_size: images a batch; the last batch of an epoch may be smaller.
-        device: where the split is kept and the batches are.
+        device: where the batches are.
+        resident: the split lies on the device as a whole; else threads take each batch from where
+            the split is stored, a few batches ahead.
     """
 
-    def __init__(self, split: Split, batch_size: int, device: torch.device) -> None:
-        self.images = split.images.to(device)
+    def __init__(
+        self, split: Split, batch_size: int, device: torch.device, *, resident: bool
+    ) -> None:
         self.labels = split.labels.to(device)
         self.batch_size = batch_size
+        self._split = split
+        self._inputs = split.images.to(device) if resident else None
 
     def with_inputs(self, inputs: Tensor) -> Batches:
         """The same labels with other inputs [N, …], on the device, such as features."""
         other = copy.copy(self)
-        other.images = inputs
+        other._inputs = inputs
         return other
 
     def __len__(self) -> int:
         """How many batches `in_order` gives."""
         return math.ceil(len(self.labels) / self.batch_size)
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def in_order(self) -> Generator[Batch, None, None]:
         """Every image once, in the split's order: uint8 [B, 3, H, W] and int64 [B]."""
-        yield from zip(
-            self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True
-        )
+        if self._inputs is None:
+            yield from self._stream(torch.arange(len(self.labels)).split(self.batch_size))
+            return
+        inputs, labels = self._inputs.split(self.batch_size), self.labels.split(self.batch_size)
+        yield from zip(inputs, labels, strict=True)
 
     def training_batches(self) -> int:
         """How many batches `shuffled` gives."""
         return training_batches(len(self.labels), self.batch_size)
 
-    def shuffled(
-        self, generator: torch.Generator, skip: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(self, generator: torch.Generator, skip: int = 0) -> Generator[Batch, None, None]:
         """Every image once, in an order drawn from `generator` (a CPU generator, so that the
         order is the same on every device); a last batch of a single image is left out.
 
@@ -62,6 +77,31 @@ class Batches:
             generator: drawn from now, and not when the first batch is asked for.
             skip: leave out so many batches at the start.
         """
-        order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
+        order = torch.randperm(len(self.labels), generator=generator)
+        inputs = self._inputs
+        if inputs is not None:
+            order = order.to(inputs.device)
         batches = order.split(self.batch_size)[skip : self.training_batches()]
-        return ((self.images[indices], self.labels[indices]) for indices in batches)
+        if inputs is None:
+            return self._stream(batches)
+        return ((inputs.index_select(0, rows), self.labels[rows]) for rows in batches)
+
+    def _stream(self, batches: Sequence[Tensor]) -> Generator[Batch, None, None]:
+        """Take each batch (int64 [B], on the CPU) from the split, ahead of its use.
+
+        In threads, not in the processes of torch's DataLoader: those would copy each batch into
+        shared memory and read it from there, and taking images keeps no lock of Python's.
+        """
+        device, pinned = self.labels.device, self.labels.is_cuda
+
+        def take(indices: Tensor) -> Batch:
+            images, labels = self._split.take(indices), self._split.labels[indices]
+            # From pinned memory a GPU copies while it, and Python, do something else.
+            return (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
+
+        with closing(in_order_ahead(take, batches, threads=_THREADS, ahead=_AHEAD)) as taken:
+            for images, labels in taken:
+                yield (
+                    images.to(device, non_blocking=pinned),
+                    labels.to(device, non_blocking=pinned),
+                )

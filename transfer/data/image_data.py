@@ -104,6 +104,7 @@ class ImageData:
         digest: content hash of all images, labels and class names, 16 hexadecimal digits.
         mean, std: of each channel, on a scale of 0 to 1.
         skipped: as in `Source`.
+        resident: whether the images lie on the training device as a whole, or are streamed to it.
     """
 
     name: str
@@ -115,6 +116,7 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[str, ...] = ()
+    resident: bool = True
 
     @cached_property
     def test_digest(self) -> str:

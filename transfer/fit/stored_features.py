@@ -7,6 +7,8 @@ one pass.
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import torch
 from torch import Tensor, nn
 
@@ -96,8 +98,10 @@ class StoredFeatures:
             generator = torch.Generator().manual_seed(config.data.seed * 1_000_003 + view)
         self._model.eval()
         features = []
-        for images, _ in Batches(split, _BATCH_SIZE, self._device).in_order():
-            inputs = preprocess(images, generator)
-            with autocast(self._device, config.precision):
-                features.append(features_of(self._model, inputs).cpu())
+        batches = Batches(split, _BATCH_SIZE, self._device, resident=self._data.resident)
+        with closing(batches.in_order()) as ordered:
+            for images, _ in ordered:
+                inputs = preprocess(images, generator)
+                with autocast(self._device, config.precision):
+                    features.append(features_of(self._model, inputs).cpu())
         return torch.cat(features)

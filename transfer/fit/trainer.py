@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from transfer.augment import Preprocess
 from transfer.config import Config
-from transfer.data import Batches, ImageData
+from transfer.data import Batches, ImageData, Split
 from transfer.device import autocast, synchronize
 from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
 from transfer.fit.epoch import Epoch, TrainingDivergedError
@@ -55,8 +56,8 @@ class Trainer:
         self.data = data
         self.autocast = autocast(device, config.precision)
         self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.data.augment)
-        self.train = Batches(data.train, config.batch_size, device)
-        self.val = Batches(data.val, _evaluation_batch(config), device)
+        self.train = self._batches(data.train, config.batch_size)
+        self.val = self._batches(data.val, _evaluation_batch(config))
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self._best_rank = (-math.inf, -math.inf)
@@ -127,7 +128,7 @@ class Trainer:
         """Read the test set, with the best weights: logits and labels."""
         self.model.load_state_dict(self.best_weights)
         self._network, self._stored = self._network_of(plan_phases(self.config)[-1])
-        test = Batches(self.data.test, _evaluation_batch(self.config), self.device)
+        test = self._batches(self.data.test, _evaluation_batch(self.config))
         features = self._stored.test() if self._stored is not None else None
         return self._logits(test, self.config.epochs + 1, features)
 
@@ -202,25 +203,35 @@ class Trainer:
             leave=False,
             disable=None,  # quiet when not a terminal
         )
-        for images, labels in batches:
-            # A signal waits for the end of the batch, where the state is whole.
-            with deferred():
-                inputs = images if stored else self.preprocess(images, generator)
-                optimizer.zero_grad(set_to_none=True)
-                with self.autocast:
-                    logits = self._network(inputs)
-                    loss = F.cross_entropy(
-                        logits.float(), labels, label_smoothing=self.config.label_smoothing
-                    )
-                loss.backward()
-                optimizer.step()
-                epoch.count(logits, labels, loss, rate=_learning_rates(optimizer)[0])
-                schedule.after_iteration()
-                epoch.seconds = time.perf_counter() - start
-            if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
-                break
+        with closing(shuffled):
+            for images, labels in batches:
+                # A signal waits for the end of the batch, where the state is whole.
+                with deferred():
+                    inputs = images if stored else self.preprocess(images, generator)
+                    logits, loss = self._train_batch(inputs, labels, optimizer)
+                    epoch.count(logits, labels, loss, rate=_learning_rates(optimizer)[0])
+                    schedule.after_iteration()
+                    epoch.seconds = time.perf_counter() - start
+                if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
+                    break
         synchronize(self.device)
         epoch.seconds = time.perf_counter() - start
+
+    def _train_batch(
+        self, inputs: Tensor, labels: Tensor, optimizer: Optimizer
+    ) -> tuple[Tensor, Tensor]:
+        """One step of the optimiser: the logits before it, and their mean loss."""
+        optimizer.zero_grad(set_to_none=True)
+        with self.autocast:
+            logits = self._network(inputs)
+            smoothing = self.config.label_smoothing
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        loss.backward()
+        optimizer.step()
+        return logits, loss
+
+    def _batches(self, split: Split, batch_size: int) -> Batches:
+        return Batches(split, batch_size, self.device, resident=self.data.resident)
 
     def _network_of(self, phase: Phase) -> tuple[nn.Module, StoredFeatures | None]:
         """What a phase trains: all of the model, or its head alone on images or stored features."""
@@ -241,10 +252,11 @@ class Trainer:
         protocol, generator = self.config.protocol, None
         if self.config.model.name in protocol.augment_evaluation_of:
             generator = torch.Generator().manual_seed(_epoch_seed(self.config.seed, epoch))
-        preprocessed = (
-            (self.preprocess(images, generator), labels) for images, labels in batches.in_order()
-        )
-        return predict_logits(self.model, preprocessed, self.autocast)
+        with closing(batches.in_order()) as ordered:
+            preprocessed = (
+                (self.preprocess(images, generator), labels) for images, labels in ordered
+            )
+            return predict_logits(self.model, preprocessed, self.autocast)
 
     def _keep_if_best(self, number: int, validation: Evaluation) -> bool:
         # On a small validation split accuracies tie; the loss then decides.

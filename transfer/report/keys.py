@@ -25,6 +25,7 @@ _NOT_COMPARED = frozenset(
         "data.val_folder",
         "data.test_folder",
         "data.on_bad_image",
+        "data.resident_gb",
         "data.skipped_images",
     }
 )
