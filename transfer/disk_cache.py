@@ -11,20 +11,26 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
+import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from transfer.config import first_line
 from transfer.digest import state_digest
 
 log = logging.getLogger(__name__)
 
 _MOST_BYTES = 10 * 10**9
+_MAPPED_TYPES = {"U8": np.uint8, "I64": np.int64}
 # Part of every key: to be raised when what is kept under a key changes.
 _VERSION = 1
 
@@ -38,7 +44,11 @@ def cache_folder() -> Path:
 
 
 def load_or_make(
-    kind: str, key: object, make: Callable[[], Mapping[str, Tensor]]
+    kind: str,
+    key: object,
+    make: Callable[[], Mapping[str, Tensor]],
+    *,
+    mapped_above: float = math.inf,
 ) -> dict[str, Tensor]:
     """The tensors of `key`, from disk if they are there, else made and kept.
 
@@ -48,37 +58,68 @@ def load_or_make(
         kind: name of a folder within the cache.
         key: everything that the tensors depend on, of what JSON knows.
         make: gives CPU tensors.
+        mapped_above: of a file of more bytes, the tensors (of uint8 or int64) are maps: their
+            pages are read when they are asked for, the kernel may drop them at any time, and to
+            write to them kills the process.
     """
     digest = hashlib.sha256(json.dumps([_VERSION, key], sort_keys=True).encode()).hexdigest()
     path = cache_folder() / kind / f"{digest[:32]}.safetensors"
-    tensors = _read(path)
+    tensors = _read(path, mapped_above)
     if tensors is not None:
         return tensors
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             # Another process may have made it while this one waited.
-            tensors = _read(path)
+            tensors = _read(path, mapped_above)
             if tensors is None:
                 tensors = _contiguous(make())
                 _write(tensors, path)
+                if path.stat().st_size > mapped_above:
+                    tensors = _map(path)
     except OSError as error:
         log.info("nothing is kept in %s (%s)", path.parent, error)
         return tensors if tensors is not None else _contiguous(make())
     return tensors
 
 
-def _read(path: Path) -> dict[str, Tensor] | None:
+def _read(path: Path, mapped_above: float) -> dict[str, Tensor] | None:
     """The tensors in a file; None where it is missing or not what was written."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             expected = (file.metadata() or {}).get("digest")
-        tensors = safetensors.torch.load_file(path)
+        mapped = path.stat().st_size > mapped_above
+        tensors = _map(path) if mapped else safetensors.torch.load_file(path)
         if state_digest(tensors) != expected:
             return None
         os.utime(path)  # the least recently used go first
     except (OSError, SafetensorError):
         return None
+    except RuntimeError as error:
+        # torch's words where so much cannot be mapped.
+        raise MemoryError(first_line(error)) from error
+    return tensors
+
+
+def _map(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, mapped for reading.
+
+    safetensors maps too, but for writing to a private copy, which Linux counts as memory: it
+    refuses what is larger than the machine has.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        content = np.memmap(file, np.uint8, "r", offset=8 + length)
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, about in header.items():
+        begin, end = about["data_offsets"]
+        values = content[begin:end].view(_MAPPED_TYPES[about["dtype"]]).reshape(about["shape"])
+        with warnings.catch_warnings():
+            # torch has no tensors that cannot be written to, and says so.
+            warnings.simplefilter("ignore", UserWarning)
+            tensors[name] = torch.from_numpy(values)
     return tensors
 
 

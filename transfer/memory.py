@@ -46,6 +46,8 @@ def _smaller(config: Config) -> str:
     if config.batch_size > 2:
         choices.append(f"batch_size={max(config.batch_size // 2, 2)}")
     choices.append("a smaller image_size or model")
+    if config.data.resident_gb > 0:
+        choices.append("data.resident_gb=0")
     if config.device.startswith("cuda") and config.precision == "float32":
         choices.append("precision=bfloat16")
     return ", or ".join(choices)

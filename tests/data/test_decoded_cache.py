@@ -12,7 +12,7 @@ import torch
 
 from tests.conftest import ROOT, write_images
 from transfer.data.decoded_cache import files_digest, read_through_cache
-from transfer.data.image_data import Source, Split
+from transfer.data.image_data import Source, Split, content_digest
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +135,24 @@ def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.Monke
     for index in (3, 2, 0):
         disk_cache.load_or_make("test", index, lambda index=index: make(index))  # type: ignore[misc]
     assert made == [0]
+
+
+@pytest.mark.parametrize("resident_gb", [0, 1])
+def test_a_large_set_is_a_map_that_holds_the_same(tmp_path: Path, resident_gb: float) -> None:
+    write_images(tmp_path / "images", {"a": 2, "b": 2})
+    reader = Reader()
+    maps = Path("/proc/self/maps")
+    for _ in range(2):
+        source, digest = read_through_cache("key", [tmp_path / "images"], reader, resident_gb)
+        assert torch.equal(source.train.images, reader.source.train.images)
+        assert source.test is not None and len(source.test) == 2
+        assert torch.equal(source.train.labels, torch.arange(6))
+        # Mapped for reading, and shared: no memory is set aside for it.
+        kept = [line for line in maps.read_text().splitlines() if "/cache/decoded/" in line]
+        assert any(" r--s " in line for line in kept) == (resident_gb == 0)
+        assert digest == content_digest(reader.source)
+        del source
+    assert reader.times == 1
 
 
 def test_links_that_loop_and_folders_that_cannot_be_read_are_left_to_the_reader(

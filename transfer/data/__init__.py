@@ -96,7 +96,7 @@ def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
             choices = ", ".join([*READERS, "image_folder"])
             raise ConfigError("data.name", config.name, f"choose from {choices}")
         _last_read.clear()
-        _last_read[key] = read_through_cache(key, original_files(config), read)
+        _last_read[key] = read_through_cache(key, original_files(config), read, config.resident_gb)
     return _last_read[key]
 
 

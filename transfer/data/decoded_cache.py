@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -23,7 +24,10 @@ _SPLITS = ("train", "val", "test")
 
 
 def read_through_cache(
-    key: str, originals: Sequence[Path], read: Callable[[], Source]
+    key: str,
+    originals: Sequence[Path],
+    read: Callable[[], Source],
+    resident_gb: float = math.inf,
 ) -> tuple[Source, str]:
     """A decoded data set and its content digest, from the cache where it holds them.
 
@@ -31,13 +35,19 @@ def read_through_cache(
         key: what else decides how the files are read.
         originals: files and folders that the data set is read from; without any, nothing is kept.
         read: decodes them.
+        resident_gb: in units of 10^9 bytes; a larger set is a map of the file in the cache.
     """
     files = files_digest(originals)
     if files is None:
         source = read()
         return source, content_digest(source)
     # Another Pillow may decode a JPEG otherwise.
-    tensors = load_or_make("decoded", [key, files, PIL.__version__], lambda: _pack(read()))
+    tensors = load_or_make(
+        "decoded",
+        [key, files, PIL.__version__],
+        lambda: _pack(read()),
+        mapped_above=resident_gb * 10**9,
+    )
     return _unpack(tensors)
 
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from transfer.config import ConfigError, printable
 from transfer.config.schema import DataConfig, ImageFolderConfig
+from transfer.data.ahead import in_order_ahead
 from transfer.data.class_folders import Listing, is_folder, list_images, require_same_classes
-from transfer.data.decode import decode_or_refuse, resize_square
+from transfer.data.decode import decode_or_refuse
 from transfer.data.image_data import Source, Split
+from transfer.data.squares import Square, Squares
 
 log = logging.getLogger(__name__)
 
-_Square = npt.NDArray[np.uint8]  # [3, side, side]
 _LISTED = 10
 
 
@@ -30,15 +29,16 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     """Decode `data.root`'s train folder, and its validation and test folders where they exist.
 
     Squares of one size up to `image_size` are kept as they are. Else each image is resized so
-    that its shorter side is `image_size`, and its central square is kept: memory then depends on
-    `image_size`, not on the camera.
+    that its shorter side is `image_size`, and its central square is kept: their bytes then depend
+    on `image_size`, not on the camera. More than `data.resident_gb` of them are kept in a file.
 
     With `data.on_bad_image=skip` the result is that of a folder without the files that cannot be
     read; they are logged, and named in `Source.skipped`.
 
     Raises:
         ConfigError: a folder is missing, empty or of one class; the splits' classes differ; a
-            file cannot be read; or, of those skipped, one was the last of its class.
+            file cannot be read; of those skipped, one was the last of its class; or the images
+            need a file, which cannot be written.
     """
     assert isinstance(config, ImageFolderConfig)
     root = Path(config.root or "").expanduser()
@@ -47,8 +47,9 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     require_same_classes(root, folders, found)
     _log_left_out(folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
-    squares, bad = _read_squares(paths, image_size, skip=config.on_bad_image == "skip")
-    images = _one_tensor(squares, image_size)
+    squares = Squares(len(paths), image_size, config.resident_gb)
+    bad = _read_into(squares, paths, image_size, skip=config.on_bad_image == "skip")
+    images = squares.images()
     splits = {}
     for part, listing in found.items():
         labels = [label for path, label in listing.samples if path not in bad]
@@ -78,13 +79,13 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
     return folders
 
 
-def _read_squares(
-    paths: list[Path], side: int, *, skip: bool
-) -> tuple[list[_Square], dict[Path, ConfigError]]:
-    """Decode every file, and with `skip` keep apart what cannot be read, by its path."""
+def _read_into(
+    squares: Squares, paths: list[Path], side: int, *, skip: bool
+) -> dict[Path, ConfigError]:
+    """Decode every file, in order; with `skip`, those that cannot be read are returned instead."""
     bad: dict[Path, ConfigError] = {}
 
-    def read(path: Path) -> _Square | None:
+    def read(path: Path) -> Square | None:
         try:
             square = decode_or_refuse(path, key="data.root", side=side)
         except ConfigError as error:
@@ -96,25 +97,12 @@ def _read_squares(
         return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
     # Pillow decodes outside Python's lock, so threads help.
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
-        # Consuming the results raises the first error.
-        done = tqdm(pool.map(read, paths), "reading images", len(paths), leave=False, disable=None)
-        return [square for square in done if square is not None], bad
-
-
-def _one_tensor(squares: list[_Square], image_size: int) -> torch.Tensor:
-    """uint8 [N, 3, H, W]. Empties `squares` as it goes, so that memory holds them once."""
-    sides = {square.shape[1] for square in squares}
-    side = sides.pop() if len(sides) == 1 else image_size
-    images = np.empty((len(squares), 3, side, side), dtype=np.uint8)
-    squares.reverse()
-    for index in range(len(images)):
-        square = squares.pop()
-        if square.shape[1] != side:
-            picture = resize_square(Image.fromarray(square.transpose(1, 2, 0)), side)
-            square = np.asarray(picture).transpose(2, 0, 1)
-        images[index] = square
-    return torch.from_numpy(images)
+    threads = min(os.cpu_count() or 1, 16)
+    with closing(in_order_ahead(read, paths, threads=threads, ahead=4 * threads)) as done:
+        for square in tqdm(done, "reading images", len(paths), leave=False, disable=None):
+            if square is not None:
+                squares.append(square)
+    return bad
 
 
 def _require_every_class(

@@ -89,7 +89,7 @@ def peak_memory_mb(device: torch.device) -> float:
     """Most memory held since `reset_peak_memory`, in units of 10^6 bytes.
 
     On CUDA, what torch allocated there; on MPS, what it holds now; else the process's resident
-    memory.
+    memory, with what lies in it of mapped files, such as streamed images, and could be dropped.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
