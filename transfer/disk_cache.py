@@ -2,8 +2,8 @@
 
 Below ~/.cache/transfer-comparison ($XDG_CACHE_HOME is heeded; TRANSFER_CACHE names another folder).
 A file appears whole or not at all, of several processes that want the same one makes it, and a
-damaged one is made again. The least recently used go when all of them exceed 10 GB. Everything in
-the folder may be deleted at any time.
+damaged one is made again. The least recently used go when all of them exceed 10 GB, but for the
+newest of each kind. Everything in the folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -150,10 +150,13 @@ def _make_room() -> None:
         except FileNotFoundError:
             continue
         files.append((status.st_mtime, status.st_size, path))
+    files.sort()
     total = sum(size for _, size, _ in files)
-    # The newest stays, whatever its size.
-    for _, size, path in sorted(files)[:-1]:
+    # Whatever their size: features of a large data set must not cost the data set.
+    newest = {path.parent: path for _, _, path in files}.values()
+    for _, size, path in files:
         if total <= _MOST_BYTES:
             break
-        path.unlink(missing_ok=True)
-        total -= size
+        if path not in newest:
+            path.unlink(missing_ok=True)
+            total -= size

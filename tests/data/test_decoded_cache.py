@@ -137,6 +137,15 @@ def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.Monke
     assert made == [0]
 
 
+def test_the_newest_of_each_kind_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transfer import disk_cache
+
+    monkeypatch.setattr(disk_cache, "_MOST_BYTES", 3000)
+    for kind, numbers in (("large", 1000), ("small", 1), ("small", 2)):
+        disk_cache.load_or_make(kind, numbers, lambda count=numbers: {"zeros": torch.zeros(count)})  # type: ignore[misc]
+    assert [len(list(cache.glob(f"{kind}/*.safetensors"))) for kind in ("large", "small")] == [1, 1]
+
+
 @pytest.mark.parametrize("resident_gb", [0, 1])
 def test_a_large_set_is_a_map_that_holds_the_same(tmp_path: Path, resident_gb: float) -> None:
     write_images(tmp_path / "images", {"a": 2, "b": 2})
