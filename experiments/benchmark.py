@@ -11,6 +11,7 @@ what        epochs: images a second of unfrozen and frozen epochs, evaluation co
             race: experiment=fast against the tutorial's loop, each to its end: time and accuracy
             heads: six head-only runs a model over learning rates, exact and on stored features
             growth: time and memory by images, image size, batch and number of runs
+            streaming: images a second of unfrozen epochs, resident and streamed
 models      with starter weights: resnet18,mobilenet_v3_small
 images      training images an epoch; a fifth as many are evaluated (race: all there are)
 rounds      turns that each contestant takes; medians are printed, with the least and greatest
@@ -38,12 +39,13 @@ from experiments.speed.growth import growth_table
 from experiments.speed.heads import heads_table
 from experiments.speed.precisions import precision_table
 from experiments.speed.race import race_table
+from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import CLOCKS
 from transfer.config import ConfigError
 from transfer.device import keep_freed_memory
 from transfer.sweep import exit_with
 
-_QUESTIONS = ("epochs", "augment", "precision", "race", "heads", "growth")
+_QUESTIONS = ("epochs", "augment", "precision", "race", "heads", "growth", "streaming")
 
 
 @dataclass
@@ -89,7 +91,8 @@ def _answer(question: str, options: Options, overrides: list[str]) -> str:
     if question == "heads":
         epochs = options.head_epochs
         return heads_table(models, overrides, images=images, epochs=epochs, clock=clock)
-    return epochs_table(
+    table = streaming_table if question == "streaming" else epochs_table
+    return table(
         models, overrides, images=images, batch_size=batch_size, rounds=rounds, clock=clock
     )
 

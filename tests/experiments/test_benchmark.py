@@ -11,6 +11,7 @@ import torch
 from experiments.speed.contest import endless, job_of, reference
 from experiments.speed.race import race_table
 from experiments.speed.reference_loop import article_transforms
+from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import ratios
 from tests.conftest import ROOT
 from transfer.config.schema import AugmentConfig
@@ -62,6 +63,18 @@ def test_unfreezing_trains_the_backbone_at_the_lower_rate() -> None:
 def test_an_endless_job_trains_an_epoch_a_call() -> None:
     run = endless(job_of(*_FEW, images=50), frozen=True)
     assert [run().number for _ in range(2)] == [1, 2]  # type: ignore[attr-defined]
+
+
+def test_resident_and_streamed_images_take_turns() -> None:
+    table = streaming_table(
+        ["simple_cnn"], ["weights=none"], images=50, batch_size=25, rounds=1, clock="wall"
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert [row[:3] for row in rows[2:]] == [
+        ["simple_cnn", "resident", "25"],
+        ["simple_cnn", "streamed", "25"],
+    ]
+    assert rows[2][4].startswith("1.00")
 
 
 def test_the_reference_has_the_tutorials_transforms_in_its_order() -> None:
