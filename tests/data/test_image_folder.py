@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import transfer.data as data_room
 from tests.conftest import config_of, write_images
 from transfer.config import ConfigError
 from transfer.data import load_data
@@ -53,6 +55,39 @@ def test_the_same_pictures_have_the_same_digest_elsewhere(tmp_path: Path) -> Non
         write_images(tmp_path / name / "train", {"cat": 5, "dog": 5})
     digests = {load_data(_config(tmp_path / name), 16).digest for name in ("here", "there")}
     assert len(digests) == 1
+
+
+def test_the_test_set_is_the_same_at_every_size(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"cat": 20, "dog": 20}, size=(40, 30))
+    small, large = (load_data(_config(tmp_path), size) for size in (12, 24))
+    assert small.digest != large.digest
+    assert small.test_digest == large.test_digest
+    assert load_data(_config(tmp_path, "data.seed=1"), 12).test_digest != small.test_digest
+
+
+def test_remarks_are_made_again_when_the_decoded_images_are_at_hand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_images(tmp_path / "train", {"cat": 5, "dog": 5})
+    (tmp_path / "train" / "cat" / "photo.heic").touch()
+    for _ in range(2):
+        caplog.clear()
+        # As in a new process.
+        data_room._last_read.clear()
+        load_data(_config(tmp_path), 16)
+        assert "1 .heic" in caplog.text
+
+
+def test_test_images_that_are_trained_on_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_images(tmp_path / "train", {"cat": 6, "dog": 6})
+    write_images(tmp_path / "test", {"cat": 2, "dog": 2}, size=(20, 20))
+    assert load_data(_config(tmp_path), 16).shared_images == 0
+    shutil.copy(next((tmp_path / "train" / "dog").iterdir()), tmp_path / "test" / "dog" / "x.png")
+    data_room._last_read.clear()
+    assert load_data(_config(tmp_path), 16).shared_images == 1
+    assert "1 of 5 test images are also among the training or validation images" in caplog.text
 
 
 def test_refused_folders(tmp_path: Path) -> None:
@@ -122,7 +157,9 @@ def test_skip_gives_what_a_folder_without_the_bad_images_gives(
     assert len(skipping.skipped) == len(bad) == 13
     assert skipping.skipped[0].startswith("train/cat/10.jpg: cannot be read (image file is trunc")
     assert skipping.skipped[-1].startswith("../elsewhere/dog/0.jpg: cannot be read")
-    lines = caplog.records[-1].message.splitlines()
+    [lines] = [
+        each.message.splitlines() for each in caplog.records if "are left out" in each.message
+    ]
     assert "13 of 46 images are left out" in lines[0]
     assert lines[-2:] == ["  and 3 more", "  each run keeps the whole list as skipped_images.txt"]
     assert len(lines) == 1 + 10 + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -24,6 +25,13 @@ from transfer.data.sources import READERS, original_files
 from transfer.data.split import keep_per_class, stratified_split
 
 __all__ = ["Batches", "ImageData", "Source", "Split", "load_data", "training_batches"]
+
+log = logging.getLogger(__name__)
+
+_SHARED = (
+    "%d of %d test images are also among the training or validation images, file for file: test "
+    "accuracies are too good"
+)
 
 # The jobs of a sweep mostly share one data set: the last one read stays at hand.
 _last_read: dict[str, tuple[Source, str]] = {}
@@ -66,6 +74,9 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
     # Measuring takes a second on a large set: only where a statistic is not given.
     given = config.mean and config.std
     mean, std = ((), ()) if given else channel_statistics(train.pieces())
+    shared = _shared_files(train, val, test) if val is not test else 0
+    if shared:
+        log.warning(_SHARED, shared, len(test))
     return ImageData(
         name=config.name,
         classes=source.classes,
@@ -76,8 +87,16 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
         mean=tuple(config.mean or mean),
         std=tuple(config.std or std),
         skipped=source.skipped,
+        shared_images=shared,
         resident=sum(split.nbytes for split in (train, val, test)) <= config.resident_gb * 10**9,
     )
+
+
+def _shared_files(train: Split, val: Split, test: Split) -> int:
+    """How many test images are other images' copies, byte for byte."""
+    if test.files is None or train.files is None or val.files is None:
+        return 0
+    return int(torch.isin(test.files, torch.cat([train.files, val.files])).sum())
 
 
 def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
@@ -97,6 +116,8 @@ def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
             raise ConfigError("data.name", config.name, f"choose from {choices}")
         _last_read.clear()
         _last_read[key] = read_through_cache(key, original_files(config), read, config.resident_gb)
+        for remark in _last_read[key][0].remarks:
+            log.warning(remark)
     return _last_read[key]
 
 

@@ -21,6 +21,8 @@ from transfer.data.image_data import Source, Split, content_digest
 from transfer.disk_cache import load_or_make
 
 _SPLITS = ("train", "val", "test")
+# To be raised when a source holds something else.
+_VERSION = 2
 
 
 def read_through_cache(
@@ -44,7 +46,7 @@ def read_through_cache(
     # Another Pillow may decode a JPEG otherwise.
     tensors = load_or_make(
         "decoded",
-        [key, files, PIL.__version__],
+        [_VERSION, key, files, PIL.__version__],
         lambda: _pack(read()),
         mapped_above=resident_gb * 10**9,
     )
@@ -100,6 +102,8 @@ def _pack(source: Source) -> dict[str, Tensor]:
         split: Split | None = getattr(source, name)
         if split is not None:
             tensors |= {f"{name}.images": split.images, f"{name}.labels": split.labels}
+            if split.files is not None:
+                tensors[f"{name}.files"] = split.files
     others = {name: getattr(source, name) for name in _other_fields()}
     about = {"digest": content_digest(source), "others": others}
     text = json.dumps(about).encode()
@@ -112,7 +116,8 @@ def _unpack(tensors: dict[str, Tensor]) -> tuple[Source, str]:
     parts: dict[str, Any] = {name: tuple(value) for name, value in about["others"].items()}
     for name in _SPLITS:
         if f"{name}.images" in tensors:
-            parts[name] = Split(tensors[f"{name}.images"], tensors[f"{name}.labels"])
+            images, labels = tensors[f"{name}.images"], tensors[f"{name}.labels"]
+            parts[name] = Split(images, labels, files=tensors.get(f"{name}.files"))
     return Source(**parts), about["digest"]
 
 

@@ -24,11 +24,14 @@ class Split:
             those. Perhaps a mapped file, which must not be written to.
         labels: int64 [N], 0 to the number of classes - 1.
         rows: int64 [N], where in `stored` each image is; None: they are all of it, in its order.
+        files: int64 [N], a hash of each image's file, whatever size it is decoded at; None where
+            images have no files of their own.
     """
 
     stored: Tensor
     labels: Tensor
     rows: Tensor | None = None
+    files: Tensor | None = None
 
     def __post_init__(self) -> None:
         assert self.stored.dtype == torch.uint8 and self.stored.ndim == 4
@@ -78,7 +81,8 @@ class Split:
     def subset(self, indices: Tensor) -> Split:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
         rows = indices if self.rows is None else self.rows[indices]
-        return Split(self.stored, self.labels[indices], rows)
+        files = None if self.files is None else self.files[indices]
+        return Split(self.stored, self.labels[indices], rows, files)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Source:
 
     Attributes:
         skipped: a line for each file that `data.on_bad_image=skip` left out: its name and why.
+        remarks: what whoever uses the set should hear, such as what was left out.
     """
 
     classes: tuple[str, ...]
@@ -94,6 +99,7 @@ class Source:
     val: Split | None = None
     test: Split | None = None
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,8 @@ class ImageData:
         mean, std: of each channel, on a scale of 0 to 1.
         skipped: as in `Source`.
         resident: whether the images lie on the training device as a whole, or are streamed to it.
+        shared_images: how many files of the test split are, byte for byte, among the training or
+            validation images, too.
     """
 
     name: str
@@ -117,12 +125,18 @@ class ImageData:
     std: tuple[float, ...]
     skipped: tuple[str, ...] = ()
     resident: bool = True
+    shared_images: int = 0
 
     @cached_property
     def test_digest(self) -> str:
         """Content hash of the test images and labels, 16 hexadecimal digits: accuracies on other
-        images cannot be compared."""
-        return content_digest(Source(self.classes, self.test))
+        images cannot be compared. Of pictures in files the same for every `image_size`."""
+        if self.test.files is None:
+            return content_digest(Source(self.classes, self.test))
+        digest = hashlib.sha256("\n".join(self.classes).encode())
+        for each in (self.test.files, self.test.labels):
+            digest.update(each.contiguous().numpy().data)
+        return digest.hexdigest()[:16]
 
 
 def content_digest(source: Source) -> str:

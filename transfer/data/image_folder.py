@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,8 +20,6 @@ from transfer.data.decode import decode_or_refuse
 from transfer.data.image_data import Source, Split
 from transfer.data.squares import Square, Squares
 
-log = logging.getLogger(__name__)
-
 _LISTED = 10
 
 
@@ -33,7 +31,7 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     on `image_size`, not on the camera. More than `data.resident_gb` of them are kept in a file.
 
     With `data.on_bad_image=skip` the result is that of a folder without the files that cannot be
-    read; they are logged, and named in `Source.skipped`.
+    read; they are named in `Source.skipped`.
 
     Raises:
         ConfigError: a folder is missing, empty or of one class; the splits' classes differ; a
@@ -45,21 +43,26 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     folders = _folders(config, root)
     found = {part: list_images(root / name) for part, name in folders.items()}
     require_same_classes(root, folders, found)
-    _log_left_out(folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
     squares = Squares(len(paths), image_size, config.resident_gb)
-    bad = _read_into(squares, paths, image_size, skip=config.on_bad_image == "skip")
+    files, bad = _read_into(squares, paths, image_size, skip=config.on_bad_image == "skip")
     images = squares.images()
     splits = {}
     for part, listing in found.items():
         labels = [label for path, label in listing.samples if path not in bad]
         _require_every_class(root / folders[part], listing, labels, bad)
-        splits[part] = Split(images[: len(labels)], torch.tensor(labels))
-        images = images[len(labels) :]
-    classes = found["train"].classes
+        count = len(labels)
+        splits[part] = Split(images[:count], torch.tensor(labels), files=files[:count])
+        images, files = images[count:], files[count:]
     skipped = tuple(f"{_below(root, path)}: {bad[path].problem}" for path in paths if path in bad)
-    _log_skipped(skipped, len(paths))
-    return Source(classes, splits["train"], splits.get("val"), splits.get("test"), skipped)
+    return Source(
+        found["train"].classes,
+        splits["train"],
+        splits.get("val"),
+        splits.get("test"),
+        skipped,
+        remarks=(*_of_left_out(folders, found), *_of_skipped(skipped, len(paths))),
+    )
 
 
 def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
@@ -81,11 +84,16 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
 
 def _read_into(
     squares: Squares, paths: list[Path], side: int, *, skip: bool
-) -> dict[Path, ConfigError]:
-    """Decode every file, in order; with `skip`, those that cannot be read are returned instead."""
-    bad: dict[Path, ConfigError] = {}
+) -> tuple[torch.Tensor, dict[Path, ConfigError]]:
+    """Decode every file, in order.
 
-    def read(path: Path) -> Square | None:
+    Returns:
+        A hash of each file, int64 [N]; and with `skip`, what cannot be read, by its path.
+    """
+    bad: dict[Path, ConfigError] = {}
+    hashes: list[int] = []
+
+    def read(path: Path) -> tuple[Square, int] | None:
         try:
             square = decode_or_refuse(path, key="data.root", side=side)
         except ConfigError as error:
@@ -94,15 +102,18 @@ def _read_into(
                 raise ConfigError(error.key, error.value, problem) from error
             bad[path] = error
             return None
-        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+        content = hashlib.blake2b(path.read_bytes(), digest_size=8).digest()
+        number = int.from_bytes(content, "little", signed=True)
+        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1)), number
 
     # Pillow decodes outside Python's lock, so threads help.
     threads = min(os.cpu_count() or 1, 16)
     with closing(in_order_ahead(read, paths, threads=threads, ahead=4 * threads)) as done:
-        for square in tqdm(done, "reading images", len(paths), leave=False, disable=None):
-            if square is not None:
-                squares.append(square)
-    return bad
+        for each in tqdm(done, "reading images", len(paths), leave=False, disable=None):
+            if each is not None:
+                squares.append(each[0])
+                hashes.append(each[1])
+    return torch.tensor(hashes, dtype=torch.int64), bad
 
 
 def _require_every_class(
@@ -118,17 +129,17 @@ def _require_every_class(
         raise ConfigError("data.on_bad_image", "skip", f"{problem}; {reason}")
 
 
-def _log_skipped(skipped: Sequence[str], total: int) -> None:
+def _of_skipped(skipped: Sequence[str], total: int) -> Iterator[str]:
     if skipped:
         lines = [f"data.on_bad_image=skip: {len(skipped)} of {total} images are left out"]
         lines += skipped[:_LISTED]
         if len(skipped) > _LISTED:
             lines.append(f"and {len(skipped) - _LISTED} more")
         lines.append("each run keeps the whole list as skipped_images.txt")
-        log.warning("\n  ".join(lines))
+        yield "\n  ".join(lines)
 
 
-def _log_left_out(folders: Mapping[str, str], found: Mapping[str, Listing]) -> None:
+def _of_left_out(folders: Mapping[str, str], found: Mapping[str, Listing]) -> Iterator[str]:
     """A photo under a name that is not read would else be missed by nobody."""
     for part, listing in found.items():
         if listing.left_out:
@@ -136,7 +147,7 @@ def _log_left_out(folders: Mapping[str, str], found: Mapping[str, Listing]) -> N
                 f"{count} {printable(suffix)}" for suffix, count in listing.left_out.most_common(5)
             )
             problem = "left out what is no image by its name or lies in no class folder"
-            log.warning("%s/: %s: %s", folders[part], problem, kinds)
+            yield f"{folders[part]}/: {problem}: {kinds}"
 
 
 def _below(root: Path, path: Path) -> str:

@@ -199,6 +199,7 @@ def _params(job: Job) -> dict[str, str]:
         "data.test_images": len(job.data.test),
         "data.test_digest": job.data.test_digest,
         "data.skipped_images": len(job.data.skipped),
+        "data.shared_images": job.data.shared_images,
         "threads": torch.get_num_threads(),
         "weights.digest": job.weights.digest,
         "weights.loaded": len(job.fit.loaded),
