@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,7 +148,21 @@ def test_what_else_differs_is_told() -> None:
         make_run("a", freeze, 0, 0.5, unfreeze_lr=rate) for freeze, rate in ((0, "1"), (5, "2"))
     ]
     assert "; they differ in `unfreeze_lr` as well." in _findings(runs)
-    assert "as well" not in _findings([make_run("a", freeze, 0, 0.5) for freeze in (0, 5)])
+    assert "they differ in" not in _findings([make_run("a", freeze, 0, 0.5) for freeze in (0, 5)])
+
+
+def test_who_would_have_been_chosen_without_the_test_images() -> None:
+    runs = [make_run(model, 0, seed, 0.7) for model in ("b", "c") for seed in range(3)]
+    for run in runs:
+        run.metrics["best/val_acc"] = 0.8 if run.params["model.name"] == "b" else 0.9
+    runs[0].metrics["test/acc"] = 0.75
+    assert "would have chosen `c`, among 2: 70.00 % test accuracy" in _findings(runs)
+    runs[0].metrics["test/acc"] = 0.6
+    assert "chooses it as well, among 2:" in _findings(runs)
+    # Where the test images steered, or validation images differ, there is nothing to say.
+    for key, value in (("protocol.validation", "test"), ("data.seed", "1")):
+        others = [replace(run, params=run.params | {key: value}) for run in runs[:3]]
+        assert "Validation accuracy" not in _findings([*others, *runs[3:]])
 
 
 def test_why_training_lies_below_validation_follows_the_augmentation() -> None:

@@ -39,6 +39,8 @@ def facts(selection: Selection, words: Words) -> list[str]:
     ]
     if any(run.params.get("data.skipped_images", "0") != "0" for run in runs):
         lines.append(words("fact.skipped", count=of_runs("data.skipped_images")))
+    if any(run.params.get("data.shared_images", "0") != "0" for run in runs):
+        lines.append(words("fact.shared", count=of_runs("data.shared_images")))
     lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
         words("fact.seeds", seeds=_seeds(runs) or words("unknown")),
@@ -81,6 +83,11 @@ def evaluates_augmented(row: Row) -> bool:
     """Whether validation and test images were augmented too."""
     models = row.params.get("protocol.augment_evaluation_of", "[]")
     return f"'{row.params['model.name']}'" in models
+
+
+def validates_apart(row: Row) -> bool:
+    """Whether the validation images were others than the test images."""
+    return _reads_once([row.params])
 
 
 def _reads_once(params: Iterable[dict[str, str]]) -> bool:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from transfer.report.columns import COSTS, deviation, percent
+from transfer.report.columns import COSTS, SCORES, deviation, percent
 from transfer.report.comparison import Comparison, Pair
 from transfer.report.cost import pareto_front
-from transfer.report.facts import evaluates_augmented, trains_augmented
+from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
 from transfer.report.keys import is_compared, short
 from transfer.report.language import Words
 from transfer.report.table import Row
@@ -17,6 +17,7 @@ from transfer.report.table import Row
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
 _NAMED = 4
+_VALIDATION = next(column for column in SCORES if column.name == "best/val_acc")
 # Of a long table, the upper part is worth sentences, and a few of each kind.
 _ROWS = 40
 _SENTENCES = 6
@@ -28,6 +29,7 @@ def findings(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[
         return [words("finding.no_accuracy", rows=len(rows))]
     return [
         *_winner(rows, comparison, words),
+        *_chosen(rows, words),
         *_cheapest(rows, comparison, words),
         *_changes("freeze_epochs", "finding.freeze", rows, comparison, words),
         *_changes("weights", "finding.weights", rows, comparison, words),
@@ -99,6 +101,22 @@ def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterat
         more = words("and_more", count=len(equals) - _NAMED) if len(equals) > _NAMED else ""
         names = ", ".join(f"`{label}`" for label in equals[:_NAMED]) + more
         yield words("finding.equals", names=names)
+
+
+def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
+    """The best on the test images was picked by looking at them: which one would have been chosen
+    without?"""
+    judged = [row for row in rows if validates_apart(row) and math.isfinite(_VALIDATION.mean(row))]
+    splits = ("data.seed", "data.validation_fraction", "data.val_folder")
+    alike = len({tuple(row.params.get(name) for name in splits) for row in judged}) == 1
+    if len(judged) < 2 or not alike:
+        return
+    chosen = max(judged, key=_VALIDATION.mean)
+    if chosen is rows[0]:
+        yield words("finding.chosen", count=len(judged))
+    else:
+        found = {"label": chosen.label, "accuracy": accuracy_text(chosen, words)}
+        yield words("finding.chosen_other", count=len(judged), **found)
 
 
 def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterator[str]:

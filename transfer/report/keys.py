@@ -27,6 +27,7 @@ _NOT_COMPARED = frozenset(
         "data.on_bad_image",
         "data.resident_gb",
         "data.skipped_images",
+        "data.shared_images",
     }
 )
 # The questions that people ask: columns of their own whenever they differ.
@@ -69,7 +70,7 @@ def sort_keys(runs: Sequence[RunRecord]) -> Keys:
             shown.append(name)
     constant = {name: runs[0].params[name] for name in names if name not in {*differing, *shown}}
     if _ambiguous(shown, runs):
-        # A file that was written anew between two runs, or `weights=runs:/latest`.
+        # A file that was written anew between two runs.
         shown.append("weights.digest")
     return Keys([shown[0], *sorted(shown[1:])], following, constant)
 

@@ -14,6 +14,7 @@ CHINESE = {
     "fact.images": "测试图像：{count} 张{once}",
     "once_a_run": "，每次运行只读一次",
     "fact.skipped": "因无法读取而略去的图像：{count} 张（见 skipped_images.txt）",
+    "fact.shared": "**与训练或验证图像文件完全相同的测试图像：{count} 张**；准确率因此偏高",
     "fact.weights": "权重：{name}，摘要 {digest}",
     "fact.seeds": "种子：{seeds}",
     "fact.device": "设备：{device}，{precision}，{threads} 线程",
@@ -162,6 +163,13 @@ CHINESE = {
     "finding.first": "**均值最高：`{label}`**，{accuracy}。",
     "finding.second": "均值第二的是 `{label}`，与它相差 {difference}。",
     "finding.equals": "与它无法区分、并列第一的还有：{names}。",
+    "finding.chosen": (
+        "未见测试图像的验证准确率在 {count} 种配置中同样选中它：其测试准确率没有因挑选而虚高。"
+    ),
+    "finding.chosen_other": (
+        "未见测试图像的验证准确率会在 {count} 种配置中选中 `{label}`：{accuracy}。"
+        "平均最好者的领先可能部分来自在测试图像上被挑中。"
+    ),
     "finding.best_is_cheapest": "没有配置比 `{label}` 运行更便宜：每张图像 {macs} 次乘加。",
     "finding.cheapest": (
         "**用于小设备：`{label}`**，运行最便宜，每张图像 {macs} 次乘加，是 `{best}` 的 {share} %。"

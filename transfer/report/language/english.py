@@ -14,6 +14,10 @@ ENGLISH = {
     "fact.images": "test images: {count}{once}",
     "once_a_run": ", read once a run",
     "fact.skipped": "images left out, as they could not be read: {count} (skipped_images.txt)",
+    "fact.shared": (
+        "**test images that are also among the training or validation images, file for file:"
+        " {count}**; the accuracies are too good"
+    ),
     "fact.weights": "weights: {name}, digest {digest}",
     "fact.seeds": "seeds: {seeds}",
     "fact.device": "device: {device}, {precision}, {threads} threads",
@@ -185,6 +189,15 @@ ENGLISH = {
     "finding.first": "**Best by mean: `{label}`**, {accuracy}.",
     "finding.second": "Second by mean is `{label}`. The difference to it is {difference}.",
     "finding.equals": "What cannot be told apart from it, and shares rank 1: {names}.",
+    "finding.chosen": (
+        "Validation accuracy, which has not seen the test images, chooses it as well, among"
+        " {count}: its test accuracy is not flattered by the choice."
+    ),
+    "finding.chosen_other": (
+        "Validation accuracy, which has not seen the test images, would have chosen `{label}`,"
+        " among {count}: {accuracy}. The best by mean may owe a part of its lead to having been"
+        " picked on the test images."
+    ),
     "finding.best_is_cheapest": (
         "No other configuration is cheaper to run than `{label}`, with {macs} multiply-accumulates"
         " an image."
