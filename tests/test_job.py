@@ -7,7 +7,7 @@ import torch
 
 from tests.conftest import PLAIN, Sweep, config_of
 from transfer.config import ConfigError
-from transfer.job import prepare
+from transfer.job import Job, prepare
 
 
 def test_facts_of_a_job() -> None:
@@ -18,6 +18,18 @@ def test_facts_of_a_job() -> None:
     assert 2.1e6 < job.macs < 2.3e6
     # Depthwise convolutions are faster so on every CPU.
     assert job.config.precision == "float32" or job.device.type == "cuda"
+
+
+def test_rates_that_no_epoch_uses_make_no_other_training() -> None:
+    def prepared(*overrides: str) -> Job:
+        return prepare(config_of(*PLAIN, "epochs=8", *overrides))
+
+    for words, idle in (("freeze_epochs=0", "optimizer.lr"), ("freeze_epochs=8", "unfreeze_lr")):
+        one, other = (prepared(words, f"{idle}={rate}") for rate in (0.1, 0.2))
+        assert one.fingerprint != other.fingerprint and one.training == other.training
+        mixed = [prepared("freeze_epochs=2", f"{idle}={rate}").training for rate in (0.1, 0.2)]
+        assert mixed[0] != mixed[1]
+    assert prepared("seed=1").training != prepared("seed=2").training
 
 
 def test_the_same_weights_each_time() -> None:

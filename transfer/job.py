@@ -31,6 +31,7 @@ from transfer.models import (
     replace_last_layer,
     use_matrix_products,
 )
+from transfer.phases import plan_phases
 from transfer.precision import resolve_precision
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Job:
         fit: which of the weights the model takes over.
         fingerprint: equal for jobs with equal results.
         configuration: the same without the seed.
+        training: equal for jobs that do the same, if they differ in rates that no epoch uses.
         parameters, trainable_parameters: of the model; those that train in the first epoch.
         macs: multiply-accumulates of one image.
     """
@@ -59,6 +61,7 @@ class Job:
     device: torch.device
     fingerprint: str
     configuration: str
+    training: str
     parameters: int
     trainable_parameters: int
     macs: int
@@ -125,10 +128,18 @@ def prepare(config: Config, number: int = 0) -> Job:
         device=device,
         fingerprint=fingerprint(config, **digests),
         configuration=configuration(config, **digests),
+        training=_training(config, **digests),
         parameters=count_parameters(model),
         trainable_parameters=count_parameters(model, head_only=config.freeze_epochs > 0),
         macs=count_macs(model, config.image_size),
     )
+
+
+def _training(config: Config, **digests: str) -> str:
+    # optimizer.lr is the rate of frozen epochs alone, and unfreeze_lr that of the others.
+    rates = replace(config.optimizer, lr=1, backbone_lr_ratio=1)
+    without = fingerprint(replace(config, optimizer=rates, unfreeze_lr=1), **digests)
+    return f"{without} {plan_phases(config)}"
 
 
 def _read_weights(config: Config) -> tuple[Weights, RunRecord | None]:

@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
     from mlflow import MlflowClient
 
-    from transfer.tracking.sweep_run import SweepRun
+    from transfer.tracking.sweep_run import PlannedJob, SweepRun
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ _WORKER_DIED = (
     "a worker died, and the others were stopped (short of memory? fewer workers, "
     "hydra.launcher.n_jobs, need less)"
 )
+
+_TWINS = "these jobs train the same, for they differ in rates that no epoch of theirs uses"
 
 
 class SweepCallback(Callback):
@@ -122,21 +124,24 @@ class SweepCallback(Callback):
         if OmegaConf.select(config, "preview"):
             preview(client, [typed_config(composed) for _, composed in jobs])
             sys.exit(0)
-        planned = []
+        planned, trainings = [], []
         for overrides, composed in jobs:
             job_config = typed_config(composed)
             require_precision(config, job_config)
             with out_of_memory_explained(job_config):
+                # Not kept: it holds the weights.
                 job = prepare(job_config)
-            if plans_all(config):
-                planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
+            planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
+            trainings.append(job.training)
+        _tell_twins(planned, trainings)
         self._folder = claim_folder(config, "hydra.sweep.dir")
         self._lock = _lock_alone(self._folder)
         forget_outcomes(self._folder)
         task = [each for each in config.hydra.overrides.task if not each.startswith("resume=")]
         resume = bool(OmegaConf.select(config, "resume"))
         with interrupt.deferred():
-            self._sweep = open_sweep(client, self._folder, task, planned, resume=resume)
+            known = planned if plans_all(config) else []
+            self._sweep = open_sweep(client, self._folder, task, known, resume=resume)
             self._client = client
             SweepCallback.running = self
         if workers:
@@ -255,6 +260,20 @@ def _comes_from_hydra(error: Exception) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     raising = frames[-1].f_globals["__name__"] if frames else ""
     return raising.partition(".")[0] in ("hydra", "omegaconf", "yaml", "antlr4")
+
+
+def _tell_twins(jobs: Sequence[PlannedJob], trainings: Sequence[str]) -> None:
+    """Warn of jobs that would give one result twice under two names.
+
+    Args:
+        trainings: of each job, what it does.
+    """
+    alike: dict[str, dict[str, str]] = {}
+    for job, training in zip(jobs, trainings, strict=True):
+        alike.setdefault(training, {})[job.fingerprint] = job.overrides
+    for twins in alike.values():
+        if len(twins) > 1:
+            log.warning("%s:\n  %s", _TWINS, "\n  ".join(twins.values()))
 
 
 def _lock_alone(folder: Path) -> FileLock:

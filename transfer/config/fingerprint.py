@@ -63,6 +63,8 @@ def _result_keys(config: Config) -> dict[str, Any]:
     if config.frozen_features == "exact" or config.freeze_epochs == 0:
         # Choices that were added later: without them a result keeps the name that it had before.
         del result["frozen_features"], result["feature_views"]
+    # A default: what counts is the rate itself, beside it.
+    del result["optimizer"]["unfreeze_lr"]
     for name in _NOT_IN_DATA:
         result["data"].pop(name, None)
     return result

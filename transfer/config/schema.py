@@ -58,6 +58,8 @@ class OptimizerConfig:
     lr: float = MISSING
     weight_decay: float = 0.0
     backbone_lr_ratio: float = 1.0
+    # Of Config.unfreeze_lr, which takes it over unless it is given.
+    unfreeze_lr: float = 1e-4
 
 
 @dataclass
