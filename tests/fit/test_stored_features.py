@@ -50,6 +50,18 @@ def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:
     assert torch.equal(again[1], alone[1])
 
 
+def test_views_beyond_the_bound_are_let_go_and_read_again() -> None:
+    words = ("frozen_features=cache", "feature_views=2", "epochs=4", "freeze_epochs=4")
+    held = []
+    for gigabytes in (4, 0):
+        trainer = _trainer(*words, f"data.resident_gb={gigabytes}")
+        losses = [epoch.iteration_losses for epoch in trainer.epochs()]
+        assert trainer._stored is not None
+        views = [key for key in trainer._stored._loaded if key[1] is not None]
+        held.append((losses, len(views)))
+    assert held[0] == (held[1][0], 2) and held[1][1] == 1
+
+
 def test_images_as_they_are_give_what_the_exact_mode_gives() -> None:
     plain = ("data.augment.crop_padding=0", "data.augment.rotation=0", "precision=float32")
     exact = _train(*plain)

@@ -40,7 +40,8 @@ class StoredFeatures:
         self._config = config
         self._device = device
         self._backbone = state_digest(backbone_state(model))
-        self._loaded: dict[str, Tensor] = {}
+        # By the split's digest and the view's number.
+        self._loaded: dict[tuple[str, int | None], Tensor] = {}
 
     def train(self, epoch: int) -> Tensor:
         """Of the training images: the epochs take turns through `feature_views` augmented views."""
@@ -59,12 +60,19 @@ class StoredFeatures:
         Args:
             view: number of an augmented view; None: the images as they are.
         """
-        name = f"{split.digest} {view}"
+        name = (split.digest, view)
         if name not in self._loaded:
+            if view is not None and not self._another_view_fits():
+                self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
             key = [*self._key(), split.digest, *self._view_key(view)]
             made = load_or_make("features", key, lambda: {"features": self._run(split, view)})
             self._loaded[name] = made["features"].to(self._device)
         return self._loaded[name]
+
+    def _another_view_fits(self) -> bool:
+        """Whether the views at hand and one more stay within what a data set may take."""
+        sizes = [each.nbytes for key, each in self._loaded.items() if key[1] is not None]
+        return sum(sizes) + max(sizes, default=0) <= self._config.data.resident_gb * 10**9
 
     def _key(self) -> list[object]:
         config, data = self._config, self._data
