@@ -151,6 +151,23 @@ def test_what_else_differs_is_told() -> None:
     assert "they differ in" not in _findings([make_run("a", freeze, 0, 0.5) for freeze in (0, 5)])
 
 
+def test_an_unbalanced_test_set_is_told() -> None:
+    names = ["rare", "common"]
+    labels = np.repeat(np.array([0, 1], dtype=np.int16), [20, 80])
+    confidence = np.full(100, 0.75, dtype=np.float32)
+    # One answers the common class always; the other knows the rare one and half of the common.
+    guess = Predictions(labels, np.ones_like(labels), confidence, names)
+    half = np.where(np.arange(100) % 2 == 0, labels, 1 - labels).astype(np.int16)
+    better = Predictions(labels, half, confidence, names)
+    runs = [make_run("a", 0, 0, 0.8), make_run("b", 0, 0, 0.5)]
+    rare = replace(better, predicted=np.where(labels == 0, 0, half).astype(np.int16))
+    text = _findings(runs, predictions={runs[0].id: guess, runs[1].id: rare})
+    assert "always to answer common would score 80.00 %" in text
+    assert "the best is `b` with 75.00 %" in text
+    even = {run.id: make_predictions([True, False] * 20) for run in runs}
+    assert "unbalanced" not in _findings(runs, predictions=even)
+
+
 def test_who_would_have_been_chosen_without_the_test_images() -> None:
     runs = [make_run(model, 0, seed, 0.7) for model in ("b", "c") for seed in range(3)]
     for run in runs:

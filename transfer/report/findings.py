@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from transfer.report.columns import COSTS, SCORES, deviation, percent
 from transfer.report.comparison import Comparison, Pair
 from transfer.report.cost import pareto_front
@@ -16,6 +18,8 @@ from transfer.report.table import Row
 
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
+# A class this many times as frequent as in a balanced set.
+_UNBALANCED = 1.5
 _NAMED = 4
 _VALIDATION = next(column for column in SCORES if column.name == "best/val_acc")
 # Of a long table, the upper part is worth sentences, and a few of each kind.
@@ -30,6 +34,7 @@ def findings(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[
     return [
         *_winner(rows, comparison, words),
         *_chosen(rows, words),
+        *_unbalanced(rows, words),
         *_cheapest(rows, comparison, words),
         *_changes("freeze_epochs", "finding.freeze", rows, comparison, words),
         *_changes("weights", "finding.weights", rows, comparison, words),
@@ -117,6 +122,29 @@ def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
     else:
         found = {"label": chosen.label, "accuracy": accuracy_text(chosen, words)}
         yield words("finding.chosen_other", count=len(judged), **found)
+
+
+def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
+    """Where one class is most of the test images, guessing it looks accurate."""
+    known = [row for row in rows if len(row.class_accuracy)]
+    if not known:
+        return
+    [predictions, *_] = [each for each in known[0].predictions if each is not None]
+    shares = np.bincount(predictions.labels, minlength=predictions.classes) / len(
+        predictions.labels
+    )
+    if shares.max() < _UNBALANCED / np.count_nonzero(shares):
+        return
+    # Each class counts alike, whatever its images.
+    balanced = [float(np.nanmean(row.class_accuracy)) for row in known]
+    place = int(np.argmax(balanced))
+    yield words(
+        "finding.unbalanced",
+        name=predictions.names[int(shares.argmax())],
+        share=percent(float(shares.max())),
+        label=known[place].label,
+        balanced=percent(balanced[place]),
+    )
 
 
 def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterator[str]:

@@ -170,6 +170,10 @@ CHINESE = {
         "未见测试图像的验证准确率会在 {count} 种配置中选中 `{label}`：{accuracy}。"
         "平均最好者的领先可能部分来自在测试图像上被挑中。"
     ),
+    "finding.unbalanced": (
+        "测试图像的类别不均衡：一律回答 {name} 就能得到 {share} %。"
+        "若各类别权重相同，取各类准确率的平均，最好的是 `{label}`，为 {balanced} %。"
+    ),
     "finding.best_is_cheapest": "没有配置比 `{label}` 运行更便宜：每张图像 {macs} 次乘加。",
     "finding.cheapest": (
         "**用于小设备：`{label}`**，运行最便宜，每张图像 {macs} 次乘加，是 `{best}` 的 {share} %。"

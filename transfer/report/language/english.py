@@ -198,6 +198,10 @@ ENGLISH = {
         " among {count}: {accuracy}. The best by mean may owe a part of its lead to having been"
         " picked on the test images."
     ),
+    "finding.unbalanced": (
+        "The test images are unbalanced: always to answer {name} would score {share} %. By the mean"
+        " over classes, each of which counts alike, the best is `{label}` with {balanced} %."
+    ),
     "finding.best_is_cheapest": (
         "No other configuration is cheaper to run than `{label}`, with {macs} multiply-accumulates"
         " an image."
