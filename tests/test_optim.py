@@ -30,13 +30,15 @@ def _rates(*overrides: str, losses: list[float] | None = None) -> list[float]:
     return rates
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adam", Adam), ("adamw", AdamW), ("sgd", SGD)])
-def test_by_name(name: str, kind: type[Optimizer]) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "rate"), [("adam", Adam, 1e-4), ("adamw", AdamW, 1e-4), ("sgd", SGD, 1e-2)]
+)
+def test_by_name(name: str, kind: type[Optimizer], rate: float) -> None:
     config = config_of(f"optimizer={name}", "epochs=2", "freeze_epochs=0")
     [phase] = plan_phases(config)
     optimizer = build_optimizer(build_model("simple_cnn", 10, 32), phase, config.optimizer)
     assert type(optimizer) is kind
-    assert [group["lr"] for group in optimizer.param_groups] == [1e-4, 1e-4]
+    assert [group["lr"] for group in optimizer.param_groups] == [rate, rate]
     assert optimizer.param_groups[0]["weight_decay"] == config.optimizer.weight_decay
 
 
