@@ -66,6 +66,9 @@ def main() -> None:
     for question in questions:
         if question not in _QUESTIONS:
             raise ConfigError("what", question, f"choose from {', '.join(_QUESTIONS)}")
+    for key, value in vars(options).items():
+        if isinstance(value, int) and value < 1:
+            raise ConfigError(key, value, "must be at least 1")
     if options.clock not in CLOCKS:
         raise ConfigError("clock", options.clock, f"choose from {', '.join(CLOCKS)}")
     keep_freed_memory()

@@ -46,9 +46,6 @@ def job_of(*overrides: str, images: int) -> Job:
     """
     job = prepare(config_of(*overrides))
     data = job.data
-    if len(data.train) < images:
-        problem = f"{data.name} has only {len(data.train)} training images"
-        raise ConfigError("images", images, problem)
     evaluated = data.val if len(data.val) >= images // 5 else data.test
     few = replace(data, train=evenly(data.train, images), val=evenly(evaluated, images // 5))
     return replace(job, data=few)
@@ -139,6 +136,11 @@ def environment(name: str, value: str) -> Iterator[None]:
 
 
 def evenly(split: Split, count: int) -> Split:
-    """So many images from all over a split, or all where it has fewer."""
-    count = min(count, len(split))
+    """So many images from all over a split.
+
+    Raises:
+        ConfigError: it has fewer.
+    """
+    if len(split) < count:
+        raise ConfigError("images", count, f"the data set has only {len(split)}")
     return split.subset(torch.linspace(0, len(split) - 1, count).long())

@@ -95,11 +95,19 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert ratios([2.0, 8.0, 3.0], [1.0, 2.0, 1.0]).median == 3
 
 
-def test_an_unknown_question_is_refused_in_one_line() -> None:
-    call = [sys.executable, "experiments/benchmark.py", "what=nothing"]
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["what=nothing"], "what=nothing: choose from epochs"),
+        (["rounds=0"], "rounds=0: must be at least 1"),
+        (["what=race", "images=2000", "data=digits"], "images=2000: the data set has only 1295"),
+    ],
+)
+def test_a_wrong_word_is_refused_in_one_line(words: list[str], line: str) -> None:
+    call = [sys.executable, "experiments/benchmark.py", *words]
     process = subprocess.run(
         call, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert process.returncode == 2
-    assert process.stderr.startswith("what=nothing: choose from epochs")
+    assert process.stderr.startswith(line)
     assert process.stderr.count("\n") == 1
