@@ -73,11 +73,12 @@ def _sweep(model: str, overrides: Sequence[str], runs: int) -> tuple[float, str,
         seeds = ",".join(str(seed) for seed in range(runs))
         words = [f"model={model}", "epochs=2", "data.train_per_class=50", f"seed={seeds}"]
         call = [sys.executable, str(REPOSITORY / "train.py"), "-m", *overrides, *words]
-        call.append("freeze_epochs=0")
+        call += ["freeze_epochs=0", f"hydra.sweep.dir={folder}/sweep"]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": store}
         start = time.perf_counter()
         with (Path(folder) / "log").open("w") as log:
-            process = subprocess.Popen(call, cwd=folder, env=environment, stdout=log, stderr=log)
+            # From where the user stands: data.root may be relative.
+            process = subprocess.Popen(call, env=environment, stdout=log, stderr=log)
             _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         if status:
