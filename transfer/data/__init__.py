@@ -74,7 +74,7 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
     # Measuring takes a second on a large set: only where a statistic is not given.
     given = config.mean and config.std
     mean, std = ((), ()) if given else channel_statistics(train.pieces())
-    shared = _shared_files(train, val, test) if val is not test else 0
+    shared = _shared_files(test, [split for split in (train, val) if split is not test])
     if shared:
         log.warning(_SHARED, shared, len(test))
     return ImageData(
@@ -92,11 +92,12 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
     )
 
 
-def _shared_files(train: Split, val: Split, test: Split) -> int:
-    """How many test images are other images' copies, byte for byte."""
-    if test.files is None or train.files is None or val.files is None:
+def _shared_files(test: Split, others: list[Split]) -> int:
+    """How many test images are copies of those of other splits, byte for byte."""
+    files = [split.files for split in others if split.files is not None]
+    if test.files is None or not files:
         return 0
-    return int(torch.isin(test.files, torch.cat([train.files, val.files])).sum())
+    return int(torch.isin(test.files, torch.cat(files)).sum())
 
 
 def _read(config: DataConfig, image_size: int) -> tuple[Source, str]:
