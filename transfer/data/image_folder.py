@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +103,7 @@ def _read_into(
                 raise ConfigError(error.key, error.value, problem) from error
             bad[path] = error
             return None
-        content = hashlib.blake2b(path.read_bytes(), digest_size=8).digest()
-        number = int.from_bytes(content, "little", signed=True)
-        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1)), number
+        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1)), _file_hash(path)
 
     # Pillow decodes outside Python's lock, so threads help.
     threads = min(os.cpu_count() or 1, 16)
@@ -114,6 +113,13 @@ def _read_into(
                 squares.append(each[0])
                 hashes.append(each[1])
     return torch.tensor(hashes, dtype=torch.int64), bad
+
+
+def _file_hash(path: Path) -> int:
+    """Of the content, 64 bits; read in pieces, for a file may have a gigabyte."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8))
+    return int.from_bytes(digest.digest(), "little", signed=True)
 
 
 def _require_every_class(

@@ -130,9 +130,8 @@ def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
     if not known:
         return
     [predictions, *_] = [each for each in known[0].predictions if each is not None]
-    shares = np.bincount(predictions.labels, minlength=predictions.classes) / len(
-        predictions.labels
-    )
+    counts = np.bincount(predictions.labels, minlength=predictions.classes)
+    shares = counts / counts.sum()
     if shares.max() < _UNBALANCED / np.count_nonzero(shares):
         return
     # Each class counts alike, whatever its images.
