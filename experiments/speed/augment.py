@@ -50,8 +50,7 @@ def _measure(job: Job, rounds: int, clock: str) -> list[str]:
         "plain": _preprocess(job, AugmentConfig()),
         "augmented": _preprocess(job, job.config.data.augment),
     }
-    alternate(contestants, 2, job.device)
-    seconds = alternate(contestants, max(rounds, 5) * 2, job.device, clock)
+    seconds = alternate(contestants, max(rounds, 5) * 2, job.device, clock, warm_up=2)
     step, plain, augmented = (
         [1e3 * each / _BATCHES_A_TURN for each in times] for times in seconds.values()
     )

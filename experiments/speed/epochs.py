@@ -78,7 +78,6 @@ def _contest(
             contestants[name] = five_stored(job)
         else:
             contestants[name] = endless(job, frozen=kind == EXACT)
-    alternate(contestants, 1, first.device)  # compiles kernels, fills caches
     seconds = alternate(contestants, rounds, first.device, clock)
     images = epochs * len(first.data.train)
     rows = []

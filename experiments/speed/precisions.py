@@ -31,9 +31,7 @@ def precision_table(
             for name in ("float32", "bfloat16")
         }
         contestants = {name: training_step(job, _STEPS_A_TURN) for name, job in jobs.items()}
-        device = jobs["float32"].device
-        alternate(contestants, 1, device)
-        seconds = alternate(contestants, rounds, device, clock)
+        seconds = alternate(contestants, rounds, jobs["float32"].device, clock)
         images = batch_size * _STEPS_A_TURN
         rates = [Spread.of([images / each for each in times]) for times in seconds.values()]
         gain = ratios(seconds["float32"], seconds["bfloat16"])

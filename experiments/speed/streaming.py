@@ -31,9 +31,7 @@ def streaming_table(
             for name, bound in ((_STREAMED, 0), (_RESIDENT, "inf"))
         }
         contestants = {name: endless(job, frozen=False) for name, job in jobs.items()}
-        device = jobs[_RESIDENT].device
-        alternate(contestants, 1, device)  # compiles kernels, fills caches
-        seconds = alternate(contestants, rounds, device, clock)
+        seconds = alternate(contestants, rounds, jobs[_RESIDENT].device, clock)
         for name in (_RESIDENT, _STREAMED):
             rate = Spread.of([images / each for each in seconds[name]])
             share = ratios(seconds[_RESIDENT], seconds[name])

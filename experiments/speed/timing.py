@@ -37,6 +37,8 @@ def alternate(
     rounds: int,
     device: torch.device,
     clock: str = "wall",
+    *,
+    warm_up: int = 1,
 ) -> dict[str, list[float]]:
     """Seconds of every contestant in every round; in a round each runs once, in turn.
 
@@ -44,15 +46,17 @@ def alternate(
 
     Args:
         clock: a key of CLOCKS; "cpu" counts what this process used of its processors.
+        warm_up: rounds before those that count: they compile kernels and fill caches.
     """
     now = CLOCKS[clock]
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
+    for turn in range(-warm_up, rounds):
         for name, run in contestants.items():
             start = now()
             run()
             synchronize(device)
-            seconds[name].append(now() - start)
+            if turn >= 0:
+                seconds[name].append(now() - start)
     return seconds
 
 
