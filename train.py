@@ -15,8 +15,8 @@ import hydra
 from omegaconf import DictConfig
 
 from transfer.config import Config, register_schema
-from transfer.entry import current_sweep, job_folder, job_number, run_job
-from transfer.sweep import interruptible
+from transfer.sweep.callback import interruptible
+from transfer.sweep.entry import current_sweep, job_folder, job_number, run_job
 
 log = logging.getLogger(__name__)
 register_schema()
@@ -30,55 +30,63 @@ def main(composed: DictConfig) -> float:
 def train(config: Config, composed: DictConfig) -> float:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
-    from transfer.device import keep_freed_memory
-    from transfer.evaluate import evaluate_logits, reset_peak_memory
-    from transfer.fit import Trainer, saved_when_interrupted
-    from transfer.interrupt import deferred
-    from transfer.job import prepare
-    from transfer.memory import out_of_memory_explained
+    from transfer.evaluate import cost_metrics, evaluate_logits, reset_peak_memory
+    from transfer.job import memory_explained, prepare
+    from transfer.system.device import keep_freed_memory
+    from transfer.system.interrupt import deferred
+    from transfer.tracking.previous_run import folder_of
+    from transfer.tracking.run_weights import fetch_run_weights
     from transfer.tracking.start import find_finished, start_run
-    from transfer.tracking.summary import cost_metrics, result_metrics
+    from transfer.training import Checkpoints, Trainer, saved_when_interrupted, summary_metrics
 
     keep_freed_memory()
-    with out_of_memory_explained(config):
-        job = prepare(config, job_number())
+    with memory_explained(config):
+        job = prepare(config, job_number(), fetch_run_weights(config))
     finished = find_finished(job, current_sweep()) if config.resume else None
     if finished is not None:
         log.info("%s: finished before, run %s", job.name, finished.id)
+        if folder := folder_of(finished):
+            # A kill in the last moment leaves them behind.
+            Checkpoints(folder, finished.id).remove()
         return finished.metrics["best/val_acc"]
     reset_peak_memory(job.device)
     log.info(job)
-    with start_run(job, job_folder(), current_sweep()) as run, out_of_memory_explained(job.config):
+    with start_run(job, job_folder(), current_sweep()) as run, memory_explained(job.config):
         run.log_config(composed)
         trainer = Trainer(job.model(), job.data, job.config, job.device)
-        if checkpoint := run.checkpoints.newest():
+        checkpoints = Checkpoints(run.folder, run.id)
+        if checkpoint := checkpoints.newest():
             trainer.restore(checkpoint)
-            run.catch_up(trainer.history)
+            for epoch in trainer.history:
+                run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
             log.info("%s: going on after epoch %d", job.name, len(trainer.history))
-        with saved_when_interrupted(trainer, run.checkpoints):
+        with saved_when_interrupted(trainer, checkpoints):
             for epoch in trainer.epochs():
                 with deferred():
-                    if run.checkpoints.due():
-                        run.checkpoints.keep(trainer)
-                    run.log_epoch(epoch)
+                    if checkpoints.due():
+                        checkpoints.keep(trainer)
+                    run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
                 log.info(epoch)
         logits, labels = trainer.test_logits()
         test = evaluate_logits(logits, labels)
-        result = result_metrics(trainer.history, test)
-        run.log_summary(result | cost_metrics(job, trainer))
+        summary = summary_metrics(trainer.history, test)
+        size = job.config.image_size
+        cost = cost_metrics(trainer.model, size, job.device, trainer.autocast)
+        run.log_summary(summary | job.cost_metrics | cost)
         run.log_predictions(logits, labels, job.data.classes)
         run.log_weights(trainer.best_weights, job)
         if config.tracking.log_model:
-            run.log_model(trainer.model, config.image_size)
+            run.log_model(trainer.model, size)
         run.log_history()
         # Imported here, for matplotlib is not needed until now, and takes a second.
         from transfer.report.figures import plot_job
-        from transfer.report.history import condense
+        from transfer.tracking.history import condense
 
         curves = condense(run.history())
         run.log_figure("curves.png", plot_job(curves, config.freeze_epochs, job.name))
+    checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
-    return result["best/val_acc"]
+    return summary["best/val_acc"]
 
 
 if __name__ == "__main__":

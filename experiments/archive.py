@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse_arguments, refuse
-from transfer.config import ConfigError
 from transfer.report import select
-from transfer.report.archive import keep_run, restore_runs
-from transfer.sweep import exit_with
+from transfer.system.errors import ConfigError, exit_with
+from transfer.tracking.archive import keep_run, restore_runs
 from transfer.tracking.store import open_store, store_uri
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transfer.config import ConfigError, first_line
+from transfer.system.errors import ConfigError, first_line
 
 Options = TypeVar("Options")
 

@@ -41,9 +41,8 @@ from experiments.speed.precisions import precision_table
 from experiments.speed.race import race_table
 from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import CLOCKS
-from transfer.config import ConfigError
-from transfer.device import keep_freed_memory
-from transfer.sweep import exit_with
+from transfer.system.device import keep_freed_memory
+from transfer.system.errors import ConfigError, exit_with
 
 _QUESTIONS = ("epochs", "augment", "precision", "race", "heads", "growth", "streaming")
 

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse_arguments, refuse
-from transfer.config import ConfigError
-from transfer.sweep import exit_with
+from transfer.system.errors import ConfigError, exit_with
 from transfer.tracking.outbox import find_outboxes
 from transfer.tracking.store import open_store
 from transfer.tracking.undelivered import EXIT_CODE, deliver

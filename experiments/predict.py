@@ -19,12 +19,11 @@ from pathlib import Path
 from PIL import Image
 
 from experiments.arguments import parse_arguments
-from transfer.classifier import Classifier, Guess, load_classifier
-from transfer.config import ConfigError, printable
 from transfer.data.decode import decode_or_refuse
-from transfer.device import resolve_device
+from transfer.deploy.classifier import Classifier, Prediction, load_classifier
 from transfer.report.figures import plot_prediction
-from transfer.sweep import exit_with
+from transfer.system.device import resolve_device
+from transfer.system.errors import ConfigError, exit_with, printable
 from transfer.tracking.find import fetch_weights, find_job_run
 from transfer.tracking.store import open_store, store_uri
 
@@ -74,7 +73,7 @@ def _fetch_classifier(options: Options) -> Classifier:
         return load_classifier(weights, resolve_device(options.device))
 
 
-def _save(picture: Image.Image, guesses: list[Guess], path: Path) -> Path:
+def _save(picture: Image.Image, guesses: list[Prediction], path: Path) -> Path:
     bars = [(guess.name, guess.probability) for guess in guesses]
     plot_prediction(picture, bars).savefig(path)
     return path

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse_arguments, refuse
-from transfer.config import ConfigError, first_line
 from transfer.report import select, write_report
-from transfer.sweep import exit_with
+from transfer.system.errors import ConfigError, exit_with, first_line
 from transfer.tracking.find import RunRecord
 from transfer.tracking.store import open_store, store_uri
 

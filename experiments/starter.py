@@ -20,15 +20,14 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from experiments.arguments import parse_arguments, refuse
-from transfer.classifier import Classifier, load_classifier
-from transfer.config import ConfigError
 from transfer.config.schema import ImageFolderConfig
 from transfer.data import Batches, ImageData, load_data
-from transfer.device import autocast
-from transfer.digest import state_digest
+from transfer.deploy.classifier import Classifier, load_classifier
 from transfer.evaluate import evaluate_logits, predict_logits
 from transfer.models.starter import FOLDER, StarterCard, starter_state, write_starter
-from transfer.sweep import exit_with
+from transfer.system.device import autocast
+from transfer.system.digest import state_digest
+from transfer.system.errors import ConfigError, exit_with
 from transfer.tracking.environment import without_places
 from transfer.tracking.find import fetch_artifact, find_job_run
 from transfer.tracking.store import open_store, store_uri

@@ -24,7 +24,6 @@ from mlflow.entities import Run
 from PIL import Image
 
 from transfer.config import Config, register_schema, typed_config
-from transfer.fit import Epoch
 from transfer.tracking.store import experiment_id, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,22 +156,18 @@ def sweep(new_workplace: Callable[[], Workplace]) -> Sweep:
     return Sweep(place, command, place.run(*command))
 
 
-def an_epoch(number: int, losses: list[float]) -> Epoch:
-    """What a training might give."""
-    return Epoch(
-        number=number,
-        frozen=False,
-        train_loss=sum(losses) / len(losses),
-        train_accuracy=0.5,
-        val_loss=1.0,
-        val_accuracy=0.25,
-        head_lr=0.1,
-        backbone_lr=0.01,
-        seconds=2.0,
-        train_images_per_second=100.0,
-        iteration_losses=losses,
-        best=True,
-    )
+def an_epoch(number: int, losses: list[float]) -> tuple[int, dict[str, float], list[float]]:
+    """What a run logs of an epoch: its number, metrics and iteration losses."""
+    metrics = {
+        "train/loss": sum(losses) / len(losses),
+        "train/acc": 0.5,
+        "val/loss": 1.0,
+        "val/acc": 0.25,
+        "lr/head": 0.1,
+        "lr/backbone": 0.01,
+        "time/epoch_s": 2.0,
+    }
+    return number, metrics, losses
 
 
 def write_images(folder: Path, classes: dict[str, int], size: tuple[int, int] = (16, 16)) -> None:

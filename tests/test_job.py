@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.conftest import PLAIN, Sweep, config_of
-from transfer.config import ConfigError
 from transfer.job import Job, prepare
+from transfer.system.errors import ConfigError
+from transfer.tracking.run_weights import fetch_run_weights
 
 
 def test_facts_of_a_job() -> None:
@@ -42,9 +43,11 @@ def test_weights_that_have_seen_the_test_images_are_refused(sweep: Sweep) -> Non
     [run, *_] = [each for each in sweep.workplace.runs() if "resnet18" in each.info.run_name]
     store = f"tracking.uri={sweep.workplace.store}"
     words = ("model=resnet18", store, f"weights=runs:/{run.info.run_id}")
-    assert prepare(config_of(*words)).weights.source.startswith("runs:/")
+    config = config_of(*words)
+    weights = fetch_run_weights(config)
+    assert prepare(config, weights=weights).weights.source.startswith("runs:/")
     with pytest.raises(ConfigError, match=r"split as it did: data\.seed=0"):
-        prepare(config_of(*words, "data.seed=1"))
+        prepare(config_of(*words, "data.seed=1"), weights=weights)
 
 
 def test_any_torchvision_classifier_by_name() -> None:

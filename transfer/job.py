@@ -5,39 +5,33 @@ Everything that can be wrong with a job is found here, before a run of it exists
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from transfer.config import Config, ConfigError, configuration, fingerprint
+from transfer.config import Config, configuration, fingerprint
 from transfer.data import ImageData, load_data, training_batches
-from transfer.device import memory_format, resolve_device
-from transfer.digest import state_digest
 from transfer.evaluate import count_macs, count_parameters
-from transfer.fit import seed_everything
 from transfer.models import (
-    Fit,
     Weights,
+    WeightsMatch,
     build_model,
-    fit_weights,
     load_into,
-    paper_model,
+    match_weights,
+    meta_model,
     read_weights,
-    read_weights_file,
     replace_last_layer,
-    use_matrix_products,
+    use_matmul_convs,
 )
-from transfer.phases import plan_phases
-from transfer.precision import resolve_precision
-
-if TYPE_CHECKING:
-    from transfer.tracking.find import RunRecord
-
-_RUN = "runs:/"
+from transfer.system.device import memory_format, resolve_device
+from transfer.system.errors import ConfigError
+from transfer.system.memory import out_of_memory_explained
+from transfer.system.precision import resolve_precision
+from transfer.training import seed_everything
+from transfer.training.phases import plan_phases
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Job:
     config: Config
     data: ImageData
     weights: Weights
-    fit: Fit
+    fit: WeightsMatch
     device: torch.device
     fingerprint: str
     configuration: str
@@ -77,6 +71,15 @@ class Job:
         each = training_batches(len(self.data.train), self.config.batch_size)
         return self.config.epochs * each
 
+    @property
+    def cost_metrics(self) -> dict[str, float]:
+        """What it costs by its architecture alone."""
+        return {
+            "profile/params": self.parameters,
+            "profile/trainable_params": self.trainable_parameters,
+            "profile/macs": self.macs,
+        }
+
     def __str__(self) -> str:
         data, config = self.data, self.config
         return (
@@ -94,16 +97,17 @@ class Job:
         model = build_model(config.model.name, len(self.data.classes), config.image_size)
         load_into(model, self.weights)
         if self.device.type == "cpu":
-            use_matrix_products(model)
+            use_matmul_convs(model)
         layout = memory_format(self.device)
         return model.to(memory_format=layout).to(self.device)  # type: ignore[call-overload]
 
 
-def prepare(config: Config, number: int = 0) -> Job:
-    """Read the images and weights of a job and try its model on paper; trains nothing.
+def prepare(config: Config, number: int = 0, weights: Weights | None = None) -> Job:
+    """Read the images and weights of a job and try its model without numbers; trains nothing.
 
     Args:
-        number: of the job among those that run at the same time, by which GPUs are dealt out.
+        number: of the job among those that run at the same time, by which GPUs are assigned.
+        weights: of a run, which whoever knows the store has fetched; else `config.weights` is read.
 
     Raises:
         ConfigError: something is missing, damaged, or does not fit.
@@ -111,14 +115,13 @@ def prepare(config: Config, number: int = 0) -> Job:
     device = resolve_device(config.device, number)
     precision = resolve_precision(config.precision, device, config.model.name)
     config = replace(config, device=str(device), precision=precision)
-    model = paper_model(config.model.name, config.image_size)
-    weights, source = _read_weights(config)
+    model = meta_model(config.model.name, config.image_size)
+    weights = weights or read_weights(config.weights, config.model.name)
     data = load_data(config.data, config.image_size, config.protocol.validation)
-    if source is not None:
-        _require_unseen(config.weights, source, data)
+    _require_unseen(weights, data)
     with torch.device("meta"):
         replace_last_layer(model, len(data.classes))
-    fit = fit_weights(model, weights)
+    fit = match_weights(model, weights)
     digests = {"data_digest": data.digest, "weights_digest": weights.digest}
     return Job(
         config=config,
@@ -142,31 +145,34 @@ def _training(config: Config, **digests: str) -> str:
     return f"{without} {plan_phases(config)}"
 
 
-def _read_weights(config: Config) -> tuple[Weights, RunRecord | None]:
-    """The weights, and the run that they come from, if they do."""
-    if not config.weights.startswith(_RUN):
-        return read_weights(config.weights, config.model.name), None
-    # The one thing that a job takes from the store; MLflow loads slowly, so only when asked.
-    from transfer.tracking.find import fetch_weights, find_job_run
-    from transfer.tracking.store import open_store, store_uri
-
-    client = open_store(store_uri(config.tracking.uri))
-    run_id = config.weights.removeprefix(_RUN)
-    if run_id == "latest":
-        problem = "give a run's id; the latest changes while a sweep is running"
-        raise ConfigError("weights", config.weights, problem)
-    run = find_job_run(client, run_id, key="weights", value=config.weights)
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
-        state = read_weights_file(path, config.weights)
-    return Weights(config.weights, state_digest(state), state), run
-
-
-def _require_unseen(weights: str, source: RunRecord, data: ImageData) -> None:
+def _require_unseen(weights: Weights, data: ImageData) -> None:
     """Raise ConfigError where a run of the same images had others among them for testing: its
     weights may have been trained on what is to be tested now."""
-    tested = source.params.get("data.test_digest")
-    if source.params.get("data.digest") == data.digest and tested not in (None, data.test_digest):
-        seed = source.params.get("data.seed")
+    seen = weights.trained_on
+    if seen is not None and seen.digest == data.digest and seen.test_digest != data.test_digest:
         problem = "that run tested on other images and may have trained on those of this job's test"
-        raise ConfigError("weights", weights, f"{problem}; split as it did: data.seed={seed}")
+        raise ConfigError(
+            "weights", weights.source, f"{problem}; split as it did: data.seed={seen.seed}"
+        )
+
+
+@contextmanager
+def memory_explained(config: Config) -> Iterator[None]:
+    """Raise OutOfMemoryError, with what would need less, where a job does not fit into memory."""
+
+    def explain() -> str:
+        sizes = f"with batch_size={config.batch_size} and image_size={config.image_size}"
+        return f"{sizes}; try {', or '.join(_smaller(config))}"
+
+    with out_of_memory_explained(explain):
+        yield
+
+
+def _smaller(config: Config) -> Iterator[str]:
+    if config.batch_size > 2:
+        yield f"batch_size={max(config.batch_size // 2, 2)}"
+    yield "a smaller image_size or model"
+    if config.data.resident_gb > 0:
+        yield "data.resident_gb=0"
+    if config.device.startswith("cuda") and config.precision == "float32":
+        yield "precision=bfloat16"

@@ -14,15 +14,16 @@ from hydra import compose, initialize_config_dir
 
 from experiments.speed.reference_loop import PillowImages, ReferenceLoop, article_transforms
 from transfer.augment import Preprocess
-from transfer.config import Config, ConfigError, register_schema, typed_config
+from transfer.config import Config, register_schema, typed_config
 from transfer.config.schema import AugmentConfig
 from transfer.data import ImageData, Split
-from transfer.device import autocast
-from transfer.fit import Trainer
 from transfer.job import Job, prepare
-from transfer.optim import build_optimizer
-from transfer.phases import plan_phases, set_training_mode
-from transfer.tracking.store import REPOSITORY
+from transfer.system.device import autocast
+from transfer.system.errors import ConfigError
+from transfer.system.paths import REPOSITORY
+from transfer.training import Trainer
+from transfer.training.optim import build_optimizer
+from transfer.training.phases import plan_phases, set_training_mode
 
 # More epochs than any measurement takes.
 _ENDLESS = 10_000

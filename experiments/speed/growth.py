@@ -14,9 +14,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from experiments.speed.contest import endless, job_of
-from transfer.device import keep_freed_memory
 from transfer.evaluate import peak_memory_mb, reset_peak_memory
-from transfer.tracking.store import REPOSITORY
+from transfer.system.device import keep_freed_memory
+from transfer.system.paths import REPOSITORY
 
 # Doubled step by step from these, three times.
 _IMAGES, _SIZE, _BATCH_SIZE, _RUNS = 1000, 32, 32, 1

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.speed.timing import CLOCKS
-from transfer.device import synchronize
+from transfer.system.device import synchronize
 
 _SECONDS = 2.0
 # Enough for the products that replace convolutions on small maps.

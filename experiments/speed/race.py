@@ -12,8 +12,8 @@ from experiments.speed.contest import config_of, evenly, pillow_images, referenc
 from experiments.speed.reference_loop import BATCH_SIZE, faster_workers
 from experiments.speed.timing import Spread
 from transfer.evaluate import evaluate_logits
-from transfer.fit import Trainer
 from transfer.job import Job, prepare
+from transfer.training import Trainer
 
 _FREEZE_EPOCHS = 5
 

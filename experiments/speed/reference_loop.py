@@ -18,13 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 from transfer.config.schema import AugmentConfig
 from transfer.data import Split
 from transfer.models import backbone_parameters, build_model
-from transfer.vision import torchvision
+from transfer.system.torchvision import load_torchvision
 
 BATCH_SIZE = 64
 _WORKERS = (0, 2)
 _TRIAL_IMAGES = 640
-
-transforms = torchvision.transforms
 
 
 class PillowImages(Dataset[tuple[Tensor, int]]):
@@ -51,6 +49,7 @@ def article_transforms(
     size: int, mean: Sequence[float], std: Sequence[float], augment: AugmentConfig | None
 ) -> nn.Module:
     """Resize where needed, augment unless None, normalise: in distribution, `Preprocess`."""
+    transforms = load_torchvision().transforms
     steps: list[object] = [transforms.Resize((size, size))]  # costs nothing at this size already
     if augment is not None:
         padding = round(augment.crop_padding * size / 32)
@@ -60,7 +59,8 @@ def article_transforms(
         steps += [transforms.ColorJitter(*jitter)] if any(jitter) else []
         steps += [transforms.RandomRotation(augment.rotation)] if augment.rotation else []
     steps += [transforms.ToTensor(), transforms.Normalize(mean, std)]
-    return transforms.Compose(steps)
+    composed: nn.Module = transforms.Compose(steps)
+    return composed
 
 
 class ReferenceLoop:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from transfer.device import synchronize
+from transfer.system.device import synchronize
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from transfer.augment import color
-from transfer.vision import torchvision
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 functional = torchvision.transforms.functional
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from transfer.augment.geometry import random_crop, random_flip, random_rotation, rotate
-from transfer.vision import torchvision
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 functional = torchvision.transforms.functional
 

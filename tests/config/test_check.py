@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from tests.conftest import ROOT, config_of
-from transfer.config import ConfigError
+from transfer.system.errors import ConfigError
 
 
 @pytest.mark.parametrize(

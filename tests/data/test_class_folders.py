@@ -9,11 +9,13 @@ import pytest
 
 from tests.conftest import config_of, write_images
 from tests.data.damage import as_nobody
-from transfer.config import ConfigError
 from transfer.data import load_data
 from transfer.data.class_folders import list_images, require_same_classes
 from transfer.data.image_folder import read_image_folder
-from transfer.vision import torchvision
+from transfer.system.errors import ConfigError
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from PIL import Image, PngImagePlugin
 from sklearn.datasets import load_sample_image
 
 from tests.data.damage import as_nobody, damaged, image_files
-from transfer.config import ConfigError
 from transfer.data import decode
 from transfer.data.decode import MAX_BYTES, MAX_PIXELS, decode_or_refuse
+from transfer.system.errors import ConfigError
 
 # pytest takes back the filters that the decoder sets for warnings.
 pytestmark = pytest.mark.filterwarnings(

@@ -88,7 +88,7 @@ def test_several_processes_read_it_once(tmp_path: Path) -> None:
     code = """
 import sys, time, torch
 from pathlib import Path
-from transfer.disk_cache import load_or_make
+from transfer.system.cache import load_or_make
 def make():
     with Path("made").open("a") as file: file.write("x")
     time.sleep(0.5)
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_written_costs_time_only(
 
 
 def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transfer import disk_cache
+    from transfer.system import cache as disk_cache
 
     monkeypatch.setattr(disk_cache, "_MOST_BYTES", 3000)
     for index in range(4):
@@ -138,7 +138,7 @@ def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.Monke
 
 
 def test_the_newest_of_each_kind_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transfer import disk_cache
+    from transfer.system import cache as disk_cache
 
     monkeypatch.setattr(disk_cache, "_MOST_BYTES", 3000)
     for kind, numbers in (("large", 1000), ("small", 1), ("small", 2)):

@@ -10,8 +10,8 @@ from PIL import Image
 
 import transfer.data as data_room
 from tests.conftest import config_of, write_images
-from transfer.config import ConfigError
 from transfer.data import load_data
+from transfer.system.errors import ConfigError
 
 
 def _config(root: Path, *overrides: str):

@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from tests.conftest import config_of
-from transfer.config import ConfigError
 from transfer.data import load_data, sources
-from transfer.vision import torchvision
+from transfer.system.errors import ConfigError
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 CLASSES = ["airplane", "automobile"]
 NOWHERE = "http://127.0.0.1:9/nothing"

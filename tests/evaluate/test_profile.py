@@ -7,7 +7,6 @@ import statistics
 import pytest
 import torch
 
-from transfer.device import autocast
 from transfer.evaluate import (
     count_macs,
     count_parameters,
@@ -17,7 +16,10 @@ from transfer.evaluate import (
     size_mb,
 )
 from transfer.models import build_model
-from transfer.vision import torchvision
+from transfer.system.device import autocast
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 CPU = torch.device("cpu")
 

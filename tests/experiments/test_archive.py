@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Sweep, Workplace
-from transfer.report.archive import _without_paths
+from transfer.tracking.archive import _without_paths
 
 PICTURE = str(ROOT / "docs" / "accuracy_and_loss.png")
 

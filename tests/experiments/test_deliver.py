@@ -9,7 +9,7 @@ import pytest
 
 from experiments.deliver import main
 from tests.conftest import Workplace
-from transfer.config import ConfigError
+from transfer.system.errors import ConfigError
 from transfer.tracking.outbox import Outbox
 from transfer.tracking.store import experiment_id
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transfer.config import ConfigError
 from transfer.models import (
     backbone_parameters,
     build_model,
     head_name,
     head_parameters,
-    paper_model,
+    meta_model,
     replace_last_layer,
 )
+from transfer.system.errors import ConfigError
 
 # One of each family, with its head's name and the smallest usual input.
 FAMILIES = {
@@ -46,7 +46,7 @@ FAMILIES = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_gets_a_head_for_the_classes(name: str) -> None:
     head, size = FAMILIES[name]
-    model = paper_model(name, size)
+    model = meta_model(name, size)
     assert model(torch.zeros(3, 3, size, size, device="meta")).shape == (3, 2)
     with torch.device("meta"):
         replace_last_layer(model, 7)
@@ -79,4 +79,4 @@ def test_what_is_no_classifier_is_refused(name: str) -> None:
 )
 def test_a_size_that_a_model_cannot_read_is_refused(name: str, size: int) -> None:
     with pytest.raises(ConfigError, match=f"image_size={size}: {name}"):
-        paper_model(name, size)
+        meta_model(name, size)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from transfer.config import ConfigError
-from transfer.models import build_model, fit_weights, read_weights
+from transfer.models import build_model, match_weights, read_weights
 from transfer.models.starter import FOLDER, read_card, read_starter, starter_models
+from transfer.system.errors import ConfigError
 
 MODELS = ("mobilenet_v3_small", "resnet18")
 
@@ -36,7 +36,7 @@ def test_the_file_is_what_its_card_says(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_only_the_last_layer_starts_anew(name: str) -> None:
     model = build_model(name, 10, 32)
-    fit = fit_weights(model, read_weights("starter", name))
+    fit = match_weights(model, read_weights("starter", name))
     missing = [key for key in model.state_dict() if key not in fit.loaded]
     assert len([key for key in missing if not key.endswith("num_batches_tracked")]) == 2
 

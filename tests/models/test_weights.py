@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from transfer.config import ConfigError
-from transfer.digest import state_digest
-from transfer.models import Weights, build_model, fit_weights, load_into
-from transfer.vision import torchvision
+from transfer.models import Weights, build_model, load_into, match_weights
+from transfer.system.digest import state_digest
+from transfer.system.errors import ConfigError
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 
 def _weights(model: nn.Module) -> Weights:
@@ -38,7 +40,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def test_all_but_the_last_layer_is_taken_over(name: str, last_layer: str, classes: int) -> None:
     torch.manual_seed(7)
     trained, model = build_model(name, classes, 32), build_model(name, 10, 32)
-    fit = fit_weights(model, _weights(trained))
+    fit = match_weights(model, _weights(trained))
     load_into(model, _weights(trained))
     assert set(fit.left_out) == {f"{last_layer}.weight", f"{last_layer}.bias"}
     assert _differing(model, trained) == set(fit.left_out)
@@ -55,7 +57,7 @@ def test_half_precision_is_widened() -> None:
 def test_another_architecture_is_refused_by_name() -> None:
     other = _weights(build_model("resnet50", 5, 32))
     with pytest.raises(ConfigError, match=r"does not fit ResNet: \d+ names such as layer1"):
-        fit_weights(build_model("resnet18", 10, 32), other)
+        match_weights(build_model("resnet18", 10, 32), other)
 
 
 def test_one_missing_and_one_extra_tensor_are_refused() -> None:
@@ -63,13 +65,13 @@ def test_one_missing_and_one_extra_tensor_are_refused() -> None:
     state = model.state_dict()
     missing = {name: tensor for name, tensor in state.items() if name != "layer3.0.conv1.weight"}
     with pytest.raises(ConfigError, match=r"1 names such as layer3\.0\.conv1\.weight"):
-        fit_weights(model, Weights("a.pth", "d", missing))
+        match_weights(model, Weights("a.pth", "d", missing))
     with pytest.raises(ConfigError, match="1 names such as surplus"):
-        fit_weights(model, Weights("a.pth", "d", {**state, "surplus": torch.ones(1)}))
+        match_weights(model, Weights("a.pth", "d", {**state, "surplus": torch.ones(1)}))
 
 
 def test_auxiliary_classifiers_are_left_out() -> None:
     """GoogLeNet is published with the two that its training from scratch needed."""
     published = torchvision.models.googlenet(weights=None, aux_logits=True, init_weights=False)
-    fit = fit_weights(build_model("googlenet", 10, 64), _weights(published))
+    fit = match_weights(build_model("googlenet", 10, 64), _weights(published))
     assert {name.split(".")[0] for name in fit.left_out} == {"aux1", "aux2", "fc"}

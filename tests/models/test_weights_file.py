@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError
 from transfer.models import build_model, read_weights_file
+from transfer.system.errors import ConfigError
 
 
 def _state() -> dict[str, Tensor]:

@@ -9,9 +9,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from transfer.config import ConfigError
 from transfer.models import build_model, read_weights
-from transfer.vision import torchvision
+from transfer.system.errors import ConfigError
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
 
 
 def test_a_file_gives_one_digest_in_either_format(tmp_path: Path) -> None:

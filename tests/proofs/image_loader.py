@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.conftest import config_of
-from transfer.config import ConfigError
 from transfer.config.schema import DataConfig
 from transfer.data.image_folder import read_image_folder
+from transfer.system.errors import ConfigError
 
 
 def _config(root: Path, choice: str) -> DataConfig:

@@ -17,8 +17,8 @@ from PIL import Image
 from tests.conftest import PLAIN, ROOT, Workplace, write_images
 from tests.data.damage import damaged, image_files
 from tests.proofs.image_loader import load_each
-from transfer.config import ConfigError
 from transfer.data.decode import decode_or_refuse
+from transfer.system.errors import ConfigError
 
 # pytest takes back the filters that the decoder sets for warnings.
 pytestmark = pytest.mark.filterwarnings(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.runs import RUNS, make_rows
-from transfer.report.comparison import Comparison
+from tests.compare.runs import RUNS, make_rows
+from transfer.compare.comparison import Comparison
 from transfer.report.export import rows_frame
 
 

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.report.runs import RUNS, make_predictions, make_rows, make_run
-from transfer.config import ConfigError
+from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
+from transfer.compare.rows import Row
 from transfer.report.figures import (
     plot_accuracy_against_cost,
     plot_classes,
@@ -25,9 +25,9 @@ from transfer.report.figures import (
     save_png,
     style,
 )
-from transfer.report.history import NO_HISTORY
 from transfer.report.language import Words
-from transfer.report.table import Row
+from transfer.system.errors import ConfigError
+from transfer.tracking.history import NO_HISTORY
 
 WORDS = Words()
 ANSWERS = {

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.report.runs import make_history, make_predictions, make_rows, make_run
-from transfer.report.comparison import Comparison
+from tests.compare.runs import make_history, make_predictions, make_rows, make_run
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import Row
 from transfer.report.export import rows_frame
 from transfer.report.findings import findings
-from transfer.report.history import NO_HISTORY, History
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.markdown import to_markdown
-from transfer.report.predictions import Predictions
 from transfer.report.sections import Part, build_document
-from transfer.report.selection import Selection
-from transfer.report.table import Row
 from transfer.tracking.find import RunRecord
+from transfer.tracking.history import NO_HISTORY, History
+from transfer.tracking.predictions import Predictions
+from transfer.tracking.selection import Selection
 
 WORDS = Words()
 
@@ -124,7 +124,7 @@ def _check_ranks(rows: list[Row], comparison: Comparison) -> None:
     better = [0] * len(rows)
     for first, second in itertools.combinations(range(len(rows)), 2):
         pair = comparison.pair(first, second)
-        if pair.told_apart:
+        if pair.significant:
             assert pair.test != "none" and pair.lead != 0
             assert pair.corrected >= pair.p_value
             better[second if pair.lead > 0 else first] += 1

@@ -6,10 +6,10 @@ import string
 
 import pytest
 
-from transfer.config import ConfigError
 from transfer.report.language import Words
 from transfer.report.language.chinese import CHINESE
 from transfer.report.language.english import ENGLISH
+from transfer.system.errors import ConfigError
 
 
 def _placeholders(text: str) -> set[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.report.runs import make_history, make_rows, make_run
-from transfer.report.comparison import Comparison
+from tests.compare.runs import make_history, make_rows, make_run
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import Row
 from transfer.report.document import Block
 from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.observations import observations
-from transfer.report.table import Row
 
 
 def _observations(rows: list[Row]) -> list[Block]:

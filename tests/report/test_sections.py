@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from tests.report.runs import RUNS, make_rows, make_run
-from transfer.report.comparison import Comparison
+from tests.compare.runs import RUNS, make_rows, make_run
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import by_test_set
 from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.sections import Part, build_document, build_summary
-from transfer.report.selection import Selection
-from transfer.report.table import by_test_set
 from transfer.report.tables import cost_table, outcome_table, ranking_table
 from transfer.tracking.find import RunRecord
+from transfer.tracking.selection import Selection
 
 WORDS = Words()
 SWEEP = RunRecord("id", "sweep", "FAILED", {}, {}, {"transfer.sweep": "day/time"})

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from transfer.system.paths import REPOSITORY
 from transfer.tracking.environment import environment_tags, without_password, without_places
-from transfer.tracking.store import REPOSITORY
 
 
 def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:

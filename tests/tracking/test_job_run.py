@@ -26,7 +26,7 @@ def test_a_thousand_points_at_most_and_their_mean_is_kept(
     assert long.iterations == 5006
     with start_run(long, folder=tmp_path, sweep=None) as run:
         for number in (1, 2):
-            run.log_epoch(an_epoch(number, losses))
+            run.log_epoch(*an_epoch(number, losses))
         run.log_history()
     points = workplace.client.get_metric_history(run.id, "step/loss")
     assert len(points) == 835
@@ -42,8 +42,8 @@ def test_a_thousand_points_at_most_and_their_mean_is_kept(
 
 def test_epochs_are_points_from_one(workplace: Workplace, job: Job, tmp_path: Path) -> None:
     with start_run(job, folder=tmp_path, sweep=None) as run:
-        run.log_epoch(an_epoch(1, [1.0, 2.0]))
-        run.log_epoch(an_epoch(2, [3.0, 4.0]))
+        run.log_epoch(*an_epoch(1, [1.0, 2.0]))
+        run.log_epoch(*an_epoch(2, [3.0, 4.0]))
     for name, value in {
         "train/acc": 0.5,
         "val/acc": 0.25,

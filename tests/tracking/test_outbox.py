@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PLAIN, TINY, Workplace, an_epoch, config_of, files_up_to, locked
-from transfer.config import ConfigError
-from transfer.disk import DiskError
 from transfer.job import Job, prepare
+from transfer.system.disk import DiskError
+from transfer.system.errors import ConfigError
 from transfer.tracking.delivery import Delivery
 from transfer.tracking.outbox import Outbox, find_outboxes
 from transfer.tracking.sender import Sender
 from transfer.tracking.start import find_finished, start_run
 from transfer.tracking.store import experiment_id
 from transfer.tracking.undelivered import deliver, noted_folders
+from transfer.training import Checkpoints
 
 
 @pytest.fixture
@@ -46,11 +47,11 @@ def test_training_does_not_wait_for_a_locked_store(
     workplace: Workplace, job: Job, tmp_path: Path
 ) -> None:
     with start_run(job, folder=tmp_path, sweep=None) as run:
-        run.log_epoch(an_epoch(1, [1.0]))
+        run.log_epoch(*an_epoch(1, [1.0]))
         with locked(workplace):
             begin = time.perf_counter()
             for number in range(2, 12):
-                run.log_epoch(an_epoch(number, [float(number)]))
+                run.log_epoch(*an_epoch(number, [float(number)]))
             # A locked SQLite makes a caller wait 20 s.
             assert time.perf_counter() - begin < 5
             time.sleep(1)
@@ -67,9 +68,9 @@ def test_what_the_store_does_not_take_is_said_and_delivered_later(
     caplog.set_level(logging.WARNING)
     with ExitStack() as lock:
         with start_run(_impatient(job), folder=tmp_path, sweep=None) as run:
-            run.log_epoch(an_epoch(1, [1.0, 2.0]))
+            run.log_epoch(*an_epoch(1, [1.0, 2.0]))
             lock.enter_context(locked(workplace))
-            run.log_epoch(an_epoch(2, [3.0, 4.0]))
+            run.log_epoch(*an_epoch(2, [3.0, 4.0]))
             run.log_history()
         [said] = [each for each in caplog.messages if "deliver them with" in each]
         assert f"python experiments/deliver.py folder={tmp_path}" in said
@@ -137,9 +138,9 @@ def test_a_run_that_fails_on_a_full_disk_says_so_in_the_store(
         pytest.raises(DiskError, match="cannot be written"),
         start_run(job, folder=tmp_path, sweep=None) as run,
     ):
-        run.log_epoch(an_epoch(1, [1.0]))
+        run.log_epoch(*an_epoch(1, [1.0]))
         with files_up_to(100):
-            run.checkpoints.save(1, {"losses": [0.0] * 100})
+            Checkpoints(run.folder, run.id).save(1, {"losses": [0.0] * 100})
     stored = workplace.client.get_run(run.id)
     assert stored.info.status == "FAILED"
     assert "(File too large)" in stored.data.tags["transfer.error"]

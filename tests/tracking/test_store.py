@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Workplace
-from transfer.config import ConfigError
-from transfer.tracking.store import REPOSITORY, experiment_id, open_store, store_uri
+from transfer.system.errors import ConfigError
+from transfer.system.paths import REPOSITORY
+from transfer.tracking.store import experiment_id, open_store, store_uri
 
 
 def test_the_choice_wins_then_the_environment_then_the_repository(

@@ -11,7 +11,7 @@ from torch import Tensor
 from transfer.augment.color import random_color_jitter
 from transfer.augment.geometry import random_crop, random_flip, random_rotation
 from transfer.config.schema import AugmentConfig
-from transfer.device import memory_format
+from transfer.system.device import memory_format
 
 __all__ = ["Preprocess", "augment"]
 

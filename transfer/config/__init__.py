@@ -10,21 +10,17 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transfer.config.check import check_config
-from transfer.config.errors import ConfigError, first_line, printable, root_cause
 from transfer.config.fingerprint import configuration, fingerprint, flatten
 from transfer.config.schema import Config, register_schema
+from transfer.system.errors import ConfigError, first_line
 
 __all__ = [
     "Config",
-    "ConfigError",
     "check_config",
     "configuration",
     "fingerprint",
-    "first_line",
     "flatten",
-    "printable",
     "register_schema",
-    "root_cause",
     "typed_config",
 ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from transfer.config.errors import ConfigError
 from transfer.config.schema import (
     AdamConfig,
     AugmentConfig,
@@ -20,6 +19,7 @@ from transfer.config.schema import (
     ScheduleConfig,
     SgdConfig,
 )
+from transfer.system.errors import ConfigError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 

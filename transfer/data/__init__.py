@@ -10,7 +10,6 @@ from functools import partial
 
 import torch
 
-from transfer.config import ConfigError
 from transfer.config.schema import DataConfig
 from transfer.data.batches import Batches, training_batches
 from transfer.data.decoded_cache import read_through_cache
@@ -23,6 +22,7 @@ from transfer.data.image_data import (
 from transfer.data.image_folder import read_image_folder
 from transfer.data.sources import READERS, original_files
 from transfer.data.split import keep_per_class, stratified_split
+from transfer.system.errors import ConfigError
 
 __all__ = ["Batches", "ImageData", "Source", "Split", "load_data", "training_batches"]
 

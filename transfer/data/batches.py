@@ -10,8 +10,8 @@ from contextlib import closing
 import torch
 from torch import Tensor
 
-from transfer.data.ahead import in_order_ahead
 from transfer.data.image_data import Split
+from transfer.system.prefetch import ordered_prefetch
 
 Batch = tuple[Tensor, Tensor]
 
@@ -99,7 +99,7 @@ class Batches:
             # From pinned memory a GPU copies while it, and Python, do something else.
             return (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
 
-        with closing(in_order_ahead(take, batches, threads=_THREADS, ahead=_AHEAD)) as taken:
+        with closing(ordered_prefetch(take, batches, threads=_THREADS, ahead=_AHEAD)) as taken:
             for images, labels in taken:
                 yield (
                     images.to(device, non_blocking=pinned),

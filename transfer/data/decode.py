@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
-from transfer.config import ConfigError, first_line
+from transfer.system.errors import ConfigError, first_line
 
 # Tried on the file's first bytes, whatever its name says. Pillow knows more kinds, among them
 # EPS, which it hands to Ghostscript to run.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from transfer.data.image_data import Source, Split, content_digest
-from transfer.disk_cache import load_or_make
+from transfer.system.cache import load_or_make
 
 _SPLITS = ("train", "val", "test")
 # To be raised when a source holds something else.

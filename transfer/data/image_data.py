@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -157,19 +159,21 @@ def channel_statistics(pieces: Iterable[Tensor]) -> tuple[tuple[float, ...], tup
     Args:
         pieces: uint8 [N, 3, H, W] each, of one set of images.
     """
-    # Exact in integers, and from 256 counts a channel rather than a float copy of the images.
     counts = torch.zeros(3, 256, dtype=torch.int64)
     for piece in pieces:
         for channel in range(3):
             counts[channel] += torch.bincount(piece[:, channel].flatten(), minlength=256)
-    levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
-    for of_channel in counts.double():
-        mean = (of_channel @ levels / of_channel.sum()).item()
-        variance = (of_channel @ (levels - mean) ** 2 / of_channel.sum()).item()
-        means.append(mean)
+    for of_channel in counts.tolist():
+        # In whole numbers, and so the same on every machine: sums of floats are taken in an order
+        # that depends on the processor.
+        total = sum(of_channel)
+        levels = sum(count * level for level, count in enumerate(of_channel))
+        squares = sum(count * level**2 for level, count in enumerate(of_channel))
+        variance = Fraction(total * squares - levels**2, (255 * total) ** 2)
+        means.append(float(Fraction(levels, 255 * total)))
         # A constant channel (all black, say) must not divide by zero.
-        stds.append(max(variance**0.5, 1e-3))
+        stds.append(max(math.sqrt(variance), 1e-3))
     return tuple(means), tuple(stds)
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from transfer.config import ConfigError, printable
 from transfer.config.schema import DataConfig, ImageFolderConfig
-from transfer.data.ahead import in_order_ahead
 from transfer.data.class_folders import Listing, is_folder, list_images, require_same_classes
 from transfer.data.decode import decode_or_refuse
+from transfer.data.image_buffer import ImageBuffer, Square
 from transfer.data.image_data import Source, Split
-from transfer.data.squares import Square, Squares
+from transfer.system.errors import ConfigError, printable
+from transfer.system.prefetch import ordered_prefetch
 
 _LISTED = 10
 
@@ -27,7 +27,7 @@ _LISTED = 10
 def read_image_folder(config: DataConfig, image_size: int) -> Source:
     """Decode `data.root`'s train folder, and its validation and test folders where they exist.
 
-    Squares of one size up to `image_size` are kept as they are. Else each image is resized so
+    ImageBuffer of one size up to `image_size` are kept as they are. Else each image is resized so
     that its shorter side is `image_size`, and its central square is kept: their bytes then depend
     on `image_size`, not on the camera. More than `data.resident_gb` of them are kept in a file.
 
@@ -45,7 +45,7 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     found = {part: list_images(root / name) for part, name in folders.items()}
     require_same_classes(root, folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
-    squares = Squares(len(paths), image_size, config.resident_gb)
+    squares = ImageBuffer(len(paths), image_size, config.resident_gb)
     files, bad = _read_into(squares, paths, image_size, skip=config.on_bad_image == "skip")
     images = squares.images()
     splits = {}
@@ -84,7 +84,7 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
 
 
 def _read_into(
-    squares: Squares, paths: list[Path], side: int, *, skip: bool
+    squares: ImageBuffer, paths: list[Path], side: int, *, skip: bool
 ) -> tuple[torch.Tensor, dict[Path, ConfigError]]:
     """Decode every file, in order.
 
@@ -107,7 +107,7 @@ def _read_into(
 
     # Pillow decodes outside Python's lock, so threads help.
     threads = min(os.cpu_count() or 1, 16)
-    with closing(in_order_ahead(read, paths, threads=threads, ahead=4 * threads)) as done:
+    with closing(ordered_prefetch(read, paths, threads=threads, ahead=4 * threads)) as done:
         for each in tqdm(done, "reading images", len(paths), leave=False, disable=None):
             if each is not None:
                 squares.append(each[0])

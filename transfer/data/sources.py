@@ -7,16 +7,17 @@ import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError, first_line
 from transfer.config.schema import DataConfig, ImageFolderConfig
-from transfer.data.download import require_network
 from transfer.data.image_data import Source, Split
-from transfer.vision import torchvision
+from transfer.system.errors import ConfigError, first_line
+from transfer.system.network import require_network
+from transfer.system.torchvision import load_torchvision
 
 # Where Debian's package dataset-fashion-mnist puts its files.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -38,9 +39,7 @@ def read_digits(config: DataConfig) -> Source:
 
 def read_cifar(config: DataConfig) -> Source:
     """CIFAR-10 or CIFAR-100 through torchvision, which checks the MD5 of every file it opens."""
-    kind = (
-        torchvision.datasets.CIFAR10 if config.name == "cifar10" else torchvision.datasets.CIFAR100
-    )
+    kind = _cifar(config)
     root = _folder(config)
     archive = root / kind.filename
     complete = _complete(root / kind.base_folder, kind)
@@ -67,7 +66,7 @@ def read_cifar(config: DataConfig) -> Source:
 
 def read_fashion_mnist(config: DataConfig) -> Source:
     """Fashion-MNIST from `data.root`, Debian's folder, or a download, in this order."""
-    kind = torchvision.datasets.FashionMNIST
+    kind = load_torchvision().datasets.FashionMNIST
     root = _folder(config)
     folders = (root / "FashionMNIST" / "raw", root, DEBIAN_FASHION_MNIST)
     found = next((folder for folder in folders if _idx_file(folder, "train-labels-idx1")), None)
@@ -106,9 +105,7 @@ def original_files(config: DataConfig) -> list[Path]:
         names = (config.train_folder, config.val_folder, config.test_folder)
         return [Path(config.root or "").expanduser() / name for name in names if name]
     if config.name in ("cifar10", "cifar100"):
-        kind = torchvision.datasets.CIFAR10
-        if config.name == "cifar100":
-            kind = torchvision.datasets.CIFAR100
+        kind = _cifar(config)
         # Reading an archive extracts it beside itself.
         archive = _folder(config) / kind.filename
         return [archive if archive.is_file() else _folder(config) / kind.base_folder]
@@ -128,14 +125,20 @@ def _folder(config: DataConfig) -> Path:
     return Path(config.root).expanduser()
 
 
-def _complete(folder: Path, kind: type) -> bool:
-    names = [name for name, _ in kind.train_list + kind.test_list]  # type: ignore[attr-defined]
+def _cifar(config: DataConfig) -> Any:
+    """torchvision's class for the data set."""
+    datasets = load_torchvision().datasets
+    return datasets.CIFAR10 if config.name == "cifar10" else datasets.CIFAR100
+
+
+def _complete(folder: Path, kind: Any) -> bool:
+    names = [name for name, _ in kind.train_list + kind.test_list]
     return all((folder / name).is_file() for name in names)
 
 
 def _require_md5(archive: Path, expected: str) -> None:
     # torchvision would silently download over a damaged archive.
-    if not torchvision.datasets.utils.check_integrity(str(archive), expected):
+    if not load_torchvision().datasets.utils.check_integrity(str(archive), expected):
         problem = f"{archive.name} there is damaged or not the official one (its MD5 differs)"
         raise ConfigError("data.root", archive.parent, f"{problem}; remove or replace it")
 

@@ -1,5 +1,6 @@
 """Accuracy, loss, calibration and cost of a classifier. Knows no files."""
 
+from transfer.evaluate.cost import cost_metrics
 from transfer.evaluate.metrics import Evaluation, evaluate_logits, predict_logits
 from transfer.evaluate.profile import (
     count_macs,
@@ -12,6 +13,7 @@ from transfer.evaluate.profile import (
 
 __all__ = [
     "Evaluation",
+    "cost_metrics",
     "count_macs",
     "count_parameters",
     "evaluate_logits",

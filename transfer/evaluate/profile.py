@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from transfer.device import synchronize
 from transfer.models import head_parameters
+from transfer.system.device import synchronize
 
 _LONGEST_MS = 2000
 

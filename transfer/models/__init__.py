@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from transfer.config import ConfigError, first_line
 from transfer.models.frozen import FrozenBackbone, HeadAlone, features_of
 from transfer.models.head import (
     backbone_modules,
@@ -16,33 +15,35 @@ from transfer.models.head import (
     head_parameters,
     replace_last_layer,
 )
+from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.simple_cnn import SimpleCNN
-from transfer.models.small_maps import use_matrix_products
-from transfer.models.weights import Fit, Weights, fit_weights, load_into
+from transfer.models.weights import TrainedOn, Weights, WeightsMatch, load_into, match_weights
 from transfer.models.weights_file import read_weights_file
 from transfer.models.weights_source import read_weights
-from transfer.vision import torchvision
+from transfer.system.errors import ConfigError, first_line
+from transfer.system.torchvision import load_torchvision
 
 __all__ = [
-    "Fit",
     "FrozenBackbone",
     "HeadAlone",
+    "TrainedOn",
     "Weights",
+    "WeightsMatch",
     "backbone_modules",
     "backbone_parameters",
     "backbone_state",
     "build_model",
     "features_of",
-    "fit_weights",
     "head_name",
     "head_of",
     "head_parameters",
     "load_into",
-    "paper_model",
+    "match_weights",
+    "meta_model",
     "read_weights",
     "read_weights_file",
     "replace_last_layer",
-    "use_matrix_products",
+    "use_matmul_convs",
 ]
 
 
@@ -59,7 +60,8 @@ def build_model(name: str, num_classes: int, image_size: int) -> nn.Module:
     """
     if name == "simple_cnn":
         return SimpleCNN(num_classes)
-    choices = torchvision.models.list_models(module=torchvision.models)
+    published = load_torchvision().models
+    choices = published.list_models(module=published)
     if name not in choices:
         close = [choice for choice in choices if choice.split("_")[0][:5] == name[:5]] or choices
         problem = f"torchvision has no such classifier; choose from {', '.join(close)}"
@@ -73,7 +75,7 @@ def build_model(name: str, num_classes: int, image_size: int) -> nn.Module:
         # Their auxiliary classifiers serve training from scratch on ImageNet only.
         options |= {"aux_logits": False, "init_weights": True}
     try:
-        model = torchvision.models.get_model(name, **options)
+        model: nn.Module = published.get_model(name, **options)
     except NotImplementedError:
         raise
     except (AssertionError, RuntimeError, ValueError) as error:
@@ -83,7 +85,7 @@ def build_model(name: str, num_classes: int, image_size: int) -> nn.Module:
     return model
 
 
-def paper_model(name: str, image_size: int) -> nn.Module:
+def meta_model(name: str, image_size: int) -> nn.Module:
     """The model on the meta device, with two classes: shapes without numbers, so without cost.
 
     Raises:

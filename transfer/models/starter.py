@@ -15,11 +15,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from transfer.config import ConfigError
-from transfer.digest import state_digest
 from transfer.models.head import last_layer_name
+from transfer.system.digest import state_digest
+from transfer.system.errors import ConfigError
+from transfer.system.paths import REPOSITORY
 
-FOLDER = Path(__file__).resolve().parents[1] / "starter_weights"
+FOLDER = REPOSITORY / "transfer" / "starter_weights"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,24 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from transfer.config import ConfigError
 from transfer.models.head import head_name, last_layer_name
+from transfer.system.errors import ConfigError
 
 # GoogLeNet's and Inception's second and third classifiers, which serve training from scratch only.
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The images that weights were trained on, and the seed that split them.
+
+    Attributes:
+        digest, test_digest: content hashes of all images, and of those held out as a test.
+    """
+
+    digest: str
+    test_digest: str
+    seed: str
 
 
 @dataclass(frozen=True)
@@ -22,15 +35,17 @@ class Weights:
         source: as the user gave it.
         digest: content hash of names and tensors, 16 hexadecimal digits, or "none".
         state: torchvision's parameter names to tensors; None to start from random weights.
+        trained_on: of a run's weights; None where that is not known.
     """
 
     source: str
     digest: str
     state: Mapping[str, Tensor] | None
+    trained_on: TrainedOn | None = None
 
 
 @dataclass(frozen=True)
-class Fit:
+class WeightsMatch:
     """What a model takes over of some weights.
 
     Attributes:
@@ -50,12 +65,12 @@ def load_into(model: nn.Module, weights: Weights) -> None:
     """Copy the weights into `model`; its last layer, made for its own classes, stays as it is.
 
     Raises:
-        ConfigError: see `fit_weights`.
+        ConfigError: see `match_weights`.
     """
-    model.load_state_dict(fit_weights(model, weights).loaded, strict=False)
+    model.load_state_dict(match_weights(model, weights).loaded, strict=False)
 
 
-def fit_weights(model: nn.Module, weights: Weights) -> Fit:
+def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
     """Match the weights with `model`, which may lie on the meta device.
 
     The last layer is always left out, even where its shape fits: ten classes of one data set
@@ -66,7 +81,7 @@ def fit_weights(model: nn.Module, weights: Weights) -> Fit:
         ConfigError: a name or shape outside the head does not fit, whether missing or left over.
     """
     if weights.state is None:
-        return Fit({}, ())
+        return WeightsMatch({}, ())
     own = model.state_dict()
     head, last_layer = head_name(model) + ".", last_layer_name(model) + "."
     loaded = {
@@ -80,7 +95,7 @@ def fit_weights(model: nn.Module, weights: Weights) -> Fit:
         first = ", ".join(required[:6])
         problem = f"does not fit {type(model).__name__}: {len(required)} names such as {first}"
         raise ConfigError("weights", weights.source, problem)
-    return Fit(loaded, tuple(name for name in weights.state if name not in loaded))
+    return WeightsMatch(loaded, tuple(name for name in weights.state if name not in loaded))
 
 
 def _optional(name: str) -> bool:

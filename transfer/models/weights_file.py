@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError, first_line
+from transfer.system.errors import ConfigError, first_line
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 

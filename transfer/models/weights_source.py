@@ -10,13 +10,13 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from transfer.config import ConfigError, first_line
-from transfer.data.download import require_network
-from transfer.digest import state_digest
 from transfer.models.starter import read_starter
 from transfer.models.weights import Weights
 from transfer.models.weights_file import SUFFIXES, read_weights_file
-from transfer.vision import torchvision
+from transfer.system.digest import state_digest
+from transfer.system.errors import ConfigError, first_line
+from transfer.system.network import require_network
+from transfer.system.torchvision import load_torchvision
 
 # The published DenseNets have names from before torch forbade dots in them: norm.1 is norm1 now.
 _DENSENET_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
@@ -48,7 +48,7 @@ def read_weights(source: str, model_name: str) -> Weights:
 
 def _read_imagenet(model_name: str) -> Mapping[str, Tensor]:
     try:
-        published = torchvision.models.get_model_weights(model_name)
+        published = load_torchvision().models.get_model_weights(model_name)
     except ValueError as error:
         problem = f"torchvision publishes none for {model_name}; use weights=none"
         raise ConfigError("weights", "imagenet", problem) from error

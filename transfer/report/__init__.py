@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
-from transfer.config import first_line
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import Row, build_rows, by_test_set
 from transfer.report import figures
-from transfer.report.comparison import Comparison
 from transfer.report.document import Picture
 from transfer.report.export import rows_frame
-from transfer.report.history import NO_HISTORY, History, condense
 from transfer.report.language import Words
 from transfer.report.markdown import to_markdown
 from transfer.report.page import to_html
-from transfer.report.predictions import Predictions, read_predictions
 from transfer.report.sections import Part, build_document, build_summary
-from transfer.report.selection import Selection, select, select_from
-from transfer.report.table import Row, build_rows, by_test_set
+from transfer.system.errors import first_line
 from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.history import NO_HISTORY, History, condense
+from transfer.tracking.predictions import Predictions, read_predictions
+from transfer.tracking.selection import Selection, select, select_from
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

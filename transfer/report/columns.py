@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from transfer.report.table import Row
+from transfer.compare.rows import Row
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from transfer.compare.comparison import Comparison
+from transfer.compare.pareto import pareto_front
+from transfer.compare.rows import Row
 from transfer.report.columns import ACCURACY, COSTS, SCORES, deviation
-from transfer.report.comparison import Comparison
-from transfer.report.cost import pareto_front
-from transfer.report.table import Row
 
 _INTERVALS = {"seeds": "seeds", "images": "test images", "nothing": None}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from transfer.compare.rows import Row
 from transfer.report.language import Words
-from transfer.report.selection import Selection
-from transfer.report.table import Row
 from transfer.tracking.find import RunRecord
+from transfer.tracking.selection import Selection
 
 
 def facts(selection: Selection, words: Words) -> list[str]:

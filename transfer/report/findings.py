@@ -8,13 +8,13 @@ from itertools import combinations
 
 import numpy as np
 
+from transfer.compare.comparison import Comparison, Pair
+from transfer.compare.keys import is_compared, short
+from transfer.compare.pareto import pareto_front
+from transfer.compare.rows import Row
 from transfer.report.columns import COSTS, SCORES, deviation, percent
-from transfer.report.comparison import Comparison, Pair
-from transfer.report.cost import pareto_front
 from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
-from transfer.report.keys import is_compared, short
 from transfer.report.language import Words
-from transfer.report.table import Row
 
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
@@ -70,7 +70,7 @@ def difference_text(pair: Pair, words: Words) -> str:
     apart = "verdict.images" if pair.test == "images" else "verdict.apart"
     if pair.lead < 0:
         apart = "verdict.reversed"
-    verdict = words(apart if pair.told_apart else "verdict.same")
+    verdict = words(apart if pair.significant else "verdict.same")
     if pair.test == "images":
         return words("difference.images", points=points, verdict=verdict, p=p_text(pair.corrected))
     return words(

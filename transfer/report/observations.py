@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from transfer.compare.comparison import Comparison
+from transfer.compare.keys import is_compared
+from transfer.compare.rows import Row
 from transfer.report.columns import percent
-from transfer.report.comparison import Comparison
 from transfer.report.document import Block, Bullets, Table
-from transfer.report.keys import is_compared
 from transfer.report.language import Words
-from transfer.report.table import Row
 
 # Nobody reads a longer table.
 _MOST_ROWS = 100
@@ -91,7 +91,7 @@ def _gain(place: int, rows: Sequence[Row], comparison: Comparison, words: Words)
     if not math.isfinite(gain):
         return "–"
     text = f"{gain:+.2f}".replace("-", "−")
-    apart = comparison.pair(min(place, best), max(place, best)).told_apart
+    apart = comparison.pair(min(place, best), max(place, best)).significant
     return text if apart else words("gain.noise", gain=text)
 
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from transfer.report.comparison import Comparison
+from transfer.compare.comparison import Comparison
+from transfer.compare.keys import Keys, short, sort_keys
+from transfer.compare.rows import Row
 from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
 from transfer.report.facts import facts, legend_of_accuracy
 from transfer.report.findings import findings
-from transfer.report.keys import Keys, short, sort_keys
 from transfer.report.language import Words
 from transfer.report.observations import observations
-from transfer.report.selection import Selection
-from transfer.report.table import Row
 from transfer.report.tables import (
     MOST_PAIRS,
     MOST_ROWS,
@@ -23,6 +22,7 @@ from transfer.report.tables import (
     pair_table,
     ranking_table,
 )
+from transfer.tracking.selection import Selection
 
 # Of a choice with more values than this, what comes with each is no line of a legend.
 _MOST_VALUES = 12

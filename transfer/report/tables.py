@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from transfer.compare.comparison import Comparison, Pair
+from transfer.compare.pareto import pareto_front
+from transfer.compare.rows import Row
 from transfer.report.columns import ACCURACY, COSTS, SCORES, Column, deviation, percent
-from transfer.report.comparison import Comparison, Pair
-from transfer.report.cost import pareto_front
 from transfer.report.document import Table
 from transfer.report.findings import p_text
 from transfer.report.language import Words
-from transfer.report.table import Row
 from transfer.tracking.find import RunRecord
 
 # Nobody reads a longer table; report.csv has all.
@@ -122,7 +122,7 @@ def _pair_cells(pair: Pair, label: str, words: Words) -> list[str]:
     bounds = "–"
     if difference.known:
         bounds = f"{100 * difference.low:.2f} – {100 * difference.high:.2f}".replace("-", "−")
-    apart = "–" if pair.test == "none" else words("yes" if pair.told_apart else "no")
+    apart = "–" if pair.test == "none" else words("yes" if pair.significant else "no")
     return [
         label,
         points,

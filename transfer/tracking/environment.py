@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from transfer.tracking.store import REPOSITORY
+from transfer.system.paths import REPOSITORY
 
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s/@]+@")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer.config import ConfigError
+from transfer.system.errors import ConfigError
 from transfer.tracking.store import experiment_id
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ Everything goes to the run's outbox, on disk, and from there to the store in the
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 import traceback
 from collections.abc import Sequence
@@ -15,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
-from transfer.classifier import save_classifier
-from transfer.config import root_cause
-from transfer.disk import DiskError, writing
-from transfer.fit import Checkpoints, Epoch
+from transfer.deploy.classifier import save_classifier
+from transfer.deploy.mlflow_model import save_mlflow_model
 from transfer.job import Job
-from transfer.models import use_matrix_products
+from transfer.system.disk import DiskError, writing
+from transfer.system.errors import root_cause
 from transfer.tracking.delivery import MAX_METRICS, Delivery
 from transfer.tracking.environment import without_password
 from transfer.tracking.outbox import Entry, Kind, Outbox
@@ -50,7 +47,7 @@ class JobRun:
         patience_s: seconds that the end waits for a store that does not answer.
 
     Attributes:
-        checkpoints: of this run, wherever and whenever it is resumed.
+        folder: of the run, wherever and whenever it is resumed.
         undelivered: why the store lacks what is left in the outbox after the end; empty where
             nothing is left.
     """
@@ -66,9 +63,8 @@ class JobRun:
         patience_s: float,
     ) -> None:
         self.id = run_id
-        self.checkpoints = Checkpoints(folder, run_id)
         self.undelivered = ""
-        self._folder = folder
+        self.folder = folder
         self._stretch = -(-iterations // _MAX_STEP_POINTS)
         self._pending: list[float] = []
         self._iteration = 0
@@ -94,31 +90,20 @@ class JobRun:
         """Let a run that had ended run."""
         self._sender.append("status", {"status": "RUNNING"})
 
-    def log_epoch(self, epoch: Epoch) -> None:
-        """Log one epoch's metrics, and its iteration losses as means over equal stretches."""
-        self._send(self._points(epoch))
+    def log_epoch(self, number: int, metrics: dict[str, float], losses: Sequence[float]) -> None:
+        """Log an epoch's metrics, and its iteration losses as means over equal stretches; of a run
+        that goes on, the store is sent what it lacks.
 
-    def catch_up(self, history: Sequence[Epoch]) -> None:
-        """Take in the epochs of a run that goes on; the store is sent those that it lacks."""
-        self._send([point for epoch in history for point in self._points(epoch)])
-
-    def _points(self, epoch: Epoch) -> list[tuple[str, float, int]]:
-        """An epoch's metrics as name, value and step; keeps them in the history."""
-        values = {
-            "train/loss": epoch.train_loss,
-            "train/acc": epoch.train_accuracy,
-            "val/loss": epoch.val_loss,
-            "val/acc": epoch.val_accuracy,
-            "lr/head": epoch.head_lr,
-            "lr/backbone": epoch.backbone_lr,
-            "time/epoch_s": epoch.seconds,
-        }
+        Args:
+            number: of the epoch, from 1.
+            losses: one an iteration.
+        """
         self._history += [
-            {"metric": name, "epoch": epoch.number, "iteration": None, "value": value}
-            for name, value in values.items()
+            {"metric": name, "epoch": number, "iteration": None, "value": value}
+            for name, value in metrics.items()
         ]
-        points = [(name, value, epoch.number) for name, value in values.items()]
-        return points + self._step_points(epoch)
+        points = [(name, value, number) for name, value in metrics.items()]
+        self._send(points + self._step_points(number, losses))
 
     def log_summary(self, values: dict[str, float]) -> None:
         """Log figures that a run has once."""
@@ -126,7 +111,7 @@ class JobRun:
 
     def log_predictions(self, logits: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         """Keep the test set's float32 logits [N, K], int64 labels [N] and [K] class names."""
-        path = self._folder / "predictions.npz"
+        path = self.folder / "predictions.npz"
         with writing(path):
             np.savez_compressed(
                 path, logits=logits.numpy(), labels=labels.numpy(), classes=list(classes)
@@ -135,7 +120,7 @@ class JobRun:
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:
         """Keep the weights, with all that a prediction needs."""
-        path = self._folder / "weights.safetensors"
+        path = self.folder / "weights.safetensors"
         config = job.config
         with writing(path):
             save_classifier(
@@ -148,26 +133,13 @@ class JobRun:
         self._log_file(path)
 
     def log_model(self, model: nn.Module, image_size: int) -> None:
-        """Log an MLflow model as well: it reads normalised float32 [N, 3, H, W], gives logits."""
-        import mlflow
-        from mlflow.models import infer_signature
-
-        model = model.cpu().eval()
-        # The exporter wants one way for every batch, and readers want torchvision's own layers.
-        use_matrix_products(model, use=False)
-        # Two images: the exporter takes a size of one for a constant.
-        example = torch.zeros(2, 3, image_size, image_size)
-        with torch.inference_mode():
-            signature = infer_signature(example.numpy(), model(example).numpy())
-        folder = self._folder / "model"
-        # Of an earlier attempt.
-        shutil.rmtree(folder, ignore_errors=True)
-        with writing(folder):
-            mlflow.pytorch.save_model(model, folder, signature=signature, input_example=example)
+        """Log an MLflow model as well."""
+        folder = self.folder / "model"
+        save_mlflow_model(model, image_size, folder)
         self._sender.append("model", folder.name)
 
     def log_figure(self, name: str, figure: Figure) -> None:
-        path = self._folder / name
+        path = self.folder / name
         with writing(path):
             figure.savefig(path)
         self._log_file(path)
@@ -177,13 +149,13 @@ class JobRun:
         return pd.DataFrame(self._history).astype({"iteration": "Int64"})
 
     def log_history(self) -> None:
-        path = self._folder / "history.parquet"
+        path = self.folder / "history.parquet"
         with writing(path):
             self.history().to_parquet(path, index=False)
         self._log_file(path)
 
     def log_text(self, name: str, text: str) -> None:
-        path = self._folder / name
+        path = self.folder / name
         with writing(path):
             path.write_text(text, encoding="utf-8")
         self._log_file(path)
@@ -191,7 +163,7 @@ class JobRun:
     def log_config(self, composed: DictConfig) -> None:
         from omegaconf import OmegaConf
 
-        path = self._folder / "config.yaml"
+        path = self.folder / "config.yaml"
         with writing(path):
             path.write_text(without_password(OmegaConf.to_yaml(composed)), encoding="utf-8")
         self._log_file(path)
@@ -241,14 +213,14 @@ class JobRun:
             # The run stays RUNNING in the store, which resume=true knows for dead.
             log.warning("the store does not know that run %s is %s: %s", self.id, status, reason)
 
-    def _step_points(self, epoch: Epoch) -> list[tuple[str, float, int]]:
+    def _step_points(self, number: int, losses: Sequence[float]) -> list[tuple[str, float, int]]:
         points = []
-        for loss in epoch.iteration_losses:
+        for loss in losses:
             self._iteration += 1
             self._history.append(
                 {
                     "metric": "step/loss",
-                    "epoch": epoch.number,
+                    "epoch": number,
                     "iteration": self._iteration,
                     "value": loss,
                 }

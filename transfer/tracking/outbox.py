@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from transfer.disk import whole_file, writing
+from transfer.system.disk import atomic_write, writing
 
 FOLDER = "outbox"
 _ADDRESS = "run.json"
@@ -60,7 +60,7 @@ class Outbox:
         """Note whose entries these are, for whoever delivers them later."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.folder / _ADDRESS) as file:
+        with atomic_write(self.folder / _ADDRESS) as file:
             # The address of a database may hold its password.
             Path(file.name).chmod(0o600)
             file.write(json.dumps({"run": run_id, "uri": uri}).encode())
@@ -76,7 +76,7 @@ class Outbox:
         Raises:
             DiskError: the disk is full or read-only; the entries before stay.
         """
-        with whole_file(self.folder / f"{self._last + 1:06d}.json") as file:
+        with atomic_write(self.folder / f"{self._last + 1:06d}.json") as file:
             file.write(json.dumps({"kind": kind, "content": content}).encode())
         self._last += 1
 

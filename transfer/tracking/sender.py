@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from transfer.config import root_cause
+from transfer.system.errors import root_cause
 from transfer.tracking.delivery import MAX_METRICS, Delivery
 from transfer.tracking.outbox import Entry, Kind, Outbox
 

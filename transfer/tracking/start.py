@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import torch
 from filelock import FileLock, Timeout
 
-from transfer.config import ConfigError, flatten
-from transfer.disk import writing
-from transfer.fit import Checkpoints
-from transfer.interrupt import deferred
+from transfer.config import flatten
 from transfer.job import Job
+from transfer.system.disk import writing
+from transfer.system.errors import ConfigError
+from transfer.system.interrupt import deferred
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord
-from transfer.tracking.former import Former, find_former, lock_of, working
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.outbox import Outbox
+from transfer.tracking.previous_run import PreviousRun, find_previous_run, lock_of, working
 from transfer.tracking.process import process_tags
 from transfer.tracking.store import answering, experiment_id, open_store, store_uri
 from transfer.tracking.sweep_run import SweepRun
@@ -41,15 +41,12 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
         ConfigError: the store does not take what it lacks.
     """
     client = _open_store(job, sweep)
-    former = find_former(client, job.fingerprint)
+    former = find_previous_run(client, job.fingerprint)
     if former.state == "finished" and not former.in_store and former.folder is not None:
         deliver(former.folder, job.config.tracking.patience_s, client)
-        former = find_former(client, job.fingerprint)
+        former = find_previous_run(client, job.fingerprint)
     if former.state != "finished" or former.record is None:
         return None
-    if former.folder is not None:
-        # A kill in the last moment leaves them behind.
-        Checkpoints(former.folder, former.record.id).remove()
     return former.record
 
 
@@ -85,7 +82,6 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
             raise
         with deferred():
             run.end("FINISHED")
-            run.checkpoints.remove()
     finally:
         if run is not None and run.undelivered:
             note_undelivered(folder, place, run.undelivered)
@@ -98,15 +94,17 @@ def _open_store(job: Job, sweep: SweepRun | None) -> MlflowClient:
     return open_store(store_uri(tracking.uri), tracking.patience_s if sweep else 0)
 
 
-def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[Former, FileLock]:
+def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[PreviousRun, FileLock]:
     """The run to go on with, or a new one, and the lock of its folder, acquired.
 
     Raises:
         ConfigError: another process works on the run, or in the folder of a new one.
     """
 
-    def look() -> Former:
-        return find_former(client, job.fingerprint) if job.config.resume else Former("new")
+    def look() -> PreviousRun:
+        return (
+            find_previous_run(client, job.fingerprint) if job.config.resume else PreviousRun("new")
+        )
 
     end = time.monotonic() + _PATIENCE_S
     while True:
@@ -127,7 +125,7 @@ def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[Former, FileLoc
         time.sleep(0.5)
 
 
-def _refusal(job: Job, former: Former, folder: Path) -> ConfigError:
+def _refusal(job: Job, former: PreviousRun, folder: Path) -> ConfigError:
     if former.record is None:
         problem = "another process is writing there; choose another folder, or wait for it"
         return ConfigError("hydra.run.dir", folder, problem)
@@ -147,7 +145,7 @@ def _require_nothing_left_in(folder: Path) -> None:
 
 
 def _open_run(
-    client: MlflowClient, job: Job, place: Path, sweep: SweepRun | None, former: Former
+    client: MlflowClient, job: Job, place: Path, sweep: SweepRun | None, former: PreviousRun
 ) -> JobRun:
     """A new run, or the former one; either is told everything, and lacks nothing then."""
     patience_s = job.config.tracking.patience_s

@@ -14,7 +14,8 @@ from urllib.parse import urlparse
 
 from filelock import FileLock
 
-from transfer.config import ConfigError, root_cause
+from transfer.system.errors import ConfigError, root_cause
+from transfer.system.paths import REPOSITORY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +24,6 @@ EXPERIMENT = "transfer"
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE_S = 5.0
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def store_uri(choice: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from transfer.config import ConfigError
+from transfer.system.errors import ConfigError
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import (
     RESUMED_AS,
@@ -20,7 +20,7 @@ from transfer.tracking.find import (
     find_sweep_of_jobs,
     find_sweep_run,
 )
-from transfer.tracking.former import folder_of, is_running, lock_of, working
+from transfer.tracking.previous_run import folder_of, is_running, lock_of, working
 from transfer.tracking.process import process_tags
 from transfer.tracking.store import answering, experiment_id
 

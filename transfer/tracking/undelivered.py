@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from transfer.config import ConfigError
+from transfer.system.errors import ConfigError
 from transfer.tracking.delivery import Delivery
-from transfer.tracking.former import lock_of
 from transfer.tracking.outbox import Outbox
+from transfer.tracking.previous_run import lock_of
 from transfer.tracking.sender import Sender
 from transfer.tracking.store import open_store
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from transfer.compare.rows import Row
 from transfer.report.figures.style import (
     GREY,
     MARKERS,
@@ -21,7 +22,6 @@ from transfer.report.figures.style import (
     title_with,
 )
 from transfer.report.language import Words
-from transfer.report.table import Row
 
 # A figure with more classes than this has no room for their names, or for their bars.
 _NAMED = 30

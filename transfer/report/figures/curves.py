@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transfer.compare.rows import Row
 from transfer.report.figures.style import (
     COLORS,
     GREY,
@@ -18,9 +19,8 @@ from transfer.report.figures.style import (
     new_figure,
     note_some,
 )
-from transfer.report.history import History
 from transfer.report.language import Words
-from transfer.report.table import Row
+from transfer.tracking.history import History
 
 
 def plot_job(history: History, freeze_epochs: int, title: str) -> Figure:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from transfer.report.cost import pareto_front
+from transfer.compare.pareto import pareto_front
+from transfer.compare.rows import Row
 from transfer.report.figures.style import (
     GREY,
     MARKERS,
@@ -25,7 +26,6 @@ from transfer.report.figures.style import (
     short_names,
 )
 from transfer.report.language import Words
-from transfer.report.table import Row
 
 _COSTS = (
     ("profile/macs", "plot.macs", 1e-6),

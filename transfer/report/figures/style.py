@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from transfer.config import ConfigError
 from transfer.report.language import Words
+from transfer.system.errors import ConfigError
 
 # Okabe and Ito 2008, https://jfly.uni-koeln.de/color/, darkest first; yellow is left out, which
 # is too faint for a line on white.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from transfer.config import ConfigError
 from transfer.report.language.chinese import CHINESE
 from transfer.report.language.english import ENGLISH
+from transfer.system.errors import ConfigError
 
 __all__ = ["LANGUAGES", "Words"]
 

@@ -1,0 +1,74 @@
+"""Rows of the report: seeds folded, columns found, intervals of the right kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
+from transfer.compare.rows import by_test_set
+from transfer.compare.statistics import student_interval, wilson_interval
+
+
+def test_seeds_are_folded_and_the_best_comes_first() -> None:
+    rows = make_rows(RUNS)
+    assert [row.keys for row in rows] == [{"model": "b"}, {"model": "a"}]
+    assert [len(row.runs) for row in rows] == [1, 2]
+    assert rows[1].metric("test/acc") == [0.5, 0.6]
+
+
+def test_the_same_run_again_is_not_another_seed() -> None:
+    again = dataclasses.replace(RUNS[0], id="again")
+    [_, row] = make_rows([*RUNS, again])
+    assert [run.id for run in row.runs] == ["again", "a-0-1"]
+
+
+def test_spread_and_gap() -> None:
+    [_, row] = make_rows(RUNS)
+    assert row.loss_spread() == [1.0, 1.0]
+    assert row.generalisation_gap() == pytest.approx([0.2, 0.1])
+
+
+def test_several_seeds_have_students_interval_and_one_has_wilsons() -> None:
+    predictions = {"b-0-0": make_predictions([True] * 9 + [False])}
+    [one, several] = make_rows(RUNS, predictions=predictions)
+    assert one.accuracy == wilson_interval(9, 10)
+    exact = student_interval([0.5, 0.6])
+    assert several.accuracy.estimate == exact.estimate == pytest.approx(0.55)
+    # Student would have it from -9 to 119 %.
+    assert exact.low < 0 and exact.high > 1
+    assert (several.accuracy.low, several.accuracy.high) == (0, 1)
+    assert several.interval_over == "seeds" and one.interval_over == "images"
+    # Without predictions, one seed says nothing of its uncertainty.
+    alone = make_rows(RUNS)[0]
+    assert not alone.accuracy.known and alone.interval_over == "nothing"
+
+
+def test_the_worst_class_of_each_seed() -> None:
+    # Labels 0, 1, 0, 1: class 1 is never right.
+    predictions = {"b-0-0": make_predictions([True, False, True, False])}
+    [other, row] = make_rows(RUNS, predictions=predictions)
+    assert row.worst_class() == [0.0]
+    assert row.class_accuracy.tolist() == [1.0, 0.0]
+    assert all(math.isnan(value) for value in other.worst_class())
+    assert len(other.class_accuracy) == 0
+
+
+def test_a_missing_accuracy_comes_last() -> None:
+    broken = make_run("c", 0, 0, math.nan)
+    assert [row.keys["model"] for row in make_rows([broken, *RUNS])] == ["b", "a", "c"]
+
+
+def test_runs_of_other_test_images_are_kept_apart() -> None:
+    sets = {"data.test_digest": "1"}, {"data.test_digest": "2"}, {"data.seed": "0"}
+    runs = [
+        dataclasses.replace(run, params=run.params | params)
+        for params in (*sets, {"data.seed": "1"})
+        for run in RUNS
+    ]
+    groups = by_test_set(runs)
+    assert [len(group) for group in groups] == [3, 3, 3, 3]
+    # The failed run is in none of them.
+    assert {run.status for group in groups for run in group} == {"FINISHED"}

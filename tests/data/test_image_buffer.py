@@ -1,0 +1,93 @@
+"""Decoded squares in a file are those in memory, and a disk that cannot take them is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import config_of, files_up_to, write_images
+from transfer.data.decode import resize_square
+from transfer.data.image_buffer import ImageBuffer, Square
+from transfer.data.image_folder import read_image_folder
+from transfer.system.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize(
+    ("sides", "side"),
+    [([8] * 5, 8), ([12] * 5, 12), ([8, 8, 7, 8], 12), ([8, 8, 12, 7], 12), ([12, 7, 8], 12)],
+)
+@pytest.mark.parametrize("resident_gb", [0, 1e-6, 1])
+def test_one_side_is_kept_and_several_become_image_size(
+    sides: list[int], side: int, resident_gb: float
+) -> None:
+    """A bound of 1e-6 lies between the five small squares and as many large ones."""
+    random = np.random.default_rng(0)
+    given = [random.integers(0, 256, (3, each, each), dtype=np.uint8) for each in sides]
+    squares = ImageBuffer(len(given) + 2, 12, resident_gb)
+    for square in given:
+        squares.append(square)
+    expected = np.stack([_resized(square, side) for square in given])
+    assert torch.equal(squares.images(), torch.from_numpy(expected))
+
+
+def test_no_square_at_all_is_an_empty_tensor() -> None:
+    assert ImageBuffer(3, 12, 0).images().shape == (0, 3, 12, 12)
+
+
+def test_a_folder_read_into_a_file_is_the_folder(tmp_path: Path, cache: Path) -> None:
+    write_images(tmp_path / "train", {"cat": 6}, size=(12, 12))
+    write_images(tmp_path / "train", {"dog": 6}, size=(30, 20))
+    write_images(tmp_path / "test", {"cat": 2, "dog": 3})
+    (tmp_path / "train" / "dog" / "3.jpg").write_text("no image")
+    folder = ("data=image_folder", f"data.root={tmp_path}", "data.on_bad_image=skip")
+    sources = [
+        read_image_folder(config_of(*folder, f"data.resident_gb={gb}").data, 16) for gb in (0, 4)
+    ]
+    for part in ("train", "test"):
+        in_file, in_memory = (getattr(source, part) for source in sources)
+        assert torch.equal(in_file.images, in_memory.images)
+        assert torch.equal(in_file.labels, in_memory.labels)
+        assert in_file.digest == in_memory.digest
+    assert sources[0].skipped == sources[1].skipped != ()
+    # The file has no name: a kill leaves nothing.
+    assert not list(cache.iterdir())
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "a file" / "below"))
+    write_images(tmp_path / "train", {"cat": 4, "dog": 4})
+    folder = ("data=image_folder", f"data.root={tmp_path}")
+    with pytest.raises(ConfigError) as refused:
+        read_image_folder(config_of(*folder, "data.resident_gb=0").data, 16)
+    line = str(refused.value)
+    assert line.startswith("data.resident_gb=0: 8 decoded images of 16 px")
+    assert f"{tmp_path}/a file/below, which cannot be written (Not a directory)" in line
+    assert line.endswith("or keep them in memory with data.resident_gb=1")
+    assert len(read_image_folder(config_of(*folder).data, 16).train) == 8
+
+
+def test_a_full_disk_is_named() -> None:
+    squares = ImageBuffer(1000, 32, 0)
+    with files_up_to(100_000), pytest.raises(ConfigError, match=r"resident_gb=0: .* too large"):
+        for _ in range(1000):
+            squares.append(np.zeros((3, 32, 32), np.uint8))
+
+
+def _resized(square: Square, side: int) -> Square:
+    if square.shape[1] == side:
+        return square
+    picture = resize_square(Image.fromarray(square.transpose(1, 2, 0)), side)
+    return np.asarray(picture).transpose(2, 0, 1)

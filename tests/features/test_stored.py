@@ -1,0 +1,112 @@
+"""frozen_features=cache: one pass of the backbone, and results that do not show who made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import TINY, config_of
+from transfer.job import prepare
+from transfer.training import Epoch, Trainer
+
+_NUMBERS = ("iteration_losses", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+def _trainer(*overrides: str) -> Trainer:
+    job = prepare(config_of("model=mobilenet_v3_small", *TINY, "freeze_epochs=2", *overrides))
+    return Trainer(job.model(), job.data, job.config, job.device)
+
+
+def _train(*overrides: str) -> tuple[list[list[object]], torch.Tensor]:
+    """Every epoch's numbers, and the logits of the test set."""
+    trainer = _trainer(*overrides)
+    epochs = [_numbers(epoch) for epoch in trainer.epochs()]
+    return epochs, trainer.test_logits()[0]
+
+
+def _numbers(epoch: Epoch) -> list[object]:
+    return [getattr(epoch, name) for name in _NUMBERS]
+
+
+def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:
+    choices = ("seed=3", "optimizer.lr=0.01", "batch_size=10")
+    alone = _train("frozen_features=cache", *choices)
+    for path in cache.glob("*"):
+        path.unlink()
+    _train("frozen_features=cache")
+    files = {path: path.stat().st_mtime_ns for path in cache.glob("*.safetensors")}
+    assert len(files) == 3, "training, validation and test images"
+    again = _train("frozen_features=cache", *choices)
+    assert set(cache.glob("*.safetensors")) == set(files)
+    assert again[0] == alone[0]
+    assert torch.equal(again[1], alone[1])
+
+
+def test_views_beyond_the_bound_are_let_go_and_read_again() -> None:
+    words = ("frozen_features=cache", "feature_views=2", "epochs=4", "freeze_epochs=4")
+    held = []
+    for gigabytes in (4, 0):
+        trainer = _trainer(*words, f"data.resident_gb={gigabytes}")
+        losses = [epoch.iteration_losses for epoch in trainer.epochs()]
+        assert trainer._stored is not None
+        views = [key for key in trainer._stored._loaded if key[1] is not None]
+        held.append((losses, len(views)))
+    assert held[0] == (held[1][0], 2) and held[1][1] == 1
+
+
+def test_images_as_they_are_give_what_the_exact_mode_gives() -> None:
+    plain = ("data.augment.crop_padding=0", "data.augment.rotation=0", "precision=float32")
+    exact = _train(*plain)
+    stored = _train(*plain, "frozen_features=cache")
+    for one, other in zip(exact[0], stored[0], strict=True):
+        assert one[0] == pytest.approx(other[0], rel=1e-4)
+        assert one[2] == pytest.approx(other[2], rel=1e-4)
+    torch.testing.assert_close(exact[1], stored[1], rtol=1e-3, atol=1e-3)
+
+
+def test_epochs_take_turns_through_the_views(cache: Path) -> None:
+    def losses(views: int) -> list[list[object]]:
+        return _train("frozen_features=cache", f"feature_views={views}")[0]
+
+    one, two = losses(1), losses(2)
+    assert one[0] == two[0]
+    assert one[1] != two[1]
+    assert len(list(cache.glob("*.safetensors"))) == 4
+
+
+def test_after_the_unfreeze_images_are_read_again() -> None:
+    exact = _train("freeze_epochs=0", "epochs=1")
+    stored = _train("freeze_epochs=0", "epochs=1", "frozen_features=cache")
+    assert stored[0] == exact[0]
+    assert torch.equal(stored[1], exact[1])
+    trainer = _trainer("frozen_features=cache", "freeze_epochs=1")
+    assert [epoch.frozen for epoch in trainer.epochs()] == [True, False]
+
+
+def test_a_run_that_goes_on_ends_as_if_undisturbed() -> None:
+    whole = _train("frozen_features=cache")
+    for epochs in (1, 2):
+        first = _trainer("frozen_features=cache")
+        running = first.epochs()
+        for _ in range(epochs):
+            next(running)
+        second = _trainer("frozen_features=cache")
+        second.restore(first.state())
+        rest = [_numbers(epoch) for epoch in second.epochs()]
+        assert rest == whole[0][epochs:]
+        assert torch.equal(second.test_logits()[0], whole[1])
+
+
+def test_another_backbone_or_size_has_features_of_its_own(cache: Path) -> None:
+    for choice in ("seed=0", "image_size=48", "weights=none", "data.seed=1", "precision=bfloat16"):
+        before = len(list(cache.glob("*.safetensors")))
+        _train("frozen_features=cache", "epochs=1", "freeze_epochs=1", choice)
+        assert len(list(cache.glob("*.safetensors"))) == before + 3, choice

@@ -1,0 +1,48 @@
+"""Two commands of the same second write into two folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from tests.conftest import ROOT
+from transfer.config import register_schema
+from transfer.sweep.folders import claim_folder
+from transfer.system.errors import ConfigError
+
+
+def _config(*overrides: str) -> DictConfig:
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second, third = (_config() for _ in range(3))
+    name = first.hydra.run.dir
+    # The same moment for all: it is what the resolver `now` gave first.
+    for config in (first, second, third):
+        config.hydra.run.dir = config.hydra.sweep.dir = name
+    assert claim_folder(first, key) == tmp_path / name
+    assert claim_folder(second, key) == tmp_path / f"{name}-2"
+    assert claim_folder(third, key) == tmp_path / f"{name}-3"
+    # Jobs are composed anew, from the overrides.
+    assert list(first.hydra.overrides.hydra)[-1] == f"{key}='{name}'"
+    assert list(second.hydra.overrides.hydra)[-1] == f"{key}='{name}-2'"
+
+
+def test_a_folder_that_was_asked_for_is_used_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        config = _config(f"hydra.sweep.dir={tmp_path}/mine")
+        assert claim_folder(config, "hydra.sweep.dir") == tmp_path / "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"hydra\.sweep\.dir=.*cannot be made \(Not a directory"):
+        claim_folder(_config(f"hydra.sweep.dir={tmp_path}/file/x"), "hydra.sweep.dir")

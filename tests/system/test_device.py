@@ -1,0 +1,68 @@
+"""Which device a choice stands for, and what autocast computes in."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+from transfer.system.device import assign_gpu, autocast, memory_format, resolve_device
+from transfer.system.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(2, True, "cuda:1"), (1, False, "cuda"), (0, True, "mps"), (0, False, "cpu")],
+)
+def test_auto_prefers_cuda_then_mps(
+    cuda: int, mps: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert str(resolve_device("auto", number=3)) == chosen
+
+
+def test_apple_gpus_are_spared_channels_last() -> None:
+    assert memory_format(torch.device("mps")) == torch.contiguous_format
+    assert memory_format(torch.device("cpu")) == torch.channels_last
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    missing = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(ConfigError, match=f"device={missing}: this machine has"):
+        resolve_device(missing)
+
+
+def test_jobs_at_the_same_time_share_the_gpus() -> None:
+    dealt = [assign_gpu(number, gpus=3) for number in range(7)]
+    assert dealt == ["cuda:0", "cuda:1", "cuda:2"] * 2 + ["cuda:0"]
+    assert {assign_gpu(number, gpus=1) for number in range(3)} == {"cuda"}
+
+
+def test_autocast_computes_in_the_precision_asked_for() -> None:
+    layer = torch.nn.Linear(4, 4)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        with autocast(torch.device("cpu"), precision):
+            assert layer(torch.ones(1, 4)).dtype == dtype
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc is what is tuned")
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    """In a process of its own: touching the same 64 MB again costs no page faults."""
+    code = """
+import resource, torch
+from transfer.system.device import keep_freed_memory
+keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(16_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+counts = [faults() for _ in range(20)]
+assert counts[0] > 10_000 and counts[-1] < 1000, counts
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -1,0 +1,172 @@
+"""Which earlier run counts: the living are left alone, the dead are taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PLAIN, TINY, Workplace, config_of
+from transfer.job import Job, prepare
+from transfer.system.errors import ConfigError
+from transfer.tracking.find import find_sweep_jobs, find_sweep_run
+from transfer.tracking.previous_run import find_previous_run, lock_of
+from transfer.tracking.process import process_tags, start_of
+from transfer.tracking.start import start_run
+from transfer.tracking.store import experiment_id
+from transfer.tracking.sweep_run import PlannedJob, open_sweep
+from transfer.training import Checkpoints, Trainer
+
+
+def _run_left(workplace: Workplace, tags: dict[str, str]) -> str:
+    """A run that reads RUNNING, as a process that was killed leaves it."""
+    client = workplace.client
+    all_tags = {"transfer.fingerprint": "f", **tags}
+    return str(client.create_run(experiment_id(client), tags=all_tags).info.run_id)
+
+
+def _dead_process() -> dict[str, str]:
+    """The tags of a process that is no more."""
+    program = (
+        "import json; from transfer.tracking.process import *; print(json.dumps(process_tags()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    tags = json.loads(done.stdout)
+    assert isinstance(tags, dict) and tags.keys() == process_tags().keys()
+    return tags
+
+
+def test_a_process_is_known_by_its_number_and_its_start() -> None:
+    assert start_of(os.getpid()) == process_tags()["transfer.process_start"] != ""
+    assert start_of(int(_dead_process()["transfer.process"])) == ""
+
+
+def test_a_locked_folder_is_a_living_run_and_a_free_one_a_dead_run(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    _run_left(workplace, {"hydra.output_dir": str(tmp_path), **process_tags()})
+    with lock_of(tmp_path):
+        assert find_previous_run(workplace.client, "f").state == "running"
+    former = find_previous_run(workplace.client, "f")
+    assert (former.state, former.folder) == ("interrupted", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("process", "state"),
+    [("this", "running"), ("dead", "interrupted"), ("elsewhere", "running")],
+)
+def test_without_its_folder_a_run_is_judged_by_its_process(
+    workplace: Workplace, tmp_path: Path, process: str, state: str
+) -> None:
+    tags = {
+        "this": process_tags,
+        "dead": _dead_process,
+        "elsewhere": lambda: process_tags() | {"transfer.host": "another"},
+    }[process]()
+    _run_left(workplace, {"hydra.output_dir": str(tmp_path / "gone"), **tags})
+    former = find_previous_run(workplace.client, "f")
+    assert (former.state, former.folder) == (state, None)
+
+
+def test_a_run_restored_half_way_is_no_run_to_go_on_with(workplace: Workplace) -> None:
+    _run_left(workplace, {})
+    assert find_previous_run(workplace.client, "f").state == "new"
+
+
+def _train(job: Job, folder: Path, epochs: int) -> str:
+    """Train so many epochs, or to the end; what comes short of it ends as a kill would."""
+    with start_run(job, folder, sweep=None) as run:
+        trainer = Trainer(job.model(), job.data, job.config, job.device)
+        checkpoints = Checkpoints(run.folder, run.id)
+        if checkpoint := checkpoints.newest():
+            trainer.restore(checkpoint)
+            for epoch in trainer.history:
+                run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
+        for epoch in trainer.epochs():
+            checkpoints.keep(trainer)
+            run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
+            if epoch.number == epochs < job.config.epochs:
+                raise KeyboardInterrupt
+    return run.id
+
+
+def test_an_interrupted_run_that_lost_its_folder_trains_again_without_double_points(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    job = prepare(config_of(*PLAIN, *TINY, "epochs=3", f"tracking.uri={workplace.store}"))
+    lost, found = tmp_path / "lost", tmp_path / "found"
+    lost.mkdir()
+    found.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        _train(job, lost, epochs=2)
+    shutil.rmtree(lost)
+    again = replace(job, config=replace(job.config, resume=True))
+    run_id = _train(again, found, epochs=3)
+    [run] = workplace.runs()
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    assert run.data.tags["hydra.output_dir"] == str(found)
+    for name in run.data.metrics:
+        steps = [point.step for point in workplace.client.get_metric_history(run_id, name)]
+        assert steps == sorted(set(steps)), name
+
+
+def test_a_folder_that_is_given_again_does_not_mix_two_trainings(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    configs = [
+        config_of(*PLAIN, *TINY, "epochs=3", f"seed={seed}", f"tracking.uri={workplace.store}")
+        for seed in (0, 1)
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        _train(prepare(configs[0]), tmp_path, epochs=2)
+    run_id = _train(prepare(configs[1]), tmp_path, epochs=3)
+    points = workplace.client.get_metric_history(run_id, "val/acc")
+    assert [point.step for point in points] == [1, 2, 3]
+
+
+def test_a_resumed_sweep_is_found_by_the_folder_of_either_command(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    client, jobs = workplace.client, [PlannedJob("name", "seed=0", "f")]
+    folders = [tmp_path / "2026-11-24" / name for name in ("12-00-00", "13-00-00", "14-00-00")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        sweep = open_sweep(client, folder, ["seed=0"], jobs, resume=True)
+    for folder in folders:
+        found = find_sweep_run(client, f"2026-11-24/{folder.name}")
+        assert found.id == sweep.run_id
+        assert found.tags["hydra.output_dir"] == str(folders[-1])
+    with pytest.raises(ConfigError):
+        find_sweep_run(client, "2026-11-24/1")
+
+
+def test_a_sweep_whose_jobs_are_chosen_as_it_goes_is_known_by_its_command(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    sweeps = []
+    for name, most in (("a", 1), ("b", 2), ("c", 1)):
+        (tmp_path / name).mkdir()
+        asked = [f"unfreeze_lr=interval(0,{most})"]
+        sweeps.append(open_sweep(workplace.client, tmp_path / name, asked, [], resume=True))
+    assert sweeps[0].run_id == sweeps[2].run_id != sweeps[1].run_id
+    # Nothing was planned that could be missed.
+    found = find_sweep_run(workplace.client, sweeps[0].run_id)
+    assert find_sweep_jobs(workplace.client, found) == []
+
+
+def test_a_sweep_that_lives_is_not_taken_over(workplace: Workplace, tmp_path: Path) -> None:
+    client, jobs = workplace.client, [PlannedJob("name", "seed=0", "f")]
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    open_sweep(client, tmp_path / "first", [], jobs, resume=False)
+    with (
+        lock_of(tmp_path / "first"),
+        pytest.raises(ConfigError, match=f"process {os.getpid()} on .* is running this sweep"),
+    ):
+        open_sweep(client, tmp_path / "second", [], jobs, resume=True)

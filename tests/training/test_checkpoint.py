@@ -1,0 +1,209 @@
+"""A training's state on disk: whole or not at all, and never run."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import pickle
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import PLAIN, TINY, config_of, files_up_to
+from transfer.job import prepare
+from transfer.models import head_of
+from transfer.system import interrupt
+from transfer.system.disk import DiskError
+from transfer.training import Checkpoints, Trainer, TrainingDivergedError, saved_when_interrupted
+
+
+def _trainer(*overrides: str) -> Trainer:
+    job = prepare(config_of(*PLAIN, *TINY, "epochs=5", *overrides))
+    return Trainer(job.model(), job.data, job.config, job.device)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"), [("adam", "plateau"), ("sgd", "one_cycle"), ("adamw", "cosine")]
+)
+def test_a_resumed_training_is_bit_identical(
+    tmp_path: Path, stop_after: int, optimizer: str, schedule: str
+) -> None:
+    # Two frozen epochs: stops lie within both phases, and on the boundary between them.
+    overrides = ("freeze_epochs=2", f"optimizer={optimizer}", f"schedule={schedule}")
+    whole = _trainer(*overrides)
+    list(whole.epochs())
+    first = _trainer(*overrides)
+    for epoch in first.epochs():
+        Checkpoints(tmp_path).keep(first)
+        if epoch.number == stop_after:
+            break
+    second = _trainer(*overrides)
+    state = Checkpoints(tmp_path).newest()
+    assert state is not None
+    second.restore(state)
+    assert [epoch.number for epoch in second.epochs()] == list(range(stop_after + 1, 6))
+    _require_identical(whole, second)
+
+
+# Dropout draws from torch's own generator, the augmentation from another; the schedule moves by
+# iteration.
+WITH_DROPOUT = (
+    "model=mobilenet_v3_small",
+    "epochs=4",
+    "freeze_epochs=2",
+    "schedule=one_cycle",
+    "data.train_per_class=7",
+)
+
+
+@functools.cache
+def _whole_with_dropout() -> Trainer:
+    trainer = _trainer(*WITH_DROPOUT)
+    list(trainer.epochs())
+    return trainer
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Signals as train.py handles them, and as they were afterwards."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    interrupt.listen("")
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    interrupt._state = interrupt._State()
+
+
+# An epoch is three batches of training images and then one of validation images: the signal comes
+# in the first batch, in the last, in a validation, in the first batch of the second phase, and in
+# the middle of an epoch of that.
+@pytest.mark.parametrize(
+    ("at_pass", "epoch", "iteration"),
+    [(1, 1, 1), (3, 1, 3), (4, 1, 3), (9, 3, 1), (14, 4, 2)],
+)
+def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
+    tmp_path: Path, heeded: None, at_pass: int, epoch: int, iteration: int
+) -> None:
+    whole = _whole_with_dropout()
+    first = _trainer(*WITH_DROPOUT)
+    passes = itertools.count(1)
+
+    def send(*_: object) -> None:
+        if next(passes) == at_pass:
+            signal.raise_signal(signal.SIGTERM)
+
+    head_of(first.model).register_forward_hook(send)
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(KeyboardInterrupt), saved_when_interrupted(first, checkpoints):
+        for _ in first.epochs():
+            checkpoints.keep(first)
+    state = checkpoints.newest()
+    assert state is not None
+    unfinished = state["unfinished"]
+    assert (unfinished["number"], unfinished["iteration"]) == (epoch, iteration)
+    interrupt._state = interrupt._State()
+    second = _trainer(*WITH_DROPOUT)
+    second.restore(state)
+    list(second.epochs())
+    _require_identical(whole, second)
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path: Path) -> None:
+    trainer, checkpoints = _trainer(), Checkpoints(tmp_path)
+    epochs = trainer.epochs()
+    next(epochs)
+    checkpoints.keep(trainer)
+    next(epochs)
+    with files_up_to(100_000):
+        with pytest.raises(DiskError, match="cannot be written"):
+            checkpoints.keep(trainer)
+        # An interruption is not held up by it.
+        with pytest.raises(KeyboardInterrupt), saved_when_interrupted(trainer, checkpoints):
+            raise KeyboardInterrupt
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["epoch-1.pt"]
+
+
+def test_a_broken_training_is_not_saved_over_a_good_one(tmp_path: Path) -> None:
+    trainer = _trainer("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=1")
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(TrainingDivergedError):
+        for _ in trainer.epochs():
+            checkpoints.keep(trainer)
+    checkpoints.keep(trainer)
+    state = checkpoints.newest()
+    assert state is not None and len(state["history"]) == 1
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+
+
+def _require_identical(whole: Trainer, resumed: Trainer) -> None:
+    for one, other in zip(whole.history, resumed.history, strict=True):
+        assert one.iteration_losses == other.iteration_losses
+        assert (one.train_loss, one.train_accuracy) == (other.train_loss, other.train_accuracy)
+        assert (one.val_loss, one.head_lr, one.best) == (other.val_loss, other.head_lr, other.best)
+    for ours, theirs in (
+        (whole.model.state_dict(), resumed.model.state_dict()),
+        (whole.best_weights, resumed.best_weights),
+    ):
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_two_are_kept_and_the_newest_is_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.newest() is None
+    for epoch in range(8, 12):
+        checkpoints.save(epoch, {"epoch": epoch})
+    names = sorted(path.name for path in checkpoints.folder.iterdir())
+    assert names == ["epoch-10.pt", "epoch-11.pt"]
+    assert checkpoints.newest() == {"epoch": 11}
+    checkpoints.remove()
+    assert checkpoints.newest() is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "noise"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: str) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for epoch in (1, 2):
+        checkpoints.save(epoch, {"epoch": epoch, "weights": torch.ones(1000)})
+    newest = checkpoints.folder / "epoch-2.pt"
+    content = newest.read_bytes()
+    newest.write_bytes({"truncated": content[:-500], "empty": b"", "noise": bytes(999)}[damage])
+    state = checkpoints.newest()
+    assert state is not None
+    assert state["epoch"] == 1
+
+
+def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
+    class Exploit:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"epoch": 1})
+    (checkpoints.folder / "epoch-2.pt").write_bytes(pickle.dumps(Exploit()))
+    assert checkpoints.newest() == {"epoch": 1}
+    assert not (tmp_path / "ran").exists()
+
+
+def test_checkpoints_take_a_fiftieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("transfer.training.checkpoint.time.perf_counter", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.due(), "the first one comes at once"
+
+    def slow_fsync(_: int) -> None:
+        now[0] += 0.5
+
+    monkeypatch.setattr("transfer.system.disk.os.fsync", slow_fsync)
+    checkpoints.save(1, {})
+    assert not checkpoints.due()
+    now[0] += 49
+    assert not checkpoints.due()
+    now[0] += 1.1
+    assert checkpoints.due()

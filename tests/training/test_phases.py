@@ -1,0 +1,54 @@
+"""The freeze schedule: who trains when, at which rate."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.conftest import config_of
+from transfer.models import backbone_parameters, build_model, head_parameters
+from transfer.training.phases import Phase, parameter_groups, plan_phases, set_training_mode
+
+
+def _plan(*overrides: str) -> list[Phase]:
+    return plan_phases(config_of(*overrides))
+
+
+def test_frozen_then_everything() -> None:
+    frozen, rest = _plan("epochs=40", "freeze_epochs=5", "optimizer.backbone_lr_ratio=0.1")
+    assert (frozen.first_epoch, frozen.last_epoch, frozen.frozen) == (1, 5, True)
+    assert (frozen.head_lr, frozen.backbone_lr) == (1e-3, 0)
+    assert (rest.first_epoch, rest.last_epoch, rest.frozen) == (6, 40, False)
+    assert (rest.head_lr, rest.backbone_lr) == (1e-4, 1e-5)
+
+
+def test_without_frozen_epochs_unfreeze_lr_is_the_rate_of_all() -> None:
+    [only] = _plan("epochs=3", "freeze_epochs=0")
+    assert (only.first_epoch, only.last_epoch, only.frozen, only.head_lr) == (1, 3, False, 1e-4)
+
+
+def test_frozen_to_the_end() -> None:
+    [only] = _plan("epochs=3", "freeze_epochs=3")
+    assert (only.first_epoch, only.last_epoch, only.frozen) == (1, 3, True)
+
+
+def test_frozen_parameters_are_in_no_group() -> None:
+    model = build_model("mobilenet_v3_small", 10, 32)
+    frozen, rest = _plan("freeze_epochs=1")
+    [head] = parameter_groups(model, frozen)
+    assert head["params"] == head_parameters(model)
+    assert not any(parameter.requires_grad for parameter in backbone_parameters(model))
+    groups = parameter_groups(model, rest)
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_frozen_backbone_is_in_evaluation_mode() -> None:
+    model = build_model("mobilenet_v3_small", 10, 32)
+    frozen, rest = _plan("freeze_epochs=1")
+    set_training_mode(model, frozen)
+    norms = [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    dropouts = [each for each in model.modules() if isinstance(each, torch.nn.Dropout)]
+    assert not any(norm.training for norm in norms)
+    assert all(dropout.training for dropout in dropouts)
+    set_training_mode(model, rest)
+    assert all(norm.training for norm in norms)

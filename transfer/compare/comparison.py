@@ -1,0 +1,152 @@
+"""Which configurations can be told apart, and the ranks that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transfer.compare.rows import Row
+from transfer.compare.statistics import (
+    CONFIDENCE,
+    Floats,
+    Interval,
+    PairedDifferences,
+    holm,
+    mcnemar_p_values,
+    paired_differences,
+)
+
+# With two seeds, Student's test has one degree of freedom and finds next to nothing.
+_LEAST_SEEDS = 3
+# Wider than what rounding makes of equal differences.
+_NO_SPREAD = 1e-9
+
+Test = Literal["seeds", "images", "none"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations compared.
+
+    Attributes:
+        first, second: their places in the table; the first is the better by mean accuracy.
+        seeds: how many seeds both have.
+        difference: test accuracy of the first minus the second, -1 to 1, over those seeds, with
+            its 95 % interval.
+        lead: the same difference as the test saw it: over those seeds, or on the test images of
+            the seed that was tested. Below 0 where the second, worse by its mean over all its
+            seeds, is the better one on what both have.
+        test: "seeds", Student's paired test over at least three common seeds: do the recipes
+            differ? "images", McNemar's on the test images of the lowest common seed: do these
+            two trained networks differ? Also where the seeds differ by exactly the same, for
+            then there is no spread to judge by. "none": they share neither seeds nor test images.
+        p_value: of that test, NaN without one.
+        corrected: the same after Holm's correction over all pairs.
+        mcnemar: McNemar's p-value, also where Student's test decides; NaN without predictions.
+    """
+
+    first: int
+    second: int
+    seeds: int
+    difference: Interval
+    lead: float
+    test: Test
+    p_value: float
+    corrected: float
+    mcnemar: float
+
+    @property
+    def significant(self) -> bool:
+        return self.corrected < 1 - CONFIDENCE
+
+
+class Comparison:
+    """Every pair of rows, and the rank of each row; arrays, for a thousand rows are many pairs.
+
+    Attributes:
+        ranks: of each row, from 1: one more than the number of rows that are better than it
+            beyond noise, on what both have.
+        tested: how many pairs share seeds or test images.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """Test all pairs of `rows`, which stand in order of their mean test accuracy."""
+        self._count = len(rows)
+        first, second = np.triu_indices(self._count, k=1)
+        accuracies = _accuracies(rows)
+        self._differences: PairedDifferences = paired_differences(
+            accuracies[first] - accuracies[second]
+        )
+        p_values, leads = _mcnemar(rows)
+        self._mcnemar = p_values[first, second]
+        found = self._differences
+        self._by_seeds = (found.count >= _LEAST_SEEDS) & (found.high - found.low > _NO_SPREAD)
+        self._leads = np.where(self._by_seeds, found.mean, leads[first, second])
+        self._p_values = np.where(self._by_seeds, self._differences.p_value, self._mcnemar)
+        known = np.isfinite(self._p_values)
+        self._corrected = np.full(len(first), np.nan)
+        self._corrected[known] = holm(self._p_values[known])
+        self.tested = int(known.sum())
+        apart = self._corrected < 1 - CONFIDENCE
+        beaten = np.where(self._leads > 0, second, first)[apart]
+        self.ranks: list[int] = (1 + np.bincount(beaten, minlength=self._count)).tolist()
+
+    def pair(self, first: int, second: int) -> Pair:
+        """Two rows by their places, the smaller place first."""
+        # Pairs lie row by row, as triu_indices gives them.
+        index = first * self._count - first * (first + 1) // 2 + second - first - 1
+        found, p_value = self._differences, float(self._p_values[index])
+        test: Test = "seeds" if self._by_seeds[index] else "images"
+        return Pair(
+            first=first,
+            second=second,
+            seeds=int(found.count[index]),
+            difference=Interval(
+                float(found.mean[index]), float(found.low[index]), float(found.high[index])
+            ),
+            lead=float(self._leads[index]),
+            test=test if np.isfinite(p_value) else "none",
+            p_value=p_value,
+            corrected=float(self._corrected[index]),
+            mcnemar=float(self._mcnemar[index]),
+        )
+
+    def against_best(self) -> Iterator[Pair]:
+        """The best row against each other row."""
+        return (self.pair(0, place) for place in range(1, self._count))
+
+
+def _accuracies(rows: Sequence[Row]) -> Floats:
+    """Test accuracy [rows, seeds], NaN where a row lacks the seed."""
+    seeds = sorted({run.params["seed"] for row in rows for run in row.runs})
+    accuracies = np.full((len(rows), len(seeds)), np.nan)
+    for place, row in enumerate(rows):
+        for run, accuracy in zip(row.runs, row.metric("test/acc"), strict=True):
+            accuracies[place, seeds.index(run.params["seed"])] = accuracy
+    return accuracies
+
+
+def _mcnemar(rows: Sequence[Row]) -> tuple[Floats, Floats]:
+    """Of the lowest seed that two rows share on the same test images: p-values [rows, rows], and
+    the accuracy of the one minus the other [rows, rows]."""
+    p_values = np.full((len(rows), len(rows)), np.nan)
+    leads = np.full_like(p_values, np.nan)
+    # The networks of one seed and one test set are compared all at once.
+    groups: dict[tuple[int, bytes], dict[int, NDArray[np.bool_]]] = {}
+    for place, row in enumerate(rows):
+        for run, predictions in zip(row.runs, row.predictions, strict=True):
+            if predictions is not None:
+                key = (int(run.params["seed"]), predictions.labels.tobytes())
+                groups.setdefault(key, {})[place] = predictions.correct
+    # The lowest seed comes last and overwrites.
+    for _, members in sorted(groups.items(), key=lambda item: -item[0][0]):
+        correct = np.stack(list(members.values())).astype(np.float32)
+        only_first = np.rint(correct @ (1 - correct).T).astype(np.float64)
+        places = np.array(list(members))
+        p_values[np.ix_(places, places)] = mcnemar_p_values(only_first, only_first.T)
+        leads[np.ix_(places, places)] = (only_first - only_first.T) / max(correct.shape[1], 1)
+    return p_values, leads

@@ -1,0 +1,174 @@
+"""From runs to rows: one a configuration, its seeds folded together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from transfer.compare.keys import label_keys, short, sort_keys
+from transfer.compare.statistics import Floats, Interval, student_interval, wilson_interval
+from transfer.tracking.find import RunRecord
+from transfer.tracking.history import History
+from transfer.tracking.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration.
+
+    Attributes:
+        keys: the choices that differ within the report, such as {"model": "resnet18"}.
+        label_keys: those of them that name it.
+        runs: its finished runs, one a seed.
+        histories: of each run.
+        predictions: of each run; None where a run has none.
+    """
+
+    keys: dict[str, str]
+    label_keys: Sequence[str]
+    runs: Sequence[RunRecord]
+    histories: Sequence[History]
+    predictions: Sequence[Predictions | None]
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Every parameter; those that are no choice, such as the seed, of the first run."""
+        return self.runs[0].params
+
+    @property
+    def label(self) -> str:
+        """Short and unambiguous within the report: for legends."""
+        return self.label_without(None)
+
+    def label_without(self, left_out: str | None) -> str:
+        """The label of what this and others have in common that differ in one key alone."""
+        named = [(key, self.keys[key]) for key in self.label_keys if key != left_out]
+        return " ".join(value if key == "model" else f"{key}={value}" for key, value in named)
+
+    def metric(self, name: str) -> list[float]:
+        """A summary metric of every seed; NaN where a run lacks it."""
+        return [run.metrics.get(name, float("nan")) for run in self.runs]
+
+    def final(self, name: str) -> list[float]:
+        """The last epoch's value of a metric, of every seed; NaN where a run lacks it."""
+        curves = [history.epochs.get(name) for history in self.histories]
+        return [math.nan if curve is None else float(curve.iloc[-1]) for curve in curves]
+
+    def by_epoch(self, name: str) -> pd.DataFrame:
+        """A metric over epochs: a row an epoch, a column a seed that has it."""
+        curves = [history.epochs[name] for history in self.histories if name in history.epochs]
+        return pd.concat(curves, axis=1) if curves else pd.DataFrame()
+
+    def loss_spread(self) -> list[float]:
+        """Standard deviation of the iteration loss over the last epoch, of every seed."""
+        return [history.loss_spread for history in self.histories]
+
+    def generalisation_gap(self) -> list[float]:
+        """Final training accuracy minus test accuracy, as a fraction, of every seed."""
+        pairs = zip(self.final("train/acc"), self.metric("test/acc"), strict=True)
+        return [train - test for train, test in pairs]
+
+    @cached_property
+    def accuracy(self) -> Interval:
+        """Mean test accuracy, 0 to 1, with its 95 % interval: Student's over the seeds, and
+        Wilson's over the test images where there is one seed only."""
+        measured = [
+            (value, predictions)
+            for value, predictions in zip(self.metric("test/acc"), self.predictions, strict=True)
+            if math.isfinite(value)
+        ]
+        if not measured:
+            return Interval(math.nan, math.nan, math.nan)
+        [(_, predictions), *others] = measured
+        if others or predictions is None:
+            found = student_interval(np.array([value for value, _ in measured]))
+            # Student knows no bounds, an accuracy has two.
+            return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
+        correct = predictions.correct
+        return wilson_interval(int(correct.sum()), len(correct))
+
+    @property
+    def interval_over(self) -> Literal["seeds", "images", "nothing"]:
+        """What the interval of `accuracy` is about."""
+        if not self.accuracy.known:
+            return "nothing"
+        several = sum(math.isfinite(value) for value in self.metric("test/acc")) > 1
+        return "seeds" if several else "images"
+
+    @cached_property
+    def class_accuracy(self) -> Floats:
+        """Test accuracy of each class, 0 to 1, mean over seeds; empty without predictions, NaN for
+        a class without test images."""
+        known = [each.class_accuracy for each in self.predictions if each is not None]
+        return np.mean(known, axis=0) if known else np.array([])
+
+    def worst_class(self) -> list[float]:
+        """The least accurate class's accuracy, of every seed; NaN without predictions."""
+        return [
+            math.nan if each is None else float(np.nanmin(each.class_accuracy))
+            for each in self.predictions
+        ]
+
+    @property
+    def freeze_epochs(self) -> int:
+        return int(self.params["freeze_epochs"])
+
+
+def by_test_set(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:
+    """Finished runs by the images that they were tested on: only those can be ranked together."""
+    groups: dict[tuple[str | None, ...], list[RunRecord]] = {}
+    for run in runs:
+        if run.finished:
+            known = run.params.get("data.test_digest")
+            # Runs of before it was kept: the test set may have been drawn by the data seed.
+            drawn = ("data.digest", "data.seed", "data.test_fraction")
+            key = (known,) if known else tuple(run.params.get(name) for name in drawn)
+            groups.setdefault(key, []).append(run)
+    return list(groups.values())
+
+
+def build_rows(
+    runs: Iterable[RunRecord],
+    read_history: Callable[[RunRecord], History],
+    read_predictions: Callable[[RunRecord], Predictions | None],
+) -> list[Row]:
+    """Group finished runs by configuration, best mean test accuracy first.
+
+    Args:
+        runs: of any status; only finished ones become rows, of one seed the last of them.
+        read_history, read_predictions: fetch what a run saved.
+    """
+    groups: dict[str, dict[str, RunRecord]] = {}
+    for run in runs:
+        if run.finished:
+            # The same seed again is the same result again, not one more.
+            seeds = groups.setdefault(run.tags["transfer.configuration"], {})
+            seeds[run.params["seed"]] = run
+    members_of_groups = [
+        sorted(seeds.values(), key=lambda run: int(run.params["seed"])) for seeds in groups.values()
+    ]
+    firsts = [members[0] for members in members_of_groups]
+    shown = sort_keys(firsts).shown
+    named = [short(key) for key in label_keys(shown, firsts)]
+    rows = [
+        Row(
+            keys={short(key): members[0].params.get(key, "") for key in shown},
+            label_keys=named,
+            runs=members,
+            histories=[read_history(run) for run in members],
+            predictions=[read_predictions(run) for run in members],
+        )
+        for members in members_of_groups
+    ]
+    return sorted(rows, key=_worst_last)
+
+
+def _worst_last(row: Row) -> float:
+    accuracy = row.accuracy.estimate
+    return -accuracy if math.isfinite(accuracy) else math.inf

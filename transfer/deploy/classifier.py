@@ -1,0 +1,81 @@
+"""A trained classifier as one file, and back: weights with all that a prediction needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from transfer.augment import Preprocess
+from transfer.config.schema import AugmentConfig
+from transfer.data import ImageData
+from transfer.data.decode import resize_square
+from transfer.models import build_model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class name with its probability, 0 to 1."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model in evaluation mode that reads pictures of any size."""
+
+    model: nn.Module
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    device: torch.device
+
+    @torch.inference_mode()
+    def classify(self, picture: Image.Image) -> list[Prediction]:
+        """Every class with its probability for an RGB picture, the most probable first."""
+        # As images of a folder are kept: the central square, never larger than it has pixels.
+        square = resize_square(picture, min(*picture.size, self.preprocess.image_size))
+        pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).unsqueeze(0)
+        logits = self.model(self.preprocess(pixels.to(self.device)))
+        probabilities = logits.softmax(dim=1)[0].tolist()
+        guesses = [Prediction(*pair) for pair in zip(self.classes, probabilities, strict=True)]
+        return sorted(guesses, key=lambda guess: -guess.probability)
+
+
+def save_classifier(
+    weights: dict[str, Tensor], path: Path, *, model_name: str, image_size: int, data: ImageData
+) -> None:
+    """Write weights under torchvision's own names: anyone can load them without this project."""
+    metadata = {
+        "format": "pt",
+        "model": model_name,
+        "image_size": str(image_size),
+        "classes": json.dumps(data.classes),
+        "mean": json.dumps(data.mean),
+        "std": json.dumps(data.std),
+    }
+    contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+    save_file(contiguous, path, metadata=metadata)
+
+
+def load_classifier(path: Path, device: torch.device) -> Classifier:
+    """Read what `save_classifier` wrote."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    classes: Sequence[str] = json.loads(metadata["classes"])
+    image_size = int(metadata["image_size"])
+    model = build_model(metadata["model"], len(classes), image_size)
+    model.load_state_dict(state)
+    preprocess = Preprocess(
+        image_size, json.loads(metadata["mean"]), json.loads(metadata["std"]), AugmentConfig()
+    )
+    return Classifier(model.eval().to(device), tuple(classes), preprocess, device)

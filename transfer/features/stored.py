@@ -1,0 +1,115 @@
+"""`frozen_features=cache`: the backbone sees each image once, and the head trains on what it gave.
+
+What it gave is kept on disk under everything that decides it, the weights of the backbone and the
+images themselves included, but not the run's seed, optimiser or rates: a sweep over those pays for
+one pass.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import torch
+from torch import Tensor, nn
+
+from transfer.augment import Preprocess
+from transfer.config import Config
+from transfer.data import Batches, ImageData, Split
+from transfer.models import backbone_state, features_of
+from transfer.system.cache import load_or_make
+from transfer.system.device import autocast
+from transfer.system.digest import state_digest
+
+# The same for every batch size of training: a matrix product may round by the size of its batch.
+_BATCH_SIZE = 256
+
+
+class StoredFeatures:
+    """Features of every image of a job, from a backbone that stays as it is.
+
+    Args:
+        model: on `device`; its backbone has its initial weights.
+        config: of the job, with `precision` resolved.
+    """
+
+    def __init__(
+        self, model: nn.Module, data: ImageData, config: Config, device: torch.device
+    ) -> None:
+        self._model = model
+        self._data = data
+        self._config = config
+        self._device = device
+        self._backbone = state_digest(backbone_state(model))
+        # By the split's digest and the view's number.
+        self._loaded: dict[tuple[str, int | None], Tensor] = {}
+
+    def train(self, epoch: int) -> Tensor:
+        """Of the training images: the epochs take turns through `feature_views` augmented views."""
+        views = self._config.feature_views
+        return self._of(self._data.train, (epoch - 1) % views if views else None)
+
+    def val(self) -> Tensor:
+        return self._of(self._data.val, None)
+
+    def test(self) -> Tensor:
+        return self._of(self._data.test, None)
+
+    def _of(self, split: Split, view: int | None) -> Tensor:
+        """[N, …] on the device, in the order of the split, as the head is given it.
+
+        Args:
+            view: number of an augmented view; None: the images as they are.
+        """
+        name = (split.digest, view)
+        if name not in self._loaded:
+            if view is not None and not self._another_view_fits():
+                self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
+            key = [*self._key(), split.digest, *self._view_key(view)]
+            made = load_or_make("features", key, lambda: {"features": self._run(split, view)})
+            self._loaded[name] = made["features"].to(self._device)
+        return self._loaded[name]
+
+    def _another_view_fits(self) -> bool:
+        """Whether the views at hand and one more stay within what a data set may take."""
+        sizes = [each.nbytes for key, each in self._loaded.items() if key[1] is not None]
+        return sum(sizes) + max(sizes, default=0) <= self._config.data.resident_gb * 10**9
+
+    def _key(self) -> list[object]:
+        config, data = self._config, self._data
+        return [
+            config.model.name,
+            self._backbone,
+            config.image_size,
+            list(data.mean),
+            list(data.std),
+            config.precision,
+            # Sums are added up in another order elsewhere, so numbers differ in the last digits.
+            self._device.type,
+            torch.get_num_threads(),
+            torch.__version__,
+        ]
+
+    def _view_key(self, view: int | None) -> list[object]:
+        if view is None:
+            return []
+        return [view, self._config.data.seed, vars(self._config.data.augment)]
+
+    @torch.no_grad()
+    def _run(self, split: Split, view: int | None) -> Tensor:
+        """One pass of the backbone over all images of a split; leaves it in evaluation mode."""
+        config, generator = self._config, None
+        preprocess = Preprocess(
+            config.image_size, self._data.mean, self._data.std, config.data.augment
+        )
+        if view is not None:
+            # By the data's seed: runs that differ in theirs share the views.
+            generator = torch.Generator().manual_seed(config.data.seed * 1_000_003 + view)
+        self._model.eval()
+        features = []
+        batches = Batches(split, _BATCH_SIZE, self._device, resident=self._data.resident)
+        with closing(batches.in_order()) as ordered:
+            for images, _ in ordered:
+                inputs = preprocess(images, generator)
+                with autocast(self._device, config.precision):
+                    features.append(features_of(self._model, inputs).cpu())
+        return torch.cat(features)

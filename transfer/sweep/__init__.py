@@ -1,0 +1,1 @@
+"""Hydra's side: composing, launching, preview, one job and many."""

@@ -1,0 +1,168 @@
+"""Finished runs as small files, which a repository can keep and any store can take in again."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from transfer.system.errors import ConfigError, first_line
+from transfer.tracking.delivery import log_metrics, log_params
+from transfer.tracking.environment import without_places
+from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
+from transfer.tracking.history import condense
+from transfer.tracking.predictions import read_predictions
+from transfer.tracking.store import experiment_id
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+# They say where and by whom, which is nobody's business elsewhere; nor may an archive of unknown
+# origin name a folder here.
+_LOCAL_TAGS = (
+    "hydra.output_dir",
+    "mlflow.note.content",
+    "mlflow.parentRunId",
+    "mlflow.user",
+    "transfer.host",
+    "transfer.process",
+    "transfer.process_start",
+)
+_STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch
+_ARTIFACTS = ("history.parquet", "predictions.npz")
+
+
+def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
+    """Write a finished run into a folder of its own below `folder`, some 50 kB in all.
+
+    What a report reads is kept: parameters, metrics, tags, curves (with at most some thousands of
+    iteration losses) and, of every test image, the predicted class with its probability. Logits,
+    weights and checkpoints are not.
+
+    Returns:
+        The run's folder.
+    """
+    name = re.sub(r"[^\w.-]+", "_", run.name)
+    place = folder / f"{name}-{run.tags['transfer.fingerprint'][:8]}"
+    info = client.get_run(run.id).info
+    tags = {tag: value for tag, value in run.tags.items() if tag not in _LOCAL_TAGS}
+    text = {
+        "name": run.name,
+        "start_time": info.start_time,
+        "end_time": info.end_time,
+        "params": _without_paths(run.params),
+        "metrics": run.metrics,
+        "tags": tags | {"transfer.command": without_places(tags.get("transfer.command", ""))},
+    }
+    with tempfile.TemporaryDirectory() as copies:
+        history = pd.read_parquet(fetch_artifact(client, run, "history.parquet", Path(copies)))
+        predictions = fetch_artifact(client, run, "predictions.npz", Path(copies))
+        answers = _answers(predictions)
+    # run.json comes last: a folder without it is no kept run.
+    place.mkdir(parents=True, exist_ok=True)
+    _thinned(history).to_parquet(place / "history.parquet", index=False, compression="zstd")
+    np.savez_compressed(place / "predictions.npz", **answers)
+    (place / "run.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")
+    return place
+
+
+def restore_runs(client: MlflowClient, folder: Path) -> Iterator[tuple[str, bool]]:
+    """Log every run below `folder`, except those of which the store has the result already.
+
+    Yields:
+        Each run's name, and whether it was new to the store.
+
+    Raises:
+        ConfigError: there is no kept run, or one is incomplete or damaged. Found before the first
+            is logged.
+    """
+    places = sorted(path.parent for path in folder.glob("*/run.json"))
+    if not places:
+        problem = "no kept runs here; name a folder that keep= has written"
+        raise ConfigError("restore", str(folder), problem)
+    texts = [_checked(place) for place in places]
+    for place, text in zip(places, texts, strict=True):
+        others = find_by_fingerprint(client, text["tags"]["transfer.fingerprint"])
+        new = not any(run.finished for run in others)
+        if new:
+            _restore(client, place, text)
+        yield text["name"], new
+
+
+def _checked(place: Path) -> dict[str, Any]:
+    try:
+        text: dict[str, Any] = json.loads((place / "run.json").read_text())
+        for group in ("params", "metrics"):
+            dict(text[group])
+        text["name"], text["start_time"], text["end_time"], text["tags"]["transfer.fingerprint"]
+        condense(pd.read_parquet(place / "history.parquet"))
+        read_predictions(place / "predictions.npz")
+    except Exception as error:
+        # Whatever a damaged file makes its reader raise.
+        problem = f"not a run as keep= writes it ({type(error).__name__}: {first_line(error)})"
+        raise ConfigError("restore", str(place), problem) from error
+    return text
+
+
+def _restore(client: MlflowClient, place: Path, text: dict[str, Any]) -> None:
+    created = client.create_run(
+        experiment_id(client),
+        start_time=text["start_time"],
+        tags=text["tags"],
+        run_name=text["name"],
+    )
+    run_id = created.info.run_id
+    log_params(client, run_id, text["params"])
+    log_metrics(client, run_id, _points(text, pd.read_parquet(place / "history.parquet")))
+    for name in _ARTIFACTS:
+        client.log_artifact(run_id, str(place / name))
+    client.set_terminated(run_id, "FINISHED", end_time=text["end_time"])
+
+
+def _points(text: dict[str, Any], history: pd.DataFrame) -> list[Metric]:
+    """The curves, and the metrics that a run has once."""
+    from mlflow.entities import Metric
+
+    steps = history["iteration"].fillna(history["epoch"]).astype(int)
+    curves = zip(history["metric"], history["value"], steps, strict=True)
+    once = set(text["metrics"]) - set(history["metric"])
+    return [
+        *(Metric(name, float(value), text["end_time"], step) for name, value, step in curves),
+        *(Metric(name, text["metrics"][name], text["end_time"], 0) for name in sorted(once)),
+    ]
+
+
+def _without_paths(params: dict[str, str]) -> dict[str, str]:
+    """Parameters without the store's address, which may hold a password, and without folders."""
+    kept = {name: value for name, value in params.items() if name != "tracking.uri"}
+    for name in ("data.root", "weights"):
+        if "/" in kept.get(name, "") and not kept[name].startswith("runs:/"):
+            kept[name] = Path(kept[name]).name
+    return kept
+
+
+def _thinned(history: pd.DataFrame) -> pd.DataFrame:
+    of_steps = history["metric"] == "step/loss"
+    steps = history[of_steps]
+    stride = -(-len(steps) // _STEPS) or 1
+    kept = (np.arange(len(steps)) % stride == 0) | (steps["epoch"] == steps["epoch"].max())
+    small = pd.concat([history[~of_steps], steps[kept]])
+    return small.astype({"value": "float32", "epoch": "int32", "iteration": "Int32"})
+
+
+def _answers(predictions: Path) -> dict[str, Any]:
+    """From float [N, K] logits: int16 [N] predicted classes, float16 [N] their probabilities."""
+    answers = read_predictions(predictions)
+    return {
+        "labels": answers.labels,
+        "predicted": answers.predicted,
+        "confidence": answers.confidence.astype(np.float16),
+        "classes": list(answers.names),
+    }

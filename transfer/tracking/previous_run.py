@@ -1,0 +1,107 @@
+"""What the store already holds of a job: the run that `resume=true` skips, goes on with or retries.
+
+A run's folder is locked for as long as its process lives, and the operating system takes the lock
+off a process that is killed: so a run that still reads RUNNING is known to be dead. Where the
+folder is gone, the run's tags say which process it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock, Timeout
+
+from transfer.tracking.find import RunRecord, find_by_fingerprint
+from transfer.tracking.outbox import Outbox
+from transfer.tracking.process import is_alive
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+State = Literal["new", "finished", "interrupted", "failed", "running"]
+
+
+@dataclass(frozen=True)
+class PreviousRun:
+    """A job's earlier run, if it has one.
+
+    Attributes:
+        state: "interrupted" and "failed" runs can go on, in `folder`, or from the start.
+        record: None for a new job.
+    """
+
+    state: State
+    record: RunRecord | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run keeps its checkpoints; None where that is not on this machine."""
+        return None if self.record is None else folder_of(self.record)
+
+    @property
+    def in_store(self) -> bool:
+        """Whether the store knows that the run has finished; else that lies in its outbox."""
+        return self.record is not None and self.record.finished
+
+
+def find_previous_run(client: MlflowClient, fingerprint: str) -> PreviousRun:
+    """The run of this fingerprint that counts: a finished one, else the newest, and of those that
+    nobody works on rather one whose folder is here."""
+    records = find_by_fingerprint(client, fingerprint)
+    for record in records:
+        if record.finished:
+            return PreviousRun("finished", record)
+    # Without that tag it came out of an archive, and its way in was cut short.
+    begun = [record for record in records if "hydra.output_dir" in record.tags]
+    formers = [PreviousRun(_state(record), record) for record in begun]
+    for former in formers:
+        if former.state == "running":
+            return former
+    here = [former for former in formers if former.folder is not None]
+    return next(iter(here or formers), PreviousRun("new"))
+
+
+def folder_of(record: RunRecord) -> Path | None:
+    """Where a run, or a sweep, wrote; None where that is not on this machine."""
+    name = record.tags.get("hydra.output_dir")
+    return Path(name) if name and Path(name).is_dir() else None
+
+
+def is_running(record: RunRecord) -> bool:
+    """Whether a process works on a run, or may do so on a machine that is out of sight."""
+    if record.status != "RUNNING":
+        return False
+    folder = folder_of(record)
+    return is_alive(record.tags) is not False if folder is None else is_locked(folder)
+
+
+def lock_of(folder: Path) -> FileLock:
+    """The lock that the process of a run, or of a sweep, holds on its folder."""
+    return FileLock(folder / "lock", timeout=0)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a living process works in this folder."""
+    try:
+        with lock_of(folder):
+            return False
+    except Timeout:
+        return True
+
+
+def working(record: RunRecord) -> str:
+    """The process that works on a run, for people."""
+    tags = record.tags
+    return f"process {tags.get('transfer.process')} on {tags.get('transfer.host')}"
+
+
+def _state(record: RunRecord) -> State:
+    folder = folder_of(record)
+    if folder is not None and Outbox(folder).finishes(record.id):
+        # Only the store does not know: it could not be reached at the end.
+        return "running" if is_locked(folder) else "finished"
+    if record.status == "FAILED":
+        return "failed"
+    return "running" if is_running(record) else "interrupted"

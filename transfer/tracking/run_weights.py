@@ -1,0 +1,41 @@
+"""`weights=runs:/<run id>`: the weights of an earlier run, fetched before a job that starts from
+them is made ready."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from transfer.config import Config
+from transfer.models import TrainedOn, Weights, read_weights_file
+from transfer.system.digest import state_digest
+from transfer.system.errors import ConfigError
+from transfer.tracking.find import fetch_weights, find_job_run
+from transfer.tracking.store import open_store, store_uri
+
+_RUN = "runs:/"
+
+
+def fetch_run_weights(config: Config) -> Weights | None:
+    """The weights of the run that `config.weights` names; None where it names no run.
+
+    Raises:
+        ConfigError: the store has no such run, or the run has no weights.
+    """
+    if not config.weights.startswith(_RUN):
+        return None
+    run_id = config.weights.removeprefix(_RUN)
+    if run_id == "latest":
+        problem = "give a run's id; the latest changes while a sweep is running"
+        raise ConfigError("weights", config.weights, problem)
+    client = open_store(store_uri(config.tracking.uri))
+    run = find_job_run(client, run_id, key="weights", value=config.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
+        state = read_weights_file(path, config.weights)
+    trained_on = None
+    if {"data.digest", "data.test_digest"} <= run.params.keys():
+        trained_on = TrainedOn(
+            run.params["data.digest"], run.params["data.test_digest"], run.params["data.seed"]
+        )
+    return Weights(config.weights, state_digest(state), state, trained_on)

@@ -1,0 +1,309 @@
+"""The training loop: phases, epochs, batches. Knows no MLflow."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from transfer.augment import Preprocess
+from transfer.config import Config
+from transfer.data import Batches, ImageData, Split
+from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
+from transfer.features.stored import StoredFeatures
+from transfer.models import FrozenBackbone, HeadAlone
+from transfer.system.device import autocast, synchronize
+from transfer.system.interrupt import deferred
+from transfer.training.epoch import Epoch, TrainingDivergedError
+from transfer.training.optim import Schedule, build_optimizer
+from transfer.training.phases import Phase, plan_phases, set_training_mode
+from transfer.training.unfinished import UnfinishedEpoch, generator_states, restore_generators
+
+# A loss that is no number is noticed after so many iterations: to look makes a GPU wait.
+_LOOK_EVERY = 100
+
+
+class Trainer:
+    """Trains `model` in place over the phases of `config`.
+
+    Args:
+        model: on `device`; its head fits the data's classes.
+        data: training and validation splits; the test split waits for `test_logits`.
+        config: the job, with `precision` resolved.
+        device: where the data goes and the arithmetic is done.
+
+    Attributes:
+        history: every epoch so far.
+        best_weights: those of the epoch that was best on validation, on the CPU; with
+            `protocol.result=last`, those of the last.
+    """
+
+    def __init__(
+        self, model: nn.Module, data: ImageData, config: Config, device: torch.device
+    ) -> None:
+        self.model = model
+        self.config = config
+        self.device = device
+        self.data = data
+        self.autocast = autocast(device, config.precision)
+        self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.data.augment)
+        self.train = self._batches(data.train, config.batch_size)
+        self.val = self._batches(data.val, _evaluation_batch(config))
+        self.history: list[Epoch] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self._best_rank = (-math.inf, -math.inf)
+        self._optimizer: Optimizer | None = None
+        self._schedule: Schedule | None = None
+        self._restored: dict[str, Any] | None = None
+        self._unfinished: UnfinishedEpoch | None = None
+        self._generator = torch.Generator()
+        self._network = model
+        self._stored: StoredFeatures | None = None
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train what is left; yields after each epoch, with `best_weights` up to date."""
+        for phase in plan_phases(self.config):
+            done = len(self.history)
+            if done >= phase.last_epoch:
+                continue
+            resumed = done >= phase.first_epoch or self._unfinished is not None
+            optimizer, schedule = self._begin(phase, resumed=resumed)
+            for number in range(max(phase.first_epoch, done + 1), phase.last_epoch + 1):
+                self._run_epoch(number, phase, optimizer, schedule)
+                yield self.history[-1]
+
+    @property
+    def iteration(self) -> int:
+        """Batches done of the epoch that is not over; 0 between epochs."""
+        return self._unfinished.iteration if self._unfinished is not None else 0
+
+    def state(self) -> dict[str, Any] | None:
+        """All that a bit-identical continuation needs, after an epoch or within one.
+
+        Random generators matter within an epoch alone: each seeds its own.
+
+        Returns:
+            None where there is nothing to go on from: nothing was trained since `restore`, or the
+            loss is no number.
+        """
+        if self._optimizer is None or self._schedule is None:
+            return None
+        unfinished = None
+        if self._unfinished is not None and self._unfinished.iteration:
+            if not self._unfinished.finite:
+                return None
+            unfinished = self._unfinished.state(
+                self._unfinished.generators or generator_states(self._generator, self.device)
+            )
+        return {
+            "unfinished": unfinished,
+            "model": self.model.state_dict(),
+            "best_weights": self.best_weights,
+            "best_rank": list(self._best_rank),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state()` gave, in this process or another."""
+        self.model.load_state_dict(state["model"])
+        self.best_weights = state["best_weights"]
+        self._best_rank = (state["best_rank"][0], state["best_rank"][1])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        if unfinished := state["unfinished"]:
+            self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
+        self._restored = state
+
+    def test_logits(self) -> tuple[Tensor, Tensor]:
+        """Read the test set, with the best weights: logits and labels."""
+        self.model.load_state_dict(self.best_weights)
+        self._network, self._stored = self._network_of(plan_phases(self.config)[-1])
+        test = self._batches(self.data.test, _evaluation_batch(self.config))
+        features = self._stored.test() if self._stored is not None else None
+        return self._logits(test, self.config.epochs + 1, features)
+
+    def _begin(self, phase: Phase, *, resumed: bool) -> tuple[Optimizer, Schedule]:
+        """The phase's own optimiser and schedule, as they were left where it was interrupted."""
+        optimizer = build_optimizer(self.model, phase, self.config.optimizer)
+        iterations = self.train.training_batches()
+        schedule = Schedule(optimizer, phase, iterations, self.config.schedule)
+        if resumed and self._restored is not None:
+            optimizer.load_state_dict(self._restored["optimizer"])
+            schedule.load_state_dict(self._restored["schedule"])
+        self._optimizer, self._schedule, self._restored = optimizer, schedule, None
+        self._network, self._stored = self._network_of(phase)
+        return optimizer, schedule
+
+    def _run_epoch(
+        self, number: int, phase: Phase, optimizer: Optimizer, schedule: Schedule
+    ) -> None:
+        if self._unfinished is None:
+            rates, iterations = _learning_rates(optimizer), self.train.training_batches()
+            self._unfinished = UnfinishedEpoch(number, rates, iterations, self.device)
+        training = self._unfinished
+        self._train_epoch(training, phase, optimizer, schedule)
+        training.require_finite()
+        start = time.perf_counter()
+        features = self._stored.val() if self._stored is not None else None
+        validation = evaluate_logits(*self._logits(self.val, number, features))
+        seconds = training.seconds + time.perf_counter() - start
+        _require_finite(validation, number, optimizer)
+        losses = training.losses
+        with deferred():
+            schedule.after_epoch(validation.loss)
+            self.history.append(
+                Epoch(
+                    number=number,
+                    frozen=phase.frozen,
+                    train_loss=sum(losses) / len(losses),
+                    train_accuracy=training.accuracy,
+                    val_loss=validation.loss,
+                    val_accuracy=validation.accuracy,
+                    head_lr=training.rates[0],
+                    backbone_lr=training.rates[1],
+                    seconds=seconds,
+                    train_images_per_second=len(self.train.labels) / training.seconds,
+                    iteration_losses=losses,
+                    best=self._keep_if_best(number, validation),
+                )
+            )
+            self._unfinished = None
+
+    def _train_epoch(
+        self, epoch: UnfinishedEpoch, phase: Phase, optimizer: Optimizer, schedule: Schedule
+    ) -> None:
+        """What is left of a pass over the training images; ends early where the loss is no
+        number."""
+        start = time.perf_counter() - epoch.seconds
+        generator = self._generator = _seed_epoch(self.config.seed, epoch.number)
+        stored, train = self._stored is not None, self.train
+        if self._stored is not None:
+            train = train.with_inputs(self._stored.train(epoch.number))
+        set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
+        # Drawn before the generator is set to where it was, for the order is its first draw.
+        shuffled = train.shuffled(generator, skip=epoch.iteration)
+        if epoch.generators is not None:
+            restore_generators(epoch.generators, generator, self.device)
+            epoch.generators = None
+        batches = tqdm(
+            shuffled,
+            total=self.train.training_batches(),
+            initial=epoch.iteration,
+            desc=f"epoch {epoch.number}/{self.config.epochs}",
+            leave=False,
+            disable=None,  # quiet when not a terminal
+        )
+        with closing(shuffled):
+            for images, labels in batches:
+                # A signal waits for the end of the batch, where the state is whole.
+                with deferred():
+                    inputs = images if stored else self.preprocess(images, generator)
+                    logits, loss = self._train_batch(inputs, labels, optimizer)
+                    epoch.count(logits, labels, loss, rate=_learning_rates(optimizer)[0])
+                    schedule.after_iteration()
+                    epoch.seconds = time.perf_counter() - start
+                if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
+                    break
+        synchronize(self.device)
+        epoch.seconds = time.perf_counter() - start
+
+    def _train_batch(
+        self, inputs: Tensor, labels: Tensor, optimizer: Optimizer
+    ) -> tuple[Tensor, Tensor]:
+        """One step of the optimiser: the logits before it, and their mean loss."""
+        optimizer.zero_grad(set_to_none=True)
+        with self.autocast:
+            logits = self._network(inputs)
+            smoothing = self.config.label_smoothing
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        loss.backward()
+        optimizer.step()
+        return logits, loss
+
+    def _batches(self, split: Split, batch_size: int) -> Batches:
+        return Batches(split, batch_size, self.device, resident=self.data.resident)
+
+    def _network_of(self, phase: Phase) -> tuple[nn.Module, StoredFeatures | None]:
+        """What a phase trains: all of the model, or its head alone on images or stored features."""
+        if not phase.frozen:
+            return self.model, None
+        if self.config.frozen_features == "exact":
+            return FrozenBackbone(self.model), None
+        features = StoredFeatures(self.model, self.data, self.config, self.device)
+        return HeadAlone(self.model), features
+
+    def _logits(
+        self, batches: Batches, epoch: int, features: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and labels of a split, from the features of its images where they are stored."""
+        if features is not None:
+            stored = batches.with_inputs(features).in_order()
+            return predict_logits(self._network, stored, self.autocast)
+        protocol, generator = self.config.protocol, None
+        if self.config.model.name in protocol.augment_evaluation_of:
+            generator = torch.Generator().manual_seed(_epoch_seed(self.config.seed, epoch))
+        with closing(batches.in_order()) as ordered:
+            preprocessed = (
+                (self.preprocess(images, generator), labels) for images, labels in ordered
+            )
+            return predict_logits(self.model, preprocessed, self.autocast)
+
+    def _keep_if_best(self, number: int, validation: Evaluation) -> bool:
+        # On a small validation split accuracies tie; the loss then decides.
+        rank = (validation.accuracy, -validation.loss)
+        if self.config.protocol.result == "last":
+            rank = (float(number), 0.0)
+        if rank <= self._best_rank:
+            return False
+        self._best_rank = rank
+        self.best_weights = {
+            name: tensor.detach().to("cpu", copy=True)
+            for name, tensor in self.model.state_dict().items()
+        }
+        return True
+
+
+def _evaluation_batch(config: Config) -> int:
+    """Without gradients more images fit into memory, and small ones are faster in large batches."""
+    return max(config.batch_size, min(256, 2**20 // config.image_size**2))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed what draws from torch's global generators: the head's weights, dropout."""
+    torch.manual_seed(seed)
+
+
+def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seed each epoch by its number, so that an epoch draws the same whatever came before it."""
+    epoch_seed = _epoch_seed(seed, epoch)
+    seed_everything(epoch_seed)
+    return torch.Generator().manual_seed(epoch_seed)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return seed * 1_000_003 + epoch
+
+
+def _learning_rates(optimizer: Optimizer) -> tuple[float, float]:
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return rates[0], rates[1] if len(rates) > 1 else 0.0
+
+
+def _require_finite(validation: Evaluation, epoch: int, optimizer: Optimizer) -> None:
+    """The last step of an epoch may have broken what its losses, computed before, do not show."""
+    if not math.isfinite(validation.loss):
+        rate = _learning_rates(optimizer)[0]
+        raise TrainingDivergedError(
+            f"the validation loss became {validation.loss} in epoch {epoch}, after its last "
+            f"iteration, at a learning rate of {rate:g}; try a lower optimizer.lr or unfreeze_lr"
+        )
