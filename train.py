@@ -15,8 +15,7 @@ import hydra
 from omegaconf import DictConfig
 
 from transfer.config import Config, register_schema
-from transfer.sweep.callback import interruptible
-from transfer.sweep.entry import current_sweep, job_folder, job_number, run_job
+from transfer.sweep.entry import JobContext, interruptible, run_job
 
 log = logging.getLogger(__name__)
 register_schema()
@@ -27,7 +26,7 @@ def main(composed: DictConfig) -> float:
     return run_job(composed, train)
 
 
-def train(config: Config, composed: DictConfig) -> float:
+def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
     from transfer.evaluate import cost_metrics, evaluate_logits, reset_peak_memory
@@ -41,8 +40,8 @@ def train(config: Config, composed: DictConfig) -> float:
 
     keep_freed_memory()
     with memory_explained(config):
-        job = prepare(config, job_number(), fetch_run_weights(config))
-    finished = find_finished(job, current_sweep()) if config.resume else None
+        job = prepare(config, context.number, fetch_run_weights(config))
+    finished = find_finished(job, context.sweep) if config.resume else None
     if finished is not None:
         log.info("%s: finished before, run %s", job.name, finished.id)
         if folder := folder_of(finished):
@@ -51,7 +50,7 @@ def train(config: Config, composed: DictConfig) -> float:
         return finished.metrics["best/val_acc"]
     reset_peak_memory(job.device)
     log.info(job)
-    with start_run(job, job_folder(), current_sweep()) as run, memory_explained(job.config):
+    with start_run(job, context.folder, context.sweep) as run, memory_explained(job.config):
         run.log_config(composed)
         trainer = Trainer(job.model(), job.data, job.config, job.device)
         checkpoints = Checkpoints(run.folder, run.id)

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import PLAIN, ROOT, Workplace, config_of
 from transfer.config import flatten
-from transfer.sweep.callback import FULL_ERROR
+from transfer.sweep.endings import FULL_ERROR
 
 CASES = int(os.environ.get("PROOF_CASES", "2000"))
 COMMANDS = int(os.environ.get("PROOF_COMMANDS", "36"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,16 +18,44 @@ from omegaconf import DictConfig
 
 from transfer.config import Config, typed_config
 from transfer.sweep.callback import SweepCallback
-from transfer.sweep.outcome import Outcome, write_outcome
+from transfer.sweep.endings import (
+    FULL_ERROR,
+    comes_from_hydra,
+    exit_interrupted,
+    exit_with_refusal,
+    one_line_for_people,
+    resume_command,
+)
 from transfer.system import interrupt
-from transfer.system.errors import ConfigError, exit_with, first_line, is_for_people
+from transfer.system.errors import first_line, is_for_people
 
 if TYPE_CHECKING:
     from transfer.tracking.sweep_run import SweepRun
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[Config, DictConfig], float]
+_WORKER_DIED = (
+    "a worker died, and the others were stopped (short of memory? fewer workers, "
+    "hydra.launcher.n_jobs, need less)"
+)
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """Where a job runs, and beside which others.
+
+    Attributes:
+        folder: where Hydra lets the job write.
+        number: among the jobs that share the machine at the same time; 0 for one alone.
+        sweep: the sweep that the job is part of.
+    """
+
+    folder: Path
+    number: int
+    sweep: SweepRun | None
+
+
+Train = Callable[[Config, DictConfig, JobContext], float]
 
 
 def run_job(composed: DictConfig, train: Train) -> float:
@@ -35,8 +65,9 @@ def run_job(composed: DictConfig, train: Train) -> float:
         The job's number; NaN where it failed, which is what Hydra's sweepers expect then.
     """
     if HydraConfig.get().mode != RunMode.MULTIRUN:
-        return _run_single(composed, train)
-    if not in_worker():
+        with one_line_for_people():
+            return _run_single(composed, train)
+    if not _in_worker():
         interrupt.raise_if_requested()
         return _run_of_sweep(composed, train)
     try:
@@ -47,21 +78,61 @@ def run_job(composed: DictConfig, train: Train) -> float:
         return float("nan")
 
 
-def in_worker() -> bool:
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a signal end a run and its sweep as KILLED, with a report of what is done; give a line
+    to what Hydra refuses, and to a launcher that fails."""
+    interrupt.listen(f"stopped; to go on:\n{resume_command()}")
+    # Hydra prints a traceback for some mistakes on the command line, such as model=7: so what it
+    # raises comes here.
+    asked_for = os.environ.setdefault(FULL_ERROR, "0") == "1"
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except Exception as error:
+        if interrupt.requested():
+            _end_interrupted()
+        if SweepCallback.running is not None:
+            _end_failed(error)
+        if asked_for or not comes_from_hydra(error):
+            raise
+        exit_with_refusal(error)
+
+
+def _in_worker() -> bool:
     """Whether this process was started by a sweep's launcher, beside the sweep's own."""
-    return HydraConfig.get().mode == RunMode.MULTIRUN and SweepCallback.running is None
+    return SweepCallback.running is None
 
 
-def job_number() -> int:
-    """Of a job that shares the machine with others at the same time; 0 for one alone."""
-    return int(HydraConfig.get().job.num) if in_worker() else 0
+def _run_single(composed: DictConfig, train: Train) -> float:
+    config = typed_config(composed)
+    # Imported here, so that a wrong value is answered at once.
+    from transfer.sweep.preview import preview
+    from transfer.tracking.store import open_store, store_uri
+    from transfer.tracking.undelivered import EXIT_CODE, noted_folders
+
+    if config.preview:
+        preview(open_store(store_uri(config.tracking.uri)), [config])
+        sys.exit(0)
+    folder = _job_folder()
+    result = train(config, composed, JobContext(folder, 0, None))
+    if noted_folders([folder]):
+        # The training is good, but a command that would read its run from the store comes too soon.
+        sys.exit(EXIT_CODE)
+    return result
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
-    folder = job_folder()
-    overrides = " ".join(HydraConfig.get().overrides.task)
+    from transfer.sweep.state import Outcome, read_sweep, write_outcome
+
+    hydra, folder = HydraConfig.get(), _job_folder()
+    number = int(hydra.job.num) if _in_worker() else 0
+    context = JobContext(folder, number, read_sweep(Path(hydra.sweep.dir).absolute()))
+    overrides = " ".join(hydra.overrides.task)
     try:
-        result = train(typed_config(composed), composed)
+        result = train(typed_config(composed), composed, context)
     except KeyboardInterrupt:
         write_outcome(folder, Outcome(overrides, "interrupted"))
         raise
@@ -78,51 +149,27 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     return result
 
 
-def job_folder() -> Path:
-    """Where Hydra lets this job write."""
+def _job_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def current_sweep() -> SweepRun | None:
-    """The sweep that this job is part of."""
-    from transfer.tracking.sweep_run import find_sweep
-
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
-        return None
-    return find_sweep(Path(HydraConfig.get().sweep.dir).absolute())
+def _end_interrupted() -> NoReturn:
+    if SweepCallback.running is not None:
+        SweepCallback.running.close("KILLED")
+    exit_interrupted()
 
 
-def _run_single(composed: DictConfig, train: Train) -> float:
-    try:
-        config = typed_config(composed)
-        if config.preview:
-            _preview_single(config)
-        result = train(config, composed)
-        _exit_if_undelivered()
-        return result
-    except ConfigError as error:
-        exit_with(error)
-    except Exception as error:
-        if not is_for_people(error):
-            raise
-        print(first_line(error), file=sys.stderr)
-        sys.exit(1)
-
-
-def _exit_if_undelivered() -> None:
-    """The training is good, but a command that would read its run from the store comes too soon."""
-    from transfer.tracking.undelivered import EXIT_CODE, noted_folders
-
-    if noted_folders([job_folder()]):
-        sys.exit(EXIT_CODE)
-
-
-def _preview_single(config: Config) -> NoReturn:
-    from transfer.sweep.preview import preview
-    from transfer.tracking.store import open_store, store_uri
-
-    preview(open_store(store_uri(config.tracking.uri)), [config])
-    sys.exit(0)
+def _end_failed(error: Exception) -> NoReturn:
+    """A launcher failed while a sweep was running."""
+    if type(error).__name__ == "TerminatedWorkerError":
+        # Joblib's own words guess at length.
+        print(f"\n{_WORKER_DIED}", file=sys.stderr)
+    else:
+        traceback.print_exc()
+    assert SweepCallback.running is not None
+    SweepCallback.running.close("FAILED")
+    print(f"to go on:\n{resume_command()}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _one_line(error: Exception) -> str:

@@ -27,8 +27,6 @@ from transfer.tracking.store import answering, experiment_id
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_NOTE = "sweep.json"
-
 
 @dataclass(frozen=True)
 class SweepRun:
@@ -66,7 +64,7 @@ def open_sweep(
     *,
     resume: bool,
 ) -> SweepRun:
-    """Create the parent run, or take over that of the same jobs; leaves a note for the jobs.
+    """Create the parent run, or take over that of the same jobs.
 
     Args:
         folder: of this sweep, and locked.
@@ -81,16 +79,9 @@ def open_sweep(
     sweep = _take_over(client, folder, digest) if resume else None
     if sweep is None:
         sweep = _create(client, folder, overrides, digest)
-    (folder / _NOTE).write_text(json.dumps(asdict(sweep)))
     with answering(client.tracking_uri, "written"):
         client.log_text(sweep.run_id, without_password(_listed(jobs)), "jobs.json")
     return sweep
-
-
-def find_sweep(folder: Path) -> SweepRun | None:
-    """The sweep whose folder this is; None where no sweep was opened there."""
-    note = folder / _NOTE
-    return SweepRun(**json.loads(note.read_text())) if note.is_file() else None
 
 
 def end_dead_runs(client: MlflowClient, sweep: SweepRun) -> None:

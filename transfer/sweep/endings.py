@@ -1,0 +1,66 @@
+"""How a command ends: in one line for people, interrupted, or with what Hydra refused."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from transfer.system import interrupt
+from transfer.system.errors import ConfigError, exit_with, first_line, is_for_people
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+@contextmanager
+def one_line_for_people() -> Iterator[None]:
+    """End the process with one line where a person can mend what went wrong, and with a traceback
+    where it is a bug: of an exception in a callback, Hydra would make a warning and go on."""
+    try:
+        yield
+    except ConfigError as error:
+        exit_with(error)
+    except Exception as error:
+        if comes_from_hydra(error):
+            exit_with_refusal(error)
+        if is_for_people(error):
+            print(first_line(error), file=sys.stderr)
+        else:
+            traceback.print_exc()
+        sys.exit(1)
+
+
+def exit_with_refusal(error: Exception) -> NoReturn:
+    """Print what Hydra says of a command line or a file that it refuses, and leave with code 1."""
+    print(error if str(error) else type(error).__name__, file=sys.stderr)
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        print(error.__cause__, file=sys.stderr)
+    print(f"\n{FULL_ERROR}=1 in the environment shows where it comes from.", file=sys.stderr)
+    sys.exit(1)
+
+
+def comes_from_hydra(error: Exception) -> bool:
+    """Whether Hydra, or what it reads files with, raised it."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    raising = frames[-1].f_globals["__name__"] if frames else ""
+    return raising.partition(".")[0] in ("hydra", "omegaconf", "yaml", "antlr4")
+
+
+def resume_command() -> str:
+    """What was typed, with `resume=true`."""
+    arguments = [each for each in sys.orig_argv if not each.startswith("resume=")]
+    return shlex.join([*arguments, "resume=true"])
+
+
+def exit_interrupted() -> NoReturn:
+    """Say how to go on, and leave with the code of an interruption."""
+    print(f"interrupted; to go on:\n{resume_command()}", file=sys.stderr)
+    sys.exit(interrupt.EXIT_CODE)
