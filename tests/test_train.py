@@ -200,7 +200,7 @@ def test_your_own_images(workplace: Workplace) -> None:
 
 
 def test_help_lists_the_choices(workplace: Workplace) -> None:
-    process = workplace.run("train.py", "--help")
+    process = workplace.run("train.py", "--help", from_scratch=True)
     assert process.returncode == 0
     for choice in ("mobilenet_v3_small", "image_folder", "one_cycle", "adamw"):
         assert choice in process.stdout
