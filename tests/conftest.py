@@ -44,6 +44,13 @@ PLAIN = ("model=simple_cnn", "weights=none")
 TIMED = ("time/", "throughput/", "profile/latency_", "profile/peak_memory_mb")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker run every test of the sweep, so that it is made once."""
+    for item in items:
+        if "sweep" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("sweep"))
+
+
 def config_of(*overrides: str) -> Config:
     """The configuration that train.py would get from these overrides."""
     register_schema()

@@ -8,6 +8,7 @@ up to the end of the interpreter and its exit code; only the start is shared.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -32,20 +33,31 @@ LIBRARIES = (
     *("matplotlib.figure", "matplotlib.patheffects", "matplotlib.backends.backend_agg"),
 )
 
-# These are read when they are needed. Others may be read while a library is imported.
-READ_LATE = {"MLFLOW_TRACKING_URI", "PYTEST_CURRENT_TEST"}
+# What may change between the server's start and a command's: MLflow reads its own when it needs
+# them, and the others are set by libraries and by pytest while tests run.
+READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "PYTEST_CURRENT_TEST")
 
 
 class ForkServer:
     """The client's side; commands run one after another."""
 
     def __init__(self) -> None:
-        self.environment = dict(os.environ)
-        # It ends when this end of the connection is closed, as it is when this process ends.
+        self.environment = dict(os.environ)  # That of the server.
+        # The server ends when this end of the connection is closed, or dies with this process.
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             call = [sys.executable, __file__, str(theirs.fileno())]
             self._process = subprocess.Popen(call, pass_fds=[theirs.fileno()])
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        self._connection.close()
+        self._process.wait()
+
+    def changes(self, environment: dict[str, str]) -> dict[str, str | None]:
+        """The variables in which `environment` differs from the server's; None where it lacks one."""
+        names = {name for name, _ in environment.items() ^ self.environment.items()}
+        return {name: environment.get(name) for name in names}
 
     def run(
         self, call: Sequence[str], folder: Path, environment: dict[str, str], timeout: float
@@ -55,17 +67,19 @@ class ForkServer:
         Args:
             call: a Python script and its arguments.
         """
-        request = json.dumps([list(call), str(folder), environment]).encode()
+        request = json.dumps([list(call), str(folder), self.changes(environment)]).encode()
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
             socket.send_fds(self._connection, [request], [output.fileno(), errors.fileno()])
-            self._connection.settimeout(None)
             pid = self._answer()
+            self._connection.settimeout(timeout)
             try:
-                self._connection.settimeout(timeout)
                 code = self._answer()
             except TimeoutError:
                 os.kill(pid, signal.SIGKILL)
+                self._connection.settimeout(None)
+                self._answer()
                 raise subprocess.TimeoutExpired(list(call), timeout) from None
+            self._connection.settimeout(None)
             output.seek(0)
             errors.seek(0)
             return subprocess.CompletedProcess(list(call), code, output.read(), errors.read())
@@ -84,8 +98,8 @@ def fork_server(environment: dict[str, str]) -> ForkServer | None:
     if sys.platform != "linux":
         return None  # Elsewhere the libraries do not outlive a fork.
     server = _server()
-    changed = {name for name, _ in environment.items() ^ server.environment.items()}
-    return server if changed <= READ_LATE else None
+    late = all(name.startswith(READ_LATE) for name in server.changes(environment))
+    return server if late else None
 
 
 def serve(connection: socket.socket) -> None:
@@ -94,7 +108,7 @@ def serve(connection: socket.socket) -> None:
         request, streams, _, _ = socket.recv_fds(connection, 2**20, 2)
         if not request:
             sys.exit()
-        call, folder, environment = json.loads(request)
+        call, folder, changes = json.loads(request)
         pid = os.fork()
         if pid == 0:
             connection.close()
@@ -102,8 +116,10 @@ def serve(connection: socket.socket) -> None:
                 os.dup2(stream, number)
                 os.close(stream)
             os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(environment)
+            for name, value in changes.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
             sys.argv = call
             sys.orig_argv[:] = [sys.executable, *call]
             sys.path.insert(0, str(Path(call[0]).parent))

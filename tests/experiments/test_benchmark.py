@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -13,7 +10,7 @@ from experiments.speed.race import race_table
 from experiments.speed.reference_loop import article_transforms
 from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import ratios
-from tests.conftest import ROOT
+from tests.conftest import Workplace
 from transfer.config.schema import AugmentConfig
 
 _FEW = ("model=mobilenet_v3_small", "image_size=32")
@@ -103,11 +100,10 @@ def test_ratios_are_taken_round_by_round() -> None:
         (["what=race", "images=2000", "data=digits"], "images=2000: the data set has only 1295"),
     ],
 )
-def test_a_wrong_word_is_refused_in_one_line(words: list[str], line: str) -> None:
-    call = [sys.executable, "experiments/benchmark.py", *words]
-    process = subprocess.run(
-        call, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
+def test_a_wrong_word_is_refused_in_one_line(
+    workplace: Workplace, words: list[str], line: str
+) -> None:
+    process = workplace.run("experiments/benchmark.py", *words)
     assert process.returncode == 2
     assert process.stderr.startswith(line)
     assert process.stderr.count("\n") == 1
