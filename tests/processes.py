@@ -55,7 +55,7 @@ class ForkServer:
         self._process.wait()
 
     def changes(self, environment: dict[str, str]) -> dict[str, str | None]:
-        """The variables in which `environment` differs from the server's; None where it lacks one."""
+        """The variables in which `environment` differs from the server's; None: it has none."""
         names = {name for name, _ in environment.items() ^ self.environment.items()}
         return {name: environment.get(name) for name in names}
 
