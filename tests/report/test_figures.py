@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -19,15 +20,17 @@ from transfer.report.figures import (
     plot_confusion,
     plot_curves,
     plot_iteration_loss,
+    plot_job,
     plot_parallel,
     plot_prediction,
     plot_reliability,
     save_png,
     style,
+    write_curves,
 )
 from transfer.report.language import Words
 from transfer.system.errors import ConfigError
-from transfer.tracking.history import NO_HISTORY
+from transfer.tracking.history import NO_HISTORY, condense
 
 WORDS = Words()
 ANSWERS = {
@@ -96,7 +99,7 @@ def test_parallel_coordinates_have_an_axis_a_key() -> None:
     figure = plot_parallel(make_rows(runs), WORDS)
     assert figure is not None
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-    assert labels == ["model", "freeze_epochs", "image_size", "test accuracy, %"]
+    assert labels == ["model", "freeze_epochs", "image_size", "test accuracy (%)"]
     assert len(figure.axes[0].lines) == 6
     assert plot_parallel(make_rows(RUNS), WORDS) is None
     lost = [make_run("a", freeze, 0, math.nan, image_size=str(freeze)) for freeze in (0, 5)]
@@ -121,6 +124,28 @@ def test_parallel_coordinates_of_many_configurations_stay_legible_and_small(tmp_
 def test_a_prediction_is_named_above_its_picture() -> None:
     figure = plot_prediction(Image.new("RGB", (8, 8)), [("cat", 0.75), ("dog", 0.25)])
     assert figure.axes[0].get_title() == "cat (75.0%)"
+
+
+def test_a_runs_curves_are_drawn_from_its_folder_whole_or_not_at_all(tmp_path: Path) -> None:
+    points = [("step/loss", 1, 1, 2.0), ("step/loss", 2, 2, 1.0)]
+    points += [
+        (f"{split}/{name}", epoch, None, 0.5)
+        for split in ("train", "val")
+        for name in ("loss", "acc")
+        for epoch in (1, 2)
+    ]
+    frame = pd.DataFrame(points, columns=["metric", "epoch", "iteration", "value"])
+    frame.astype({"iteration": "Int64"}).to_parquet(tmp_path / "history.parquet")
+    path = write_curves(tmp_path, 1, "a run")
+    assert path == tmp_path / "curves.png"
+    with Image.open(path) as drawn:
+        assert drawn.format == "PNG" and drawn.width > 500
+    assert {each.name for each in tmp_path.iterdir()} == {"history.parquet", "curves.png"}
+    figure = plot_job(condense(pd.read_parquet(tmp_path / "history.parquet")), 1, "a run")
+    accuracy = figure.axes[1]
+    assert [line.get_label() for line in accuracy.lines[:2]] == ["train", "val"]
+    # A line marks the unfreeze, after epoch 1.
+    assert accuracy.lines[2].get_xdata()[0] == 1.5  # type: ignore[index]
 
 
 def test_without_a_chinese_font_one_line_says_which_to_install(
