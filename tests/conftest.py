@@ -25,6 +25,7 @@ from PIL import Image
 
 from tests.processes import fork_server
 from transfer.config import Config, register_schema, typed_config
+from transfer.tracking.metrics import METRICS
 from transfer.tracking.store import experiment_id, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +42,7 @@ TINY = ("data.train_per_class=5", "batch_size=25", "epochs=2", "freeze_epochs=1"
 PLAIN = ("model=simple_cnn", "weights=none")
 
 # What is measured with a clock differs from run to run; everything else may not.
-TIMED = ("time/", "throughput/", "profile/latency_", "profile/peak_memory_mb")
+TIMED = tuple(metric.name for metric in METRICS.values() if metric.timed)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

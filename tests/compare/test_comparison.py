@@ -1,4 +1,4 @@
-"""Which rows are told apart, by which test, and the ranks that follow."""
+"""Which rows differ significantly, by which test, and the ranks that follow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_shares_neither_seeds_nor_images_is_not_tested() -> None:
     assert comparison.ranks == [1, 1]
 
 
-def test_what_cannot_be_told_apart_shares_a_rank() -> None:
+def test_what_does_not_differ_significantly_shares_a_rank() -> None:
     random = np.random.default_rng(0)
     noise = random.normal(0, 0.01, (4, 5))
     means = {"a": 0.9, "b": 0.899, "c": 0.7, "d": 0.5}

@@ -25,9 +25,9 @@ def test_the_same_run_again_is_not_another_seed() -> None:
     assert [run.id for run in row.runs] == ["again", "a-0-1"]
 
 
-def test_spread_and_gap() -> None:
+def test_std_of_the_batch_loss_and_gap() -> None:
     [_, row] = make_rows(RUNS)
-    assert row.loss_spread() == [1.0, 1.0]
+    assert row.batch_loss_std() == [1.0, 1.0]
     assert row.generalisation_gap() == pytest.approx([0.2, 0.1])
 
 

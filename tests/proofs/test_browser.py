@@ -112,7 +112,7 @@ def test_the_report_sorts_by_a_column_and_asks_no_host(
     assert len(pictures) == 6
     assert all(int(picture.get_property("naturalWidth") or 0) > 500 for picture in pictures)
     table = browser.find_element(By.XPATH, "//table[.//th[contains(., 'latency')]]")
-    header = table.find_element(By.XPATH, ".//th[contains(., 'train s')]")
+    header = table.find_element(By.XPATH, ".//th[contains(., 'training time')]")
     column = len(header.find_elements(By.XPATH, "./preceding-sibling::th")) + 1
 
     def seconds() -> list[float]:

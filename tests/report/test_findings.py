@@ -45,7 +45,9 @@ def test_the_winner_its_margin_and_the_small_model() -> None:
     text = _findings(runs)
     assert "**Best by mean: `b`**, 90.08 % test accuracy (95 % interval over 5 seeds" in text
     assert "is `a`. The difference to it is +20.04 points" in text
-    assert "more than noise (p < 0.001)" in text
+    assert (
+        "significant, beyond the scatter between seeds (Student's paired test, p < 0.001;" in text
+    )
     assert "**For a small device: `a`**" in text and "20 % of those of `b`" in text
 
 
@@ -54,8 +56,17 @@ def test_equals_are_named_as_such() -> None:
         [make_run("a", 0, seed, 0.7 + 0.01 * (seed % 3)) for seed in range(3)]
         + [make_run("b", 0, seed, 0.7 + 0.01 * ((seed + 1) % 3)) for seed in range(3)]
     )
-    assert "cannot be told apart" in text
-    assert "What cannot be told apart from it, and shares rank 1: `" in text
+    assert "points (95 % interval" in text and ": not significant (Student's" in text
+    assert "Not significantly different from it, with rank 1: `" in text
+
+
+def test_what_is_significantly_better_on_the_common_seeds_is_no_equal_of_the_best() -> None:
+    more = [make_run("a", 0, seed, 0.70 + 0.001 * seed if seed < 3 else 0.95) for seed in range(10)]
+    fewer = [make_run("b", 0, seed, 0.75 - 0.001 * seed) for seed in range(3)]
+    text = _findings([*more, *fewer])
+    assert "**Best by mean: `a`**" in text
+    assert "significant, but the other way round on what both have" in text
+    assert "Not significantly different" not in text
 
 
 def test_what_freezing_changed() -> None:
@@ -67,7 +78,7 @@ def test_what_freezing_changed() -> None:
     text = _findings(runs, predictions=answers)
     assert (
         "`a`: between freeze_epochs=5 and freeze_epochs=0, the difference is +10.00 points:"
-        " more than chance on these test images (McNemar" in text
+        " significant, beyond the chance of the test images (McNemar" in text
     )
     assert "one seed; 95 % interval over its test images: 60.42 to 78.11" in text
 
@@ -109,7 +120,7 @@ def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, languag
     histories = {run.id: NO_HISTORY for run in itertools.islice(runs, 0, None, 3)}
     rows = make_rows(runs, histories, answers)
     comparison, words = Comparison(rows), Words(language)
-    parts = [Part(rows, comparison, [])] if rows else []
+    parts = [Part(rows, comparison, [], words)] if rows else []
     text = to_markdown(build_document(parts, Selection(runs, []), words))
     assert "nan" not in text
     frame = rows_frame([(rows, comparison)] if rows else [])
@@ -119,8 +130,8 @@ def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, languag
 
 
 def _check_ranks(rows: list[Row], comparison: Comparison) -> None:
-    """A rank is one more than the number of rows that are better beyond noise, and no row is
-    better beyond noise that a test did not see ahead."""
+    """A rank is one more than the number of rows that are significantly better, and no row is
+    significantly better that a test did not see ahead."""
     better = [0] * len(rows)
     for first, second in itertools.combinations(range(len(rows)), 2):
         pair = comparison.pair(first, second)
@@ -140,7 +151,7 @@ def test_ties_are_no_findings() -> None:
     # Equal arithmetic, equal scatter.
     assert "No other configuration is cheaper to run than" in text
     assert "For a small device" not in text and "Steadiest" not in text
-    assert "The difference to it is +0.00 points: cannot be told apart" in text
+    assert "The difference to it is +0.00 points: not significant" in text
 
 
 def test_what_else_differs_is_told() -> None:

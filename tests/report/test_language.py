@@ -6,9 +6,8 @@ import string
 
 import pytest
 
-from transfer.report.language import Words
-from transfer.report.language.chinese import CHINESE
-from transfer.report.language.english import ENGLISH
+from transfer.report.columns import ACCURACY, COSTS, SCORES
+from transfer.report.language import LANGUAGES, Words, catalogue
 from transfer.system.errors import ConfigError
 
 
@@ -17,11 +16,27 @@ def _placeholders(text: str) -> set[str]:
 
 
 def test_the_catalogues_have_the_same_keys_and_placeholders() -> None:
-    assert list(CHINESE) == list(ENGLISH)
-    for key, text in ENGLISH.items():
-        assert _placeholders(CHINESE[key]) == _placeholders(text), key
+    english, chinese = catalogue("en"), catalogue("zh")
+    assert list(chinese) == list(english)
+    for key, text in english.items():
+        # YAML takes a bare yes for true and a bare 5 for a number.
+        assert isinstance(key, str) and isinstance(text, str), key
+        assert _placeholders(chinese[key]) == _placeholders(text), key
 
 
 def test_an_unknown_language_is_refused_with_the_choices() -> None:
     with pytest.raises(ConfigError, match="lang=fr: must be one of en, zh"):
         Words("fr")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_column_has_a_title_of_its_own_with_its_unit(language: str) -> None:
+    columns = (ACCURACY, *SCORES, *COSTS)
+    headers = {Words(language).header(column.metric) for column in columns}
+    assert len(headers) == len(columns)
+
+
+def test_a_header_names_the_unit() -> None:
+    headers = [Words().header(column.metric) for column in COSTS]
+    assert {"MACs", "latency (ms)", "latency, batch 64 (ms)", "size (MB)"} <= set(headers)
+    assert Words("zh").header(ACCURACY.metric) == "测试准确率 (%)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.compare.runs import make_history, make_rows, make_run
+from tests.compare.runs import make_history, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
 from transfer.report.document import Block
@@ -33,7 +33,7 @@ def test_each_observation_is_answered_from_the_curves() -> None:
     # Epochs 1 and 2; in epoch 3 the two are equal.
     assert "2 of 3 epochs" in starter
     # One seed each, and no predictions to test by.
-    assert "+25.00, cannot be told apart" in starter
+    assert "+25.00, untested" in starter
     [scratch] = [line for name, line in lines.items() if name.startswith("a ") and "none" in name]
     assert "never" in scratch and "0 of 3 epochs" in scratch
     assert "60.00 % after 3 epochs" in text
@@ -55,3 +55,13 @@ def test_the_gain_is_over_the_same_recipe_alone() -> None:
     ]
     text = to_markdown(_observations(make_rows(runs)))
     assert "+20.00" in text and "−10.00" not in text
+
+
+def test_a_gain_that_a_test_did_not_find_is_told_as_such() -> None:
+    runs = [make_run("a", 0, 0, 0.52, weights="starter"), make_run("a", 0, 0, 0.5, weights="none")]
+    answers = {
+        run.id: make_predictions([True] * right + [False] * (50 - right))
+        for run, right in zip(runs, (26, 25), strict=True)
+    }
+    text = to_markdown(_observations(make_rows(runs, predictions=answers)))
+    assert "+2.00, not significant" in text

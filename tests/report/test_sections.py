@@ -26,14 +26,14 @@ def _report(runs: Iterable[RunRecord]) -> str:
 
 def _parts(runs: Iterable[RunRecord]) -> list[Part]:
     groups = [make_rows(group) for group in by_test_set(runs)]
-    return [Part(rows, Comparison(rows), []) for rows in groups]
+    return [Part(rows, Comparison(rows), [], WORDS) for rows in groups]
 
 
 def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() -> None:
     rows = make_rows(RUNS)
     table = to_markdown([ranking_table(rows, Comparison(rows), WORDS)])
     head, _, first, second = table.splitlines()
-    assert "test acc %" in head and "seeds" in head
+    assert "test acc (%)" in head and "seeds" in head
     assert "**90.00**" in first
     assert "55.00" in second and "7.07" in second and "0.00 – 100.00" in second
     assert len({len(line) for line in table.splitlines()}) == 1
@@ -45,7 +45,7 @@ def test_costs_mark_the_front_and_leave_out_what_nobody_measured() -> None:
     assert "2 M ◆" in first and "**1 k** ◆" in second
     # Equal everywhere: bold would say nothing; the more accurate one is on the front.
     assert "1.00 ◆" in first and "1.00" in second and "**1.00" not in table
-    assert "latency of 64" not in head
+    assert "batch 64" not in head and "latency (ms)" in head
 
 
 def test_a_measure_that_is_missing_is_a_dash() -> None:
@@ -119,7 +119,7 @@ def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:
         assert f"## Tested on {name}: unknown images" in report
     # Each has its own winner.
     assert report.count("**Best by mean: `b`**") == report.count("### Ranking") == 2
-    summary = to_markdown(build_summary(_parts(runs), WORDS))
+    summary = to_markdown(build_summary(_parts(runs)))
     assert summary.startswith("## Tested on digits")
     assert "## Tested on" not in _report(RUNS)
 

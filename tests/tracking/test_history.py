@@ -27,7 +27,7 @@ def test_a_long_run_keeps_a_thousand_losses_and_the_spread_of_all() -> None:
     assert len(history.losses) == 1000
     assert history.iterations[:2].tolist() == [1, 31]
     assert history.losses[1] == losses[30]
-    assert history.loss_spread == pytest.approx(losses[20_000:].std())
+    assert history.batch_loss_std == pytest.approx(losses[20_000:].std())
     assert history.epochs["val/acc"].index.tolist() == [1, 2, 3]
     assert history.epochs["val/acc"].tolist() == pytest.approx([0.1, np.nan, 0.3], nan_ok=True)
 
@@ -53,4 +53,4 @@ def test_a_run_without_iterations_has_no_spread() -> None:
     )
     history = condense(points.astype({"iteration": "Int64"}))
     assert len(history.losses) == 0
-    assert np.isnan(history.loss_spread)
+    assert np.isnan(history.batch_loss_std)

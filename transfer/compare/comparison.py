@@ -1,4 +1,4 @@
-"""Which configurations can be told apart, and the ranks that follow."""
+"""Which configurations differ significantly, and the ranks that follow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pair:
     """Two configurations compared.
 
     Attributes:
-        first, second: their places in the table; the first is the better by mean accuracy.
+        first, second: which rows; the first is the better by mean accuracy.
         seeds: how many seeds both have.
         difference: test accuracy of the first minus the second, -1 to 1, over those seeds, with
             its 95 % interval.
@@ -69,7 +69,7 @@ class Comparison:
 
     Attributes:
         ranks: of each row, from 1: one more than the number of rows that are better than it
-            beyond noise, on what both have.
+            significantly, on what both have.
         tested: how many pairs share seeds or test images.
     """
 
@@ -91,12 +91,12 @@ class Comparison:
         self._corrected = np.full(len(first), np.nan)
         self._corrected[known] = holm(self._p_values[known])
         self.tested = int(known.sum())
-        apart = self._corrected < 1 - CONFIDENCE
-        beaten = np.where(self._leads > 0, second, first)[apart]
+        significant = self._corrected < 1 - CONFIDENCE
+        beaten = np.where(self._leads > 0, second, first)[significant]
         self.ranks: list[int] = (1 + np.bincount(beaten, minlength=self._count)).tolist()
 
     def pair(self, first: int, second: int) -> Pair:
-        """Two rows by their places, the smaller place first."""
+        """Two rows by their indices, the smaller one first."""
         # Pairs lie row by row, as triu_indices gives them.
         index = first * self._count - first * (first + 1) // 2 + second - first - 1
         found, p_value = self._differences, float(self._p_values[index])
@@ -117,36 +117,36 @@ class Comparison:
 
     def against_best(self) -> Iterator[Pair]:
         """The best row against each other row."""
-        return (self.pair(0, place) for place in range(1, self._count))
+        return (self.pair(0, index) for index in range(1, self._count))
 
 
 def _accuracies(rows: Sequence[Row]) -> Floats:
     """Test accuracy [rows, seeds], NaN where a row lacks the seed."""
     seeds = sorted({run.params["seed"] for row in rows for run in row.runs})
     accuracies = np.full((len(rows), len(seeds)), np.nan)
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         for run, accuracy in zip(row.runs, row.metric("test/acc"), strict=True):
-            accuracies[place, seeds.index(run.params["seed"])] = accuracy
+            accuracies[index, seeds.index(run.params["seed"])] = accuracy
     return accuracies
 
 
 def _mcnemar(rows: Sequence[Row]) -> tuple[Floats, Floats]:
-    """Of the lowest seed that two rows share on the same test images: p-values [rows, rows], and
-    the accuracy of the one minus the other [rows, rows]."""
+    """McNemar's test of every two rows, on the lowest seed that they share with the same test
+    images: p-values [rows, rows], and the accuracy of the one minus the other [rows, rows]."""
     p_values = np.full((len(rows), len(rows)), np.nan)
     leads = np.full_like(p_values, np.nan)
     # The networks of one seed and one test set are compared all at once.
     groups: dict[tuple[int, bytes], dict[int, NDArray[np.bool_]]] = {}
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         for run, predictions in zip(row.runs, row.predictions, strict=True):
             if predictions is not None:
                 key = (int(run.params["seed"]), predictions.labels.tobytes())
-                groups.setdefault(key, {})[place] = predictions.correct
+                groups.setdefault(key, {})[index] = predictions.correct
     # The lowest seed comes last and overwrites.
     for _, members in sorted(groups.items(), key=lambda item: -item[0][0]):
         correct = np.stack(list(members.values())).astype(np.float32)
         only_first = np.rint(correct @ (1 - correct).T).astype(np.float64)
-        places = np.array(list(members))
-        p_values[np.ix_(places, places)] = mcnemar_p_values(only_first, only_first.T)
-        leads[np.ix_(places, places)] = (only_first - only_first.T) / max(correct.shape[1], 1)
+        block = np.ix_(list(members), list(members))
+        p_values[block] = mcnemar_p_values(only_first, only_first.T)
+        leads[block] = (only_first - only_first.T) / max(correct.shape[1], 1)
     return p_values, leads

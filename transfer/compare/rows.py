@@ -65,9 +65,9 @@ class Row:
         curves = [history.epochs[name] for history in self.histories if name in history.epochs]
         return pd.concat(curves, axis=1) if curves else pd.DataFrame()
 
-    def loss_spread(self) -> list[float]:
-        """Standard deviation of the iteration loss over the last epoch, of every seed."""
-        return [history.loss_spread for history in self.histories]
+    def batch_loss_std(self) -> list[float]:
+        """Standard deviation of the batch loss over the last epoch, of every seed."""
+        return [history.batch_loss_std for history in self.histories]
 
     def generalisation_gap(self) -> list[float]:
         """Final training accuracy minus test accuracy, as a fraction, of every seed."""

@@ -32,7 +32,7 @@ class Interval:
 
 
 def student_interval(values: Floats, confidence: float = CONFIDENCE) -> Interval:
-    """Of the mean of independent values, such as one a seed; without bounds for fewer than two.
+    """The mean of independent values, such as one a seed; without bounds for fewer than two.
 
     Source: Student 1908, "The probable error of a mean", Biometrika 6.
     """
@@ -45,7 +45,7 @@ def student_interval(values: Floats, confidence: float = CONFIDENCE) -> Interval
 
 
 def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Of a share, such as an accuracy: what a finite test set says of one trained network.
+    """A share, such as an accuracy: what a finite test set says of one trained network.
 
     Source: Wilson 1927, "Probable inference", JASA 22.
     """

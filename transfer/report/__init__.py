@@ -70,8 +70,8 @@ def write_report(
     with figures.use_font(language):
         groups = by_test_set(selection.runs)
         parts = [
-            _build_part(client, runs, folder, words, _name(place, len(groups)))
-            for place, runs in enumerate(groups, start=1)
+            _build_part(client, runs, folder, words, f"part-{number}-" if len(groups) > 1 else "")
+            for number, runs in enumerate(groups, start=1)
         ]
     blocks = build_document(parts, selection, words)
     report = folder / "report.md"
@@ -85,7 +85,7 @@ def write_report(
         [sweep] = selection.sweeps
         _keep(client, sweep, folder)
         if parts:
-            _describe(client, sweep, to_markdown(build_summary(parts, words)))
+            _describe(client, sweep, to_markdown(build_summary(parts)))
     return report
 
 
@@ -98,11 +98,7 @@ def _build_part(
         lambda run: _read_history(client, run),
         lambda run: _read_predictions(client, run),
     )
-    return Part(rows, Comparison(rows), _draw(rows, folder, words, prefix))
-
-
-def _name(place: int, parts: int) -> str:
-    return f"part-{place}-" if parts > 1 else ""
+    return Part(rows, Comparison(rows), _draw(rows, folder, words, prefix), words)
 
 
 def _remove_figures(folder: Path) -> None:

@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from transfer.compare.pareto import pareto_front
 from transfer.compare.rows import Row
+from transfer.tracking.metrics import METRICS, Metric
 
 
 @dataclass(frozen=True)
@@ -15,44 +17,50 @@ class Column:
     """A measured column.
 
     Attributes:
-        name: as in MLflow where it is a metric there; its title is the word of this name.
+        metric: what is measured; the best value of a column is set bold.
         values: the measure of every seed of a row.
-        text: how one number is written.
-        best: which of some values is best, such as `min` or `max`: that one is set bold.
     """
 
-    name: str
+    metric: Metric
     values: Callable[[Row], list[float]]
-    text: Callable[[float], str]
-    best: Callable[..., float]
+
+    @property
+    def name(self) -> str:
+        return self.metric.name
 
     def mean(self, row: Row) -> float:
         """Over the seeds that have it; NaN where none has."""
-        known = [value for value in self.values(row) if math.isfinite(value)]
-        return statistics.fmean(known) if known else math.nan
+        return mean(self.values(row))
+
+    def text(self, row: Row) -> str:
+        return self.metric.text(self.mean(row))
 
     def cells(self, rows: Sequence[Row]) -> list[str]:
         """A text a row: mean ± standard deviation over seeds, the best in bold."""
-        means = [self.mean(row) for row in rows]
-        known = [mean for mean in means if math.isfinite(mean)]
+        known = [value for row in rows if math.isfinite(value := self.mean(row))]
         # Values that read the same are equally good: 11.17 M is no better than 11.17 M.
-        best = self.text(self.best(known)) if known else ""
-        cells = []
-        for row, mean in zip(rows, means, strict=True):
-            if not math.isfinite(mean):
-                cells.append("–")
-                continue
-            text = self.text(mean)
-            spread = deviation(self.values(row))
-            full = f"{text} ± {self.text(spread)}" if spread > 0 else text
-            # Bold tells nothing where every row is the same.
-            cells.append(f"**{full}**" if text == best and len(set(known)) > 1 else full)
-        return cells
+        best = self.metric.text(self.metric.best(known)) if known else ""
+        # Bold tells nothing where every row is the same.
+        return [self._cell(row, best if len(set(known)) > 1 else "") for row in rows]
+
+    def front(self, rows: Sequence[Row]) -> list[bool]:
+        """Which rows are on the Pareto front of accuracy against this."""
+        accuracies = [row.accuracy.estimate for row in rows]
+        return pareto_front(accuracies, [self.metric.cost(self.mean(row)) for row in rows])
+
+    def _cell(self, row: Row, best: str) -> str:
+        values = self.values(row)
+        if not math.isfinite(mean(values)):
+            return "–"
+        text, spread = self.metric.text(mean(values)), deviation(values)
+        full = f"{text} ± {self.metric.text(spread)}" if spread > 0 else text
+        return f"**{full}**" if text == best else full
 
 
-def nearest_zero(values: Sequence[float]) -> float:
-    """Of a gap: too far either way is no better than too far the other."""
-    return min(values, key=abs)
+def mean(values: Sequence[float]) -> float:
+    """Over what is known; NaN where nothing is."""
+    known = [value for value in values if math.isfinite(value)]
+    return statistics.fmean(known) if known else math.nan
 
 
 def deviation(values: Sequence[float]) -> float:
@@ -62,48 +70,38 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.2f}"
+    return ACCURACY.metric.text(value)
 
 
-def count(value: float) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.0f}"
+def points(value: float) -> str:
+    """A difference of two fractions in percentage points, with its sign."""
+    return f"{100 * value:+.2f}".replace("-", "−")
 
 
-def _number(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{digits}f}"
+def _logged(name: str) -> Column:
+    return Column(METRICS[name], lambda row: row.metric(name))
 
 
-def _metric(name: str, text: Callable[[float], str], best: Callable[..., float] = min) -> Column:
-    return Column(name, lambda row: row.metric(name), text, best)
-
-
-ACCURACY = _metric("test/acc", percent, max)
+ACCURACY = _logged("test/acc")
+VALIDATION = _logged("best/val_acc")
+GAP = Column(Metric("gap", "points", "nearest zero", 2), Row.generalisation_gap)
+BATCH_LOSS_STD = Column(Metric("batch_loss_std", better="lower", digits=3), Row.batch_loss_std)
+MACS = _logged("profile/macs")
 
 # How good a configuration is.
 SCORES = (
-    _metric("test/loss", _number(3)),
-    _metric("test/ece", percent),
-    Column("worst_class", lambda row: row.worst_class(), percent, max),
-    _metric("best/val_acc", percent, max),
-    Column("train/acc", lambda row: row.final("train/acc"), percent, max),
-    Column("gap", lambda row: row.generalisation_gap(), percent, nearest_zero),
-    Column("loss_spread", lambda row: row.loss_spread(), _number(3), min),
+    _logged("test/loss"),
+    _logged("test/ece"),
+    Column(Metric("worst_class", "%", "higher", 2), Row.worst_class),
+    VALIDATION,
+    Column(METRICS["train/acc"], lambda row: row.final("train/acc")),
+    GAP,
+    BATCH_LOSS_STD,
 )
 
 # What it costs.
-COSTS = (
-    _metric("profile/params", count),
-    _metric("profile/trainable_params", count),
-    _metric("profile/macs", count),
-    _metric("profile/size_mb", _number(1)),
-    _metric("profile/latency_ms", _number(2)),
-    _metric("profile/latency_p90_ms", _number(2)),
-    _metric("profile/latency_64_ms", _number(1)),
-    _metric("profile/latency_64_p90_ms", _number(1)),
-    _metric("profile/peak_memory_mb", _number(0)),
-    _metric("time/train_s", _number(0)),
-    _metric("throughput/train_img_s", _number(0), max),
+COSTS = tuple(
+    _logged(name)
+    for name in METRICS
+    if name.startswith(("profile/", "throughput/")) or name == "time/train_s"
 )

@@ -35,7 +35,7 @@ class Table:
     """A table; columns from `numbers_from` on hold numbers and are set to the right."""
 
     headers: Sequence[str]
-    cells: Sequence[Sequence[str]]
+    cells: list[list[str]]
     numbers_from: int
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Sequence
 
 import pandas as pd
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.pareto import pareto_front
 from transfer.compare.rows import Row
 from transfer.report.columns import ACCURACY, COSTS, SCORES, deviation
 
@@ -36,29 +33,22 @@ def rows_frame(parts: Sequence[tuple[Sequence[Row], Comparison]]) -> pd.DataFram
 
 
 def _part_frame(rows: Sequence[Row], comparison: Comparison) -> pd.DataFrame:
-    accuracies = [row.accuracy.estimate for row in rows]
-    fronts = {
-        column.name: pareto_front(
-            accuracies, [(1 if column.best is min else -1) * column.mean(row) for row in rows]
-        )
-        for column in COSTS
-    }
+    fronts = {column.name: column.front(rows) for column in COSTS}
     lines = []
-    for place, row in enumerate(rows):
-        line: dict[str, object] = {"rank": comparison.ranks[place], **row.keys}
+    for index, row in enumerate(rows):
+        line: dict[str, object] = {"rank": comparison.ranks[index], **row.keys}
         line |= {"seeds": len(row.runs), "test/acc": row.accuracy.estimate}
         line |= {"test/acc_low": row.accuracy.low, "test/acc_high": row.accuracy.high}
         line["interval_of"] = _INTERVALS[row.interval_over]
         line["test/acc_std"] = deviation(ACCURACY.values(row))
-        if place:
-            pair = comparison.pair(0, place)
+        if index:
+            pair = comparison.pair(0, index)
             line |= {"behind_best": pair.difference.estimate, "test": pair.test}
             line |= {"p": pair.p_value, "p_holm": pair.corrected, "p_mcnemar": pair.mcnemar}
         for column in (*SCORES, *COSTS):
-            known = [value for value in column.values(row) if math.isfinite(value)]
-            line[column.name] = statistics.fmean(known) if known else math.nan
-            line[f"{column.name}_std"] = deviation(known)
-        line |= {f"{name}_front": front[place] for name, front in fronts.items()}
+            line[column.name] = column.mean(row)
+            line[f"{column.name}_std"] = deviation(column.values(row))
+        line |= {f"{name}_front": front[index] for name, front in fronts.items()}
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -10,9 +10,17 @@ import numpy as np
 
 from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.keys import is_compared, short
-from transfer.compare.pareto import pareto_front
 from transfer.compare.rows import Row
-from transfer.report.columns import COSTS, SCORES, deviation, percent
+from transfer.report.columns import (
+    BATCH_LOSS_STD,
+    GAP,
+    MACS,
+    VALIDATION,
+    Column,
+    deviation,
+    percent,
+    points,
+)
 from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
 from transfer.report.language import Words
 
@@ -21,7 +29,6 @@ _OVERFITTING = 0.02
 # A class this many times as frequent as in a balanced set.
 _UNBALANCED = 1.5
 _NAMED = 4
-_VALIDATION = next(column for column in SCORES if column.name == "best/val_acc")
 # Of a long table, the upper part is worth sentences, and a few of each kind.
 _ROWS = 40
 _SENTENCES = 6
@@ -60,26 +67,20 @@ def accuracy_text(row: Row, words: Words) -> str:
 
 
 def difference_text(pair: Pair, words: Words) -> str:
-    """A difference in points, whether it is more than noise, and by which test."""
-    if not math.isfinite(pair.difference.estimate):
+    """A difference in points, whether it is significant, and by which test."""
+    difference = pair.difference
+    if not math.isfinite(difference.estimate):
         return words("difference.unknown")
-    difference = pair.difference.estimate if pair.test == "none" else pair.lead
-    points = f"{100 * difference:+.2f}".replace("-", "−")
     if pair.test == "none":
-        return words("difference.untested", points=points)
-    apart = "verdict.images" if pair.test == "images" else "verdict.apart"
-    if pair.lead < 0:
-        apart = "verdict.reversed"
-    verdict = words(apart if pair.significant else "verdict.same")
-    if pair.test == "images":
-        return words("difference.images", points=points, verdict=verdict, p=p_text(pair.corrected))
+        return words("difference.untested", points=points(difference.estimate))
+    significant = "reversed" if pair.lead < 0 else pair.test
     return words(
-        "difference.seeds",
-        points=points,
-        low=f"{100 * pair.difference.low:+.2f}".replace("-", "−"),
-        high=f"{100 * pair.difference.high:+.2f}".replace("-", "−"),
+        f"difference.{pair.test}",
+        points=points(pair.lead),
+        low=points(difference.low),
+        high=points(difference.high),
         seeds=pair.seeds,
-        verdict=verdict,
+        verdict=words(f"verdict.{significant if pair.significant else 'none'}"),
         p=p_text(pair.corrected),
     )
 
@@ -98,9 +99,9 @@ def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterat
     second = difference_text(comparison.pair(0, 1), words)
     yield words("finding.second", label=rows[1].label, difference=second)
     equals = [
-        row.label
-        for place, row in enumerate(rows)
-        if place and comparison.ranks[place] == 1 and comparison.pair(0, place).test != "none"
+        rows[pair.second].label
+        for pair in comparison.against_best()
+        if comparison.ranks[pair.second] == 1 and pair.test != "none" and not pair.significant
     ]
     if equals:
         more = words("and_more", count=len(equals) - _NAMED) if len(equals) > _NAMED else ""
@@ -111,12 +112,12 @@ def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterat
 def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
     """The best on the test images was picked by looking at them: which one would have been chosen
     without?"""
-    judged = [row for row in rows if validates_apart(row) and math.isfinite(_VALIDATION.mean(row))]
+    judged = [row for row in rows if validates_apart(row) and math.isfinite(VALIDATION.mean(row))]
     splits = ("data.seed", "data.validation_fraction", "data.val_folder")
     alike = len({tuple(row.params.get(name) for name in splits) for row in judged}) == 1
     if len(judged) < 2 or not alike:
         return
-    chosen = max(judged, key=_VALIDATION.mean)
+    chosen = max(judged, key=VALIDATION.mean)
     if chosen is rows[0]:
         yield words("finding.chosen", count=len(judged))
     else:
@@ -136,37 +137,34 @@ def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
         return
     # Each class counts alike, whatever its images.
     balanced = [float(np.nanmean(row.class_accuracy)) for row in known]
-    place = int(np.argmax(balanced))
+    best = int(np.argmax(balanced))
     yield words(
         "finding.unbalanced",
         name=predictions.names[int(shares.argmax())],
         share=percent(float(shares.max())),
-        label=known[place].label,
-        balanced=percent(balanced[place]),
+        label=known[best].label,
+        balanced=percent(balanced[best]),
     )
 
 
 def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterator[str]:
     """For a server the accurate, for a phone the cheap: what each step down the front costs."""
-    macs = next(column for column in COSTS if column.name == "profile/macs")
-    accuracies = [row.accuracy.estimate for row in rows]
-    front = pareto_front(accuracies, [macs.mean(row) for row in rows])
-    best, cheap = rows[0], [row for row, on in zip(rows, front, strict=True) if on][-1:]
-    if not cheap or macs.mean(cheap[0]) >= macs.mean(best):
-        if cheap and len(rows) > 1:
-            yield words(
-                "finding.best_is_cheapest", label=best.label, macs=macs.text(macs.mean(best))
-            )
+    # Rows stand best first, so that the last on the front is its cheapest.
+    front = [index for index, on in enumerate(MACS.front(rows)) if on]
+    if not front:
         return
-    place = rows.index(cheap[0])
-    yield words(
-        "finding.cheapest",
-        label=cheap[0].label,
-        macs=macs.text(macs.mean(cheap[0])),
-        share=f"{100 * macs.mean(cheap[0]) / macs.mean(best):.0f}",
-        best=best.label,
-        difference=difference_text(comparison.pair(0, place), words),
-    )
+    best, cheap = rows[0], rows[front[-1]]
+    if MACS.mean(cheap) < MACS.mean(best):
+        yield words(
+            "finding.cheapest",
+            label=cheap.label,
+            macs=MACS.text(cheap),
+            share=f"{100 * MACS.mean(cheap) / MACS.mean(best):.0f}",
+            best=best.label,
+            difference=difference_text(comparison.pair(0, front[-1]), words),
+        )
+    elif len(rows) > 1:
+        yield words("finding.best_is_cheapest", label=best.label, macs=MACS.text(best))
 
 
 def _changes(
@@ -224,14 +222,13 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
 
 
 def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    gaps = [(_mean(row.generalisation_gap()), row) for row in rows]
-    known = [(gap, row) for gap, row in gaps if math.isfinite(gap)]
+    known = _known(GAP, rows)
     if not known:
         return
-    gap, row = max(known, key=lambda item: item[0])
+    gap, row = max(known, key=_first)
     over = sum(1 for each, row in known if each - _uncertainty(row) > _OVERFITTING)
     sentence = "finding.overfits" if over else "finding.no_overfitting"
-    text = f"{100 * gap:.2f}".replace("-", "−")
+    text = GAP.metric.text(gap).replace("-", "−")
     yield words(sentence, label=row.label, gap=text, rows=over, all=len(known))
 
 
@@ -241,18 +238,12 @@ def _uncertainty(row: Row) -> float:
 
 
 def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    spreads = [(_mean(row.loss_spread()), row) for row in rows]
-    known = [(spread, row) for spread, row in spreads if math.isfinite(spread)]
-    # Spreads that read the same are no finding.
-    if len({f"{spread:.3f}" for spread, _ in known}) > 1:
-        (least, steady), (most, unsteady) = min(known, key=_first), max(known, key=_first)
-        yield words(
-            "finding.stability",
-            steady=steady.label,
-            least=f"{least:.3f}",
-            unsteady=unsteady.label,
-            most=f"{most:.3f}",
-        )
+    known, text = _known(BATCH_LOSS_STD, rows), BATCH_LOSS_STD.text
+    # Values that read the same are no finding.
+    if len({text(row) for _, row in known}) > 1:
+        (_, steady), (_, unsteady) = min(known, key=_first), max(known, key=_first)
+        texts = {"least": text(steady), "most": text(unsteady)}
+        yield words("finding.stability", steady=steady.label, unsteady=unsteady.label, **texts)
     scatter = [(deviation(row.metric("test/acc")), row) for row in rows]
     repeated = [(each, row) for each, row in scatter if math.isfinite(each)]
     if repeated:
@@ -266,6 +257,6 @@ def _first(item: tuple[float, Row]) -> float:
     return item[0]
 
 
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else math.nan
+def _known(column: Column, rows: Sequence[Row]) -> list[tuple[float, Row]]:
+    """The rows that have a measure, each with its mean."""
+    return [(value, row) for row in rows if math.isfinite(value := column.mean(row))]

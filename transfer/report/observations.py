@@ -15,7 +15,7 @@ import pandas as pd
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import is_compared
 from transfer.compare.rows import Row
-from transfer.report.columns import percent
+from transfer.report.columns import percent, points
 from transfer.report.document import Block, Bullets, Table
 from transfer.report.language import Words
 
@@ -31,9 +31,9 @@ def observations(rows: Sequence[Row], comparison: Comparison, words: Words) -> l
             row.label,
             _passes(row, reference, words),
             _train_below_validation(row, words),
-            _gain(place, rows, comparison, words),
+            _gain(index, rows, comparison, words),
         ]
-        for place, row in enumerate(rows[:_MOST_ROWS])
+        for index, row in enumerate(rows[:_MOST_ROWS])
     ]
     headers = [words(f"column.{name}") for name in ("configuration", "passes", "below", "gain")]
     text = words("plain.missing")
@@ -73,8 +73,8 @@ def _train_below_validation(row: Row, words: Words) -> str:
     return words("below.count", below=int((train < validation).sum()), epochs=len(train))
 
 
-def _gain(place: int, rows: Sequence[Row], comparison: Comparison, words: Words) -> str:
-    row = rows[place]
+def _gain(index: int, rows: Sequence[Row], comparison: Comparison, words: Words) -> str:
+    row = rows[index]
     if row.params.get("weights", "none") == "none":
         return "–"
     wanted = _recipe(row)
@@ -87,12 +87,13 @@ def _gain(place: int, rows: Sequence[Row], comparison: Comparison, words: Words)
         return "–"
     # The stronger the baseline, the more the gain is worth; rows stand best first.
     best = baselines[0]
-    gain = 100 * (row.accuracy.estimate - rows[best].accuracy.estimate)
+    gain = row.accuracy.estimate - rows[best].accuracy.estimate
     if not math.isfinite(gain):
         return "–"
-    text = f"{gain:+.2f}".replace("-", "−")
-    apart = comparison.pair(min(place, best), max(place, best)).significant
-    return text if apart else words("gain.noise", gain=text)
+    pair = comparison.pair(min(index, best), max(index, best))
+    if pair.significant:
+        return points(gain)
+    return words("gain.untested" if pair.test == "none" else "gain.none", gain=points(gain))
 
 
 def _recipe(row: Row) -> dict[str, str]:

@@ -24,7 +24,7 @@ from transfer.report.tables import (
 )
 from transfer.tracking.selection import Selection
 
-# Of a choice with more values than this, what comes with each is no line of a legend.
+# With more values than this, what comes with each value of a choice is no line of a legend.
 _MOST_VALUES = 12
 
 
@@ -36,16 +36,29 @@ class Part:
         rows: at least one, best first.
         comparison: of these rows.
         pictures: of these rows.
+        words: in which it says it.
     """
 
     rows: Sequence[Row]
     comparison: Comparison
     pictures: Sequence[Picture]
+    words: Words
 
     @cached_property
     def keys(self) -> Keys:
-        """Which parameters tell the rows apart."""
+        """Which parameters distinguish the rows."""
         return sort_keys([row.runs[0] for row in self.rows])
+
+    @cached_property
+    def summary(self) -> list[Block]:
+        """The findings and the ranking."""
+        rows, comparison, words = self.rows, self.comparison, self.words
+        return [
+            Heading(words("section.findings")),
+            Bullets(findings(rows, comparison, words)),
+            Heading(words("section.ranking")),
+            ranking_table(rows, comparison, words),
+        ]
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
@@ -56,34 +69,24 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
     for part in parts:
-        section = [*_summary(part, words), *_ranking_legend(part, words), *_details(part, words)]
-        blocks += section if len(parts) == 1 else _nested(part, section, words)
+        section = [*part.summary, *_ranking_legend(part), *_details(part)]
+        blocks += section if len(parts) == 1 else _nested(part, section)
     unfinished = [run for run in selection.runs if not run.finished]
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
     return blocks
 
 
-def build_summary(parts: Sequence[Part], words: Words) -> list[Block]:
+def build_summary(parts: Sequence[Part]) -> list[Block]:
     """The findings and the ranking alone."""
-    sections = [(part, _summary(part, words)) for part in parts]
-    if len(parts) > 1:
-        sections = [(part, _nested(part, section, words)) for part, section in sections]
-    return [block for _, section in sections for block in section]
+    if len(parts) == 1:
+        return parts[0].summary
+    return [block for part in parts for block in _nested(part, part.summary)]
 
 
-def _summary(part: Part, words: Words) -> list[Block]:
-    return [
-        Heading(words("section.findings")),
-        Bullets(findings(part.rows, part.comparison, words)),
-        Heading(words("section.ranking")),
-        ranking_table(part.rows, part.comparison, words),
-    ]
-
-
-def _nested(part: Part, blocks: Sequence[Block], words: Words) -> list[Block]:
+def _nested(part: Part, blocks: Sequence[Block]) -> list[Block]:
     """The same a level lower, below the name of the test set."""
-    params = part.rows[0].params
+    params, words = part.rows[0].params, part.words
     name, images = (params.get(key, words("unknown")) for key in ("data.name", "data.test_images"))
     digest = params.get("data.digest", words("unknown"))
     lower = [
@@ -93,8 +96,8 @@ def _nested(part: Part, blocks: Sequence[Block], words: Words) -> list[Block]:
     return [Heading(words("section.part", name=name, images=images, digest=digest)), *lower]
 
 
-def _details(part: Part, words: Words) -> list[Block]:
-    rows, comparison = part.rows, part.comparison
+def _details(part: Part) -> list[Block]:
+    rows, comparison, words = part.rows, part.comparison, part.words
     blocks: list[Block] = [Heading(words("section.cost")), cost_table(rows, words)]
     blocks += [Paragraph(words("legend.cost"))]
     if len(rows) > 1:
@@ -110,22 +113,22 @@ def _details(part: Part, words: Words) -> list[Block]:
     return [*blocks, Heading(words("section.constants")), Code(lines)]
 
 
-def _ranking_legend(part: Part, words: Words) -> list[Block]:
-    rows = part.rows
-    names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "loss_spread"]
+def _ranking_legend(part: Part) -> list[Block]:
+    rows, words = part.rows, part.words
+    names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "batch_loss_std"]
     items = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
     blocks: list[Block] = [
         Paragraph(words("legend.ranking", pairs=part.comparison.tested)),
-        Bullets([*_following(part, words), *items]),
+        Bullets([*_following(part), *items]),
     ]
     if len(rows) > MOST_ROWS:
         blocks.append(Paragraph(words("legend.more", count=len(rows) - MOST_ROWS)))
     return blocks
 
 
-def _following(part: Part, words: Words) -> list[str]:
+def _following(part: Part) -> list[str]:
     """What the value of a column stands for, where other choices always come with it."""
-    sentences = []
+    words, sentences = part.words, []
     for leader, names in part.keys.following.items():
         examples = {row.params.get(leader): row.params for row in part.rows}
         if len(examples) > _MOST_VALUES:

@@ -1,4 +1,4 @@
-"""The report's tables: how good, at which cost, told apart by which test, what did not finish."""
+"""The report's tables: how good, at which cost, significant by which test, what did not finish."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 
 from transfer.compare.comparison import Comparison, Pair
-from transfer.compare.pareto import pareto_front
 from transfer.compare.rows import Row
 from transfer.report.columns import ACCURACY, COSTS, SCORES, Column, deviation, percent
 from transfer.report.document import Table
@@ -25,17 +24,19 @@ def ranking_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> 
     """How good each configuration is: rank, choices, accuracy with its interval, other scores."""
     rows = rows[:MOST_ROWS]
     keys = list(rows[0].keys)
-    names = ["seeds", "test/acc", "std", "interval", "interval_of"]
-    headers = [words("column.rank"), *keys, *(words(f"column.{name}") for name in names)]
+    names = ["std", "interval", "interval_of"]
+    headers = [words("column.rank"), *keys, words("column.seeds"), words.header(ACCURACY.metric)]
+    headers += [words(f"column.{name}") for name in names]
     best = percent(max((ACCURACY.mean(row) for row in rows), default=math.nan))
     cells = []
     for row, rank in zip(rows, comparison.ranks[:MOST_ROWS], strict=True):
         accuracy = row.accuracy
-        mean = percent(accuracy.estimate) if math.isfinite(accuracy.estimate) else "–"
+        known = math.isfinite(accuracy.estimate)
+        mean = percent(accuracy.estimate) if known else "–"
         spread = deviation(row.metric("test/acc"))
         cells.append(
             [
-                str(rank) if math.isfinite(accuracy.estimate) else "–",
+                str(rank) if known else "–",
                 *row.keys.values(),
                 str(len(row.runs)),
                 f"**{mean}**" if mean == best and len(rows) > 1 else mean,
@@ -50,33 +51,30 @@ def ranking_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> 
 def cost_table(rows: Sequence[Row], words: Words) -> Table:
     """What each configuration costs, those on the Pareto front of accuracy against it marked."""
     rows = rows[:MOST_ROWS]
-    keys = list(rows[0].keys)
     devices = [_devices(row, words) for row in rows]
     # Times of one device say nothing of another.
     by_device = len(set(devices)) > 1
-    headers = [*keys, *([words("column.device")] if by_device else []), words("column.test/acc")]
+    headers = [*rows[0].keys, *([words("column.device")] if by_device else [])]
     cells = [
-        [*row.keys.values(), *([device] if by_device else []), text]
-        for row, device, text in zip(rows, devices, ACCURACY.cells(rows), strict=True)
+        [*row.keys.values(), *([device] if by_device else [])]
+        for row, device in zip(rows, devices, strict=True)
     ]
     known = [column for column in COSTS if any(math.isfinite(column.mean(row)) for row in rows)]
-    table = _with_columns(Table(headers, cells, len(headers) - 1), known, rows, words)
-    accuracies = [row.accuracy.estimate for row in rows]
-    for place, column in enumerate(known, start=len(headers)):
-        sign = 1 if column.best is min else -1
-        front = pareto_front(accuracies, [sign * column.mean(row) for row in rows])
-        for line, on_front in zip(table.cells, front, strict=True):
+    table = Table(headers, cells, len(headers))
+    table = _with_columns(table, [ACCURACY, *known], rows, words)
+    for index, column in enumerate(known, start=len(headers) + 1):
+        for line, on_front in zip(table.cells, column.front(rows), strict=True):
             if on_front:
-                line[place] = f"{line[place]} {_FRONT}"  # type: ignore[index]
+                line[index] = f"{line[index]} {_FRONT}"
     return table
 
 
 def pair_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> Table:
-    """The best configuration against each of the next, with the tests that tell them apart."""
-    names = ["configuration", "difference", "interval", "test", "p", "holm", "mcnemar", "apart"]
+    """The best configuration against each of the next, with what tests say of the difference."""
+    names = ["configuration", "difference", "interval", "test", "p", "holm", "mcnemar"]
     pairs = list(comparison.against_best())[:MOST_PAIRS]
     cells = [_pair_cells(pair, rows[pair.second].label, words) for pair in pairs]
-    return Table([words(f"column.{name}") for name in names], cells, 1)
+    return Table([words(f"column.{name}") for name in (*names, "significant")], cells, 1)
 
 
 def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
@@ -96,23 +94,19 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
 
 
 def _devices(row: Row, words: Words) -> str:
-    found = dict.fromkeys(
-        words(
-            "device", device=run.params.get("device", "–"), threads=run.params.get("threads", "–")
-        )
+    found = [
+        words("device", **{key: run.params.get(key, "–") for key in ("device", "threads")})
         for run in row.runs
-    )
-    return "; ".join(found)
+    ]
+    return "; ".join(dict.fromkeys(found))
 
 
 def _with_columns(
     table: Table, columns: Sequence[Column], rows: Sequence[Row], words: Words
 ) -> Table:
-    headers = [*table.headers, *(words(f"column.{column.name}") for column in columns)]
-    measured = [column.cells(rows) for column in columns]
-    cells = [
-        [*line, *(texts[place] for texts in measured)] for place, line in enumerate(table.cells)
-    ]
+    headers = [*table.headers, *(words.header(column.metric) for column in columns)]
+    measured = zip(*(column.cells(rows) for column in columns), strict=True)
+    cells = [[*line, *texts] for line, texts in zip(table.cells, measured, strict=True)]
     return Table(headers, cells, table.numbers_from)
 
 
@@ -122,14 +116,11 @@ def _pair_cells(pair: Pair, label: str, words: Words) -> list[str]:
     bounds = "–"
     if difference.known:
         bounds = f"{100 * difference.low:.2f} – {100 * difference.high:.2f}".replace("-", "−")
-    apart = "–" if pair.test == "none" else words("yes" if pair.significant else "no")
     return [
         label,
         points,
         bounds,
         words(f"test.{pair.test}", seeds=pair.seeds),
-        p_text(pair.p_value),
-        p_text(pair.corrected),
-        p_text(pair.mcnemar),
-        apart,
+        *map(p_text, (pair.p_value, pair.corrected, pair.mcnemar)),
+        "–" if pair.test == "none" else words("yes" if pair.significant else "no"),
     ]

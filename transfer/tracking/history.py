@@ -19,14 +19,14 @@ class History:
     Attributes:
         epochs: a row an epoch (its index, from 1), a column a metric such as ``val/acc``.
         iterations, losses: of training batches, at most 1,000, evenly spaced.
-        loss_spread: standard deviation of the iteration loss over the last epoch, every batch
+        batch_loss_std: standard deviation of the iteration loss over the last epoch, every batch
             counted; NaN without any.
     """
 
     epochs: pd.DataFrame
     iterations: NDArray[np.int64]
     losses: NDArray[np.float64]
-    loss_spread: float
+    batch_loss_std: float
 
 
 # Of a run whose curves are lost.
@@ -34,7 +34,7 @@ NO_HISTORY = History(
     epochs=pd.DataFrame(),
     iterations=np.empty(0, dtype=np.int64),
     losses=np.empty(0),
-    loss_spread=float("nan"),
+    batch_loss_std=float("nan"),
 )
 
 
@@ -50,7 +50,7 @@ def condense(points: pd.DataFrame) -> History:
         epochs=_wide(epochs),
         iterations=iterations[shown],
         losses=losses[shown],
-        loss_spread=float(last.std()) if len(last) else float("nan"),
+        batch_loss_std=float(last.std()) if len(last) else float("nan"),
     )
 
 

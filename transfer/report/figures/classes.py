@@ -41,14 +41,14 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
     # With many classes, those that differ most.
     spread = np.nan_to_num(np.ptp(differences, axis=0), nan=-1)
     chosen = np.sort(np.argsort(-spread, kind="stable")[:_NAMED])
-    names = short_names([_names(compared[0])[place] for place in chosen])
+    names = short_names([_names(compared[0])[index] for index in chosen])
     figure = new_figure(4.2)
     axes = figure.subplots()
     width = 0.8 / len(compared)
-    for place, row in enumerate(compared):
-        offsets = np.arange(len(chosen)) + (place - (len(compared) - 1) / 2) * width
-        values = differences[place, chosen]
-        axes.bar(offsets, values, width, color=color_of(place), label=row.label)
+    for index, row in enumerate(compared):
+        offsets = np.arange(len(chosen)) + (index - (len(compared) - 1) / 2) * width
+        values = differences[index, chosen]
+        axes.bar(offsets, values, width, color=color_of(index), label=row.label)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xticks(np.arange(len(chosen)), names, rotation=45, ha="right")
     label_axes(axes, "", words("plot.difference"))
@@ -95,7 +95,7 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
     axes.plot(
         [0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label=words("plot.ideal")
     )
-    for place, row in enumerate(compared):
+    for index, row in enumerate(compared):
         [predictions, *_] = [each for each in row.predictions if each is not None]
         confidence, accuracy, count = predictions.reliability()
         # A bin of a few images says nothing.
@@ -103,8 +103,8 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
         axes.plot(
             100 * confidence[enough],
             100 * accuracy[enough],
-            marker=MARKERS[place % len(MARKERS)],
-            color=color_of(place),
+            marker=MARKERS[index % len(MARKERS)],
+            color=color_of(index),
             label=row.label,
         )
     label_axes(axes, words("plot.confidence"), words("plot.test_accuracy"))

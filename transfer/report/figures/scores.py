@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from transfer.compare.pareto import pareto_front
 from transfer.compare.rows import Row
+from transfer.report.columns import COSTS
 from transfer.report.figures.style import (
     GREY,
     MARKERS,
@@ -26,12 +25,14 @@ from transfer.report.figures.style import (
     short_names,
 )
 from transfer.report.language import Words
+from transfer.tracking.metrics import Metric
 
-_COSTS = (
-    ("profile/macs", "plot.macs", 1e-6),
-    ("profile/latency_ms", "plot.latency", 1.0),
-    ("time/train_s", "plot.train_s", 1.0),
-)
+# Arithmetic, time to answer, time to train.
+_COSTS = [
+    column
+    for column in COSTS
+    if column.name in ("profile/macs", "profile/latency_ms", "time/train_s")
+]
 
 # More lines are a surface, and more values beside an axis a bar.
 _MOST_LINES = 40
@@ -42,26 +43,28 @@ def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
     """Test accuracy against arithmetic, latency and training time, with each Pareto front."""
     figure = new_figure(4.4)
     panels = figure.subplots(1, 3, sharey=True)
-    for axes, (metric, title, scale) in zip(panels, _COSTS, strict=True):
-        points = [_point(row, metric, scale) for row in rows]
-        for place, (row, (cost, accuracy)) in enumerate(zip(rows, points, strict=True)):
+    for axes, column in zip(panels, _COSTS, strict=True):
+        points = [(column.mean(row), 100 * row.accuracy.estimate) for row in rows]
+        for index, (row, (cost, accuracy)) in enumerate(zip(rows, points, strict=True)):
             if not math.isfinite(cost):
                 continue
-            named = place < SHOWN
+            named = index < SHOWN
             bounds = [[accuracy - 100 * row.accuracy.low], [100 * row.accuracy.high - accuracy]]
             axes.errorbar(
                 cost,
                 accuracy,
                 yerr=bounds if row.accuracy.known and named else None,
-                fmt=MARKERS[place % len(MARKERS)] if named else ".",
+                fmt=MARKERS[index % len(MARKERS)] if named else ".",
                 markersize=7 if named else 4,
                 capsize=3,
-                color=color_of(place) if named else GREY,
+                color=color_of(index) if named else GREY,
                 label=row.label if named else None,
             )
-        _draw_front(axes, points, words)
-        _logarithmic(axes, [cost for cost, _ in points])
-        label_axes(axes, words(title), words("plot.test_accuracy") if axes is panels[0] else "")
+        on_front = zip(points, column.front(rows), strict=True)
+        _draw_front(axes, sorted({point for point, on in on_front if on}), words)
+        _scale(axes, [cost for cost, _ in points], column.metric)
+        y = words("plot.test_accuracy") if axes is panels[0] else ""
+        label_axes(axes, words.header(column.metric), y)
         axes.margins(0.15)
     if len(rows) > SHOWN:
         note_above(panels[-1], words("plot.named", shown=SHOWN, all=len(rows)))
@@ -91,10 +94,10 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
         heights = [levels[name][row.keys[name]] for name in names] + [height]
         color = colormaps["cividis"](1 - height)
         axes.plot(range(len(heights)), heights, color=color, linewidth=1.6)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         every = math.ceil(len(levels[name]) / _MOST_LEVELS)
         for text, height in list(levels[name].items())[::every]:
-            label = axes.text(place + 0.02, height + 0.02, _short(text), fontsize=8)
+            label = axes.text(index + 0.02, height + 0.02, _short(text), fontsize=8)
             # Readable where lines cross it.
             label.set_path_effects([withStroke(linewidth=3, foreground="white")])
     for text, height in ((f"{low:.1f}", 0.0), (f"{high:.1f}", 1.0)):
@@ -109,14 +112,7 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
     return figure
 
 
-def _point(row: Row, metric: str, scale: float) -> tuple[float, float]:
-    values = [value for value in row.metric(metric) if math.isfinite(value)]
-    return scale * float(np.mean(values)) if values else math.nan, 100 * row.accuracy.estimate
-
-
-def _draw_front(axes: Axes, points: Sequence[tuple[float, float]], words: Words) -> None:
-    front = pareto_front([accuracy for _, accuracy in points], [cost for cost, _ in points])
-    on_front = sorted({point for point, on in zip(points, front, strict=True) if on})
+def _draw_front(axes: Axes, on_front: Sequence[tuple[float, float]], words: Words) -> None:
     if len(on_front) > 1:
         costs, accuracies = zip(*on_front, strict=True)
         # A step: between two points, the cheaper one's accuracy is what there is.
@@ -131,17 +127,16 @@ def _draw_front(axes: Axes, points: Sequence[tuple[float, float]], words: Words)
         )
 
 
-def _logarithmic(axes: Axes, costs: Sequence[float]) -> None:
+def _scale(axes: Axes, costs: Sequence[float], metric: Metric) -> None:
     known = [cost for cost in costs if math.isfinite(cost) and cost > 0]
-    if len(known) < len(costs) or not known:
-        return
     # Over a short range, a logarithmic axis has no room for two numbers.
-    if max(known) < 5 * min(known):
-        return
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    if len(known) == len(costs) and known and max(known) >= 5 * min(known):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    # 10 M rather than 1e7.
+    count = metric.digits is None
+    axes.xaxis.set_major_formatter(lambda x, _: metric.text(x) if count else f"{x:g}")
 
 
 def _levels(values: Sequence[str]) -> dict[str, float]:
@@ -154,7 +149,7 @@ def _levels(values: Sequence[str]) -> dict[str, float]:
             return (1, 0.0, text)
 
     ordered = sorted(set(values), key=order)
-    return {value: place / max(len(ordered) - 1, 1) for place, value in enumerate(ordered)}
+    return {value: index / max(len(ordered) - 1, 1) for index, value in enumerate(ordered)}
 
 
 def _short(text: str) -> str:

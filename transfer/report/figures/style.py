@@ -23,7 +23,7 @@ from transfer.system.errors import ConfigError
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GREY = "#666666"
 MARKERS = "osD^vPX"
-# More than this many lines cannot be told apart.
+# Eyes do not distinguish more lines than this.
 SHOWN = len(COLORS)
 
 _WIDTH_INCHES = 9.0
@@ -134,8 +134,8 @@ def note_some(axes: Axes, shown: int, total: int, words: Words) -> None:
         note_above(axes, words("plot.some", shown=shown, all=total))
 
 
-def color_of(place: int) -> str:
-    return COLORS[place % len(COLORS)]
+def color_of(index: int) -> str:
+    return COLORS[index % len(COLORS)]
 
 
 def short_names(names: Sequence[str], longest: int = 14) -> list[str]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from transfer.report.language.chinese import CHINESE
-from transfer.report.language.english import ENGLISH
+from functools import cache
+from pathlib import Path
+
+import yaml
+
 from transfer.system.errors import ConfigError
+from transfer.tracking.metrics import Metric
 
-__all__ = ["LANGUAGES", "Words"]
+__all__ = ["LANGUAGES", "Words", "catalogue"]
 
-LANGUAGES = {"en": ENGLISH, "zh": CHINESE}
+LANGUAGES = ("en", "zh")
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Every text of a language, by key, with {placeholders} in it."""
+    path = Path(__file__).parent / f"{language}.yaml"
+    texts: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return texts
 
 
 class Words:
@@ -25,8 +37,15 @@ class Words:
         if language not in LANGUAGES:
             raise ConfigError("lang", language, f"must be one of {', '.join(LANGUAGES)}")
         self.language = language
-        self._texts = LANGUAGES[language]
+        self._texts = catalogue(language)
 
     def __call__(self, key: str, **values: object) -> str:
         """The text of `key` with its {placeholders} filled in."""
         return self._texts[key].format(**values)
+
+    def header(self, metric: Metric) -> str:
+        """A metric's title with its unit: for a column or an axis."""
+        title = self(f"column.{metric.name}")
+        # Few units have a word of their own in another language.
+        unit = self._texts.get(f"unit.{metric.unit}", metric.unit)
+        return f"{title} ({unit})" if unit else title
