@@ -4,25 +4,17 @@
                                     [rounds=3] [batch_size=256] [clock=wall] [OVERRIDES OF train.py]
     python experiments/benchmark.py data=image_folder data.root=data/cifar10-jpeg
 
-what        epochs: images a second of unfrozen and frozen epochs, evaluation counted, too
-            augment: cost of the batched augmentation beside a training step, and that step's
-                share of the machine's peak
-            precision: images a second of training steps in float32 and in bfloat16
-            race: experiment=fast against the tutorial's loop, each to its end: time and accuracy
-            heads: six head-only runs a model over learning rates, exact and on stored features
-            growth: time and memory by images, image size, batch and number of runs
-            streaming: images a second of unfrozen epochs, resident and streamed
-models      with starter weights: resnet18,mobilenet_v3_small
-images      training images an epoch; a fifth as many are evaluated (race: all there are)
-rounds      turns that each contestant takes; medians are printed, with the least and greatest
-            (race: turns of experiment=fast, a seed each, while the tutorial's loop runs once)
-batch_size  the project's batch beside the article's 64
-head_epochs of the head-only runs
-race_epochs of the tutorial's loop in the race, the first five of them frozen
-clock       wall, or cpu: processor time of this process, which other programs disturb less; use it
-            with OMP_NUM_THREADS=1 (the article's loop then has no worker processes)
+what=…,…:
+  epochs     images a second of unfrozen and frozen epochs, evaluation counted, too
+  augment    cost of the batched augmentation beside a training step, and that step's share of the
+             machine's peak
+  precision  images a second of training steps in float32 and in bfloat16
+  race       experiment=fast against the tutorial's loop, each to its end: time and accuracy
+  heads      six head-only runs a model over learning rates, exact and on stored features
+  growth     time and memory by images, image size, batch and number of runs
+  streaming  images a second of unfrozen epochs, resident and streamed
 
-Everything else goes to the configuration, as on train.py's command line.
+Everything that is no key below goes to the configuration, as on train.py's command line.
 """
 
 from __future__ import annotations
@@ -32,7 +24,7 @@ from dataclasses import dataclass
 
 import torch
 
-from experiments.arguments import parse_arguments
+from experiments.arguments import option, run
 from experiments.speed.augment import augment_table
 from experiments.speed.epochs import epochs_table
 from experiments.speed.growth import growth_table
@@ -42,25 +34,35 @@ from experiments.speed.race import race_table
 from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import CLOCKS
 from transfer.system.device import keep_freed_memory
-from transfer.system.errors import ConfigError, exit_with
+from transfer.system.errors import ConfigError
 
 _QUESTIONS = ("epochs", "augment", "precision", "race", "heads", "growth", "streaming")
 
 
 @dataclass
 class Options:
-    what: str = "epochs,augment"
-    models: str = "resnet18,mobilenet_v3_small"
-    images: int = 5000
-    rounds: int = 3
-    batch_size: int = 256
-    head_epochs: int = 40
-    race_epochs: int = 40
-    clock: str = "wall"
+    overrides: list[str]
+    what: str = option("epochs,augment", "one or several of the above")
+    models: str = option("resnet18,mobilenet_v3_small", "with starter weights")
+    images: int = option(
+        5000, "training images an epoch; a fifth as many are evaluated (race: all there are)"
+    )
+    rounds: int = option(
+        3,
+        "turns that each contestant takes; medians are printed, with the least and greatest (race:"
+        " turns of experiment=fast, a seed each, while the tutorial's loop runs once)",
+    )
+    batch_size: int = option(256, "the project's batch beside the article's 64")
+    head_epochs: int = option(40, "of the head-only runs")
+    race_epochs: int = option(40, "of the tutorial's loop, the first five of them frozen")
+    clock: str = option(
+        "wall",
+        "wall, or cpu: processor time of this process, which other programs disturb less; use it"
+        " with OMP_NUM_THREADS=1 (the article's loop then has no worker processes)",
+    )
 
 
-def main() -> None:
-    options, overrides = parse_arguments(Options, __doc__ or "")
+def main(options: Options) -> None:
     questions = options.what.split(",")
     for question in questions:
         if question not in _QUESTIONS:
@@ -74,11 +76,11 @@ def main() -> None:
     print(f"{_machine()}; torch {torch.__version__}, {torch.get_num_threads()} threads")
     for question in questions:
         print(f"\n## {question}\n")
-        print(_answer(question, options, overrides))
+        print(_answer(question, options))
 
 
-def _answer(question: str, options: Options, overrides: list[str]) -> str:
-    models = options.models.split(",")
+def _answer(question: str, options: Options) -> str:
+    models, overrides = options.models.split(","), options.overrides
     batch_size, rounds, clock = options.batch_size, options.rounds, options.clock
     if question == "augment":
         return augment_table(models, overrides, batch_size=batch_size, rounds=rounds, clock=clock)
@@ -106,7 +108,4 @@ def _machine() -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ConfigError as error:
-        exit_with(error)
+    run(main, Options, __doc__)

@@ -2,10 +2,6 @@
 
     python experiments/deliver.py folder=FOLDER[,FOLDER…] [tracking_uri=URI] [patience_s=60]
 
-folder        of a job, or one above it: of a sweep, or multirun for everything that is left
-tracking_uri  MLflow store, if its address has changed; default: where the run was begun
-patience_s    seconds to wait for a store that does not answer
-
 What the store has already is left out, so that nothing is there twice, however often this is run.
 A run that a process still works on delivers by itself.
 """
@@ -16,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.arguments import parse_arguments, refuse
-from transfer.system.errors import ConfigError, exit_with
+from experiments.arguments import option, run
+from transfer.system.errors import ConfigError
 from transfer.tracking.outbox import find_outboxes
 from transfer.tracking.store import open_store
 from transfer.tracking.undelivered import EXIT_CODE, deliver
@@ -25,14 +21,12 @@ from transfer.tracking.undelivered import EXIT_CODE, deliver
 
 @dataclass
 class Options:
-    folder: str = ""
-    tracking_uri: str | None = None
-    patience_s: float = 60.0
+    folder: str = option("", "of a job, or above it: of a sweep, or multirun for all that is left")
+    tracking_uri: str | None = option(None, "MLflow store, if its address has changed")
+    patience_s: float = option(60.0, "seconds to wait for a store that does not answer")
 
 
-def main() -> None:
-    options, rest = parse_arguments(Options, __doc__ or "")
-    refuse(rest, Options)
+def main(options: Options) -> None:
     job_folders = [job for name in options.folder.split(",") for job in _jobs_below(name)]
     failed = False
     for job_folder in job_folders:
@@ -56,7 +50,4 @@ def _jobs_below(name: str) -> list[Path]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ConfigError as error:
-        exit_with(error)
+    run(main, Options, __doc__)

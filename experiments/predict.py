@@ -2,11 +2,7 @@
 
     python experiments/predict.py run=<id> image.png … [top=3] [out=predictions]
 
-run           id of a finished run, or latest
-top           classes to print, the most probable first
-out           folder for the annotated pictures
-device        auto, cpu, cuda, mps
-tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside train.py
+A picture that cannot be read is told before the first is classified.
 """
 
 from __future__ import annotations
@@ -18,32 +14,32 @@ from pathlib import Path
 
 from PIL import Image
 
-from experiments.arguments import parse_arguments
+from experiments.arguments import STORE, option, run
 from transfer.data.decode import decode_or_refuse
 from transfer.deploy.classifier import Classifier, Prediction, load_classifier
 from transfer.report.figures import plot_prediction
 from transfer.system.device import resolve_device
-from transfer.system.errors import ConfigError, exit_with, printable
+from transfer.system.errors import ConfigError, printable
 from transfer.tracking.find import fetch_weights, find_job_run
 from transfer.tracking.store import open_store, store_uri
 
 
 @dataclass
 class Options:
-    run: str = "latest"
-    top: int = 3
-    out: str = "predictions"
-    device: str = "auto"
-    tracking_uri: str | None = None
+    images: list[str]
+    run: str = option("latest", "id of a finished run, or latest")
+    top: int = option(3, "classes to print, the most probable first")
+    out: str = option("predictions", "folder for the annotated pictures")
+    device: str = option("auto", "auto, cpu, cuda, mps")
+    tracking_uri: str | None = option(None, STORE)
 
 
-def main() -> None:
-    options, images = parse_arguments(Options, __doc__ or "")
-    if not images:
+def main(options: Options) -> None:
+    if not options.images:
         raise ConfigError("image", "", "name at least one picture: predict.py run=<id> image.png")
     if options.top < 1:
         raise ConfigError("top", options.top, "must be at least 1")
-    paths = [Path(image) for image in images]
+    paths = [Path(image) for image in options.images]
     # Every picture is tried before the first is classified: a bad one then costs nothing. Kept in
     # memory they would fill it.
     for path in paths:
@@ -67,9 +63,9 @@ def main() -> None:
 
 def _fetch_classifier(options: Options) -> Classifier:
     client = open_store(store_uri(options.tracking_uri))
-    run = find_job_run(client, options.run)
+    found = find_job_run(client, options.run)
     with tempfile.TemporaryDirectory() as folder:
-        weights = fetch_weights(client, run, Path(folder), key="run", value=options.run)
+        weights = fetch_weights(client, found, Path(folder), key="run", value=options.run)
         return load_classifier(weights, resolve_device(options.device))
 
 
@@ -80,7 +76,4 @@ def _save(picture: Image.Image, guesses: list[Prediction], path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ConfigError as error:
-        exit_with(error)
+    run(main, Options, __doc__)

@@ -1,15 +1,8 @@
 """Compare runs again, from MLflow alone: nothing is trained.
 
     python experiments/report.py [sweep=latest] [where=CONDITIONS] [lang=en] [out=FOLDER]
-                                 [tracking_uri=URI]
 
-sweep         latest, <date>/<time> as below multirun/, or the id of the sweep's MLflow run; several
-              with commas between; all: every run of the store
-where         keep the runs that fit, such as where="data=cifar10 and epochs>=40 and test/acc>0.5"
-lang          en or zh; --lang zh works too
-out           folder for report.md, report.html, report.csv, report.parquet and figures/; default:
-              that of the (first) sweep, or report/ here
-tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside train.py
+Writes report.md, report.html, report.csv, report.parquet and figures/.
 """
 
 from __future__ import annotations
@@ -18,25 +11,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.arguments import parse_arguments, refuse
+from experiments.arguments import STORE, option, run
 from transfer.report import select, write_report
-from transfer.system.errors import ConfigError, exit_with, first_line
+from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.find import RunRecord
 from transfer.tracking.store import open_store, store_uri
 
 
 @dataclass
 class Options:
-    sweep: str = "latest"
-    where: str = ""
-    lang: str = "en"
-    out: str | None = None
-    tracking_uri: str | None = None
+    sweep: str = option(
+        "latest",
+        "latest, <date>/<time> as below multirun/, or the id of the sweep's MLflow run; several"
+        " with commas between; all: every run of the store",
+    )
+    where: str = option(
+        "", 'keep the runs that fit, such as where="data=cifar10 and epochs>=40 and test/acc>0.5"'
+    )
+    lang: str = option("en", "en or zh")
+    out: str | None = option(
+        None,
+        "folder for all of it; default: that of the (first) sweep, or report/ here",
+    )
+    tracking_uri: str | None = option(None, STORE)
 
 
-def main() -> None:
-    options, rest = parse_arguments(Options, __doc__ or "")
-    refuse(rest, Options)
+def main(options: Options) -> None:
     client = open_store(store_uri(options.tracking_uri))
     selection = select(client, options.sweep, options.where)
     if not selection.runs:
@@ -58,7 +58,4 @@ def _folder(options: Options, sweeps: Sequence[RunRecord]) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ConfigError as error:
-        exit_with(error)
+    run(main, Options, __doc__)

@@ -2,9 +2,7 @@
 
     python experiments/starter.py run=<id> [out=transfer/starter_weights]
 
-run           id of the run, or latest
-out           folder for <model>.safetensors and <model>.json
-tracking_uri  MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside train.py
+Prints the accuracy of the weights as they are, and rounded to float16.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from experiments.arguments import parse_arguments, refuse
+from experiments.arguments import STORE, option, run
 from transfer.config.schema import ImageFolderConfig
 from transfer.data import Batches, ImageData, load_data
 from transfer.deploy.classifier import Classifier, load_classifier
@@ -27,7 +25,7 @@ from transfer.evaluate import evaluate_logits, predict_logits
 from transfer.models.starter import FOLDER, StarterCard, starter_state, write_starter
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
-from transfer.system.errors import ConfigError, exit_with
+from transfer.system.errors import ConfigError
 from transfer.tracking.environment import without_places
 from transfer.tracking.find import fetch_artifact, find_job_run
 from transfer.tracking.store import open_store, store_uri
@@ -35,37 +33,35 @@ from transfer.tracking.store import open_store, store_uri
 
 @dataclass
 class Options:
-    run: str = "latest"
-    out: str = str(FOLDER)
-    tracking_uri: str | None = None
+    run: str = option("latest", "id of the run, or latest")
+    out: str = option(str(FOLDER), "folder for <model>.safetensors and <model>.json")
+    tracking_uri: str | None = option(None, STORE)
 
 
-def main() -> None:
-    options, rest = parse_arguments(Options, __doc__ or "")
-    refuse(rest, Options)
+def main(options: Options) -> None:
     client = open_store(store_uri(options.tracking_uri))
-    run = find_job_run(client, options.run)
+    pretrained = find_job_run(client, options.run)
     with tempfile.TemporaryDirectory() as folder:
         config_file, weights = (
-            fetch_artifact(client, run, name, Path(folder))
+            fetch_artifact(client, pretrained, name, Path(folder))
             for name in ("config.yaml", "weights.safetensors")
         )
         data = _read_data(config_file)
         classifier = load_classifier(weights, torch.device("cpu"))
-    if data.digest != run.params["data.digest"]:
-        raise ConfigError("run", run.id, f"its images have changed since: {data.digest} now")
+    if data.digest != pretrained.params["data.digest"]:
+        raise ConfigError("run", pretrained.id, f"its images have changed since: {data.digest} now")
     state = starter_state(classifier.model, classifier.model.state_dict())
     rounded = copy.deepcopy(classifier.model)
     rounded.load_state_dict(state, strict=False)
     card = StarterCard(
-        model=run.params["model.name"],
-        data=Path(run.params["data.root"]).name,
+        model=pretrained.params["model.name"],
+        data=Path(pretrained.params["data.root"]).name,
         data_digest=data.digest,
-        command=without_places(run.tags["transfer.command"]),
-        commit=run.tags.get("mlflow.source.git.commit", "unknown"),
-        image_size=int(run.params["image_size"]),
-        epochs=int(run.params["epochs"]),
-        accuracy=run.metrics["test/acc"],
+        command=without_places(pretrained.tags["transfer.command"]),
+        commit=pretrained.tags.get("mlflow.source.git.commit", "unknown"),
+        image_size=int(pretrained.params["image_size"]),
+        epochs=int(pretrained.params["epochs"]),
+        accuracy=pretrained.metrics["test/acc"],
         float16_accuracy=_accuracy(rounded, classifier, data),
         parameters=sum(tensor.numel() for tensor in state.values()),
         size_mb=round(sum(tensor.nbytes for tensor in state.values()) / 1e6, 2),
@@ -98,7 +94,4 @@ def _accuracy(model: nn.Module, classifier: Classifier, data: ImageData) -> floa
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ConfigError as error:
-        exit_with(error)
+    run(main, Options, __doc__)
