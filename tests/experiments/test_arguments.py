@@ -13,9 +13,8 @@ from experiments.arguments import option, parse
 from tests.conftest import ROOT
 from transfer.system.errors import ConfigError
 
-COMMANDS = sorted(
-    path.stem for path in (ROOT / "experiments").glob("*.py") if "run(main, Options" in path.read_text()
-)
+SCRIPTS = (ROOT / "experiments").glob("*.py")
+COMMANDS = sorted(path.stem for path in SCRIPTS if "run(main, Options" in path.read_text())
 
 
 @dataclass

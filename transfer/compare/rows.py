@@ -36,6 +36,11 @@ class Row:
     histories: Sequence[History]
     predictions: Sequence[Predictions | None]
 
+    @cached_property
+    def answers(self) -> list[Predictions]:
+        """The predictions of the seeds that have some."""
+        return [each for each in self.predictions if each is not None]
+
     @property
     def params(self) -> dict[str, str]:
         """Every parameter; those that are no choice, such as the seed, of the first run."""
@@ -78,16 +83,13 @@ class Row:
     def accuracy(self) -> Interval:
         """Mean test accuracy, 0 to 1, with its 95 % interval: Student's over the seeds, and
         Wilson's over the test images where there is one seed only."""
-        measured = [
-            (value, predictions)
-            for value, predictions in zip(self.metric("test/acc"), self.predictions, strict=True)
-            if math.isfinite(value)
-        ]
-        if not measured:
+        values = np.array(self.metric("test/acc"))
+        [measured] = np.nonzero(np.isfinite(values))
+        if not len(measured):
             return Interval(math.nan, math.nan, math.nan)
-        [(_, predictions), *others] = measured
-        if others or predictions is None:
-            found = student_interval(np.array([value for value, _ in measured]))
+        predictions = self.predictions[measured[0]]
+        if len(measured) > 1 or predictions is None:
+            found = student_interval(values[measured])
             # Student knows no bounds, an accuracy has two.
             return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
         correct = predictions.correct
@@ -105,7 +107,7 @@ class Row:
     def class_accuracy(self) -> Floats:
         """Test accuracy of each class, 0 to 1, mean over seeds; empty without predictions, NaN for
         a class without test images."""
-        known = [each.class_accuracy for each in self.predictions if each is not None]
+        known = [each.class_accuracy for each in self.answers]
         return np.mean(known, axis=0) if known else np.array([])
 
     def worst_class(self) -> list[float]:
@@ -144,16 +146,14 @@ def build_rows(
         runs: of any status; only finished ones become rows, of one seed the last of them.
         read_history, read_predictions: fetch what a run saved.
     """
-    groups: dict[str, dict[str, RunRecord]] = {}
+    groups: dict[str, dict[int, RunRecord]] = {}
     for run in runs:
         if run.finished:
             # The same seed again is the same result again, not one more.
             seeds = groups.setdefault(run.tags["transfer.configuration"], {})
-            seeds[run.params["seed"]] = run
-    members_of_groups = [
-        sorted(seeds.values(), key=lambda run: int(run.params["seed"])) for seeds in groups.values()
-    ]
-    firsts = [members[0] for members in members_of_groups]
+            seeds[int(run.params["seed"])] = run
+    configurations = [[seeds[seed] for seed in sorted(seeds)] for seeds in groups.values()]
+    firsts = [members[0] for members in configurations]
     shown = sort_keys(firsts).shown
     named = [short(key) for key in label_keys(shown, firsts)]
     rows = [
@@ -164,11 +164,6 @@ def build_rows(
             histories=[read_history(run) for run in members],
             predictions=[read_predictions(run) for run in members],
         )
-        for members in members_of_groups
+        for members in configurations
     ]
-    return sorted(rows, key=_worst_last)
-
-
-def _worst_last(row: Row) -> float:
-    accuracy = row.accuracy.estimate
-    return -accuracy if math.isfinite(accuracy) else math.inf
+    return sorted(rows, key=lambda row: -np.nan_to_num(row.accuracy.estimate, nan=-math.inf))

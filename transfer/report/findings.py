@@ -127,10 +127,10 @@ def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
 
 def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
     """Where one class is most of the test images, guessing it looks accurate."""
-    known = [row for row in rows if len(row.class_accuracy)]
+    known = [row for row in rows if row.answers]
     if not known:
         return
-    [predictions, *_] = [each for each in known[0].predictions if each is not None]
+    predictions = known[0].answers[0]
     counts = np.bincount(predictions.labels, minlength=predictions.classes)
     shares = counts / counts.sum()
     if shares.max() < _UNBALANCED / np.count_nonzero(shares):

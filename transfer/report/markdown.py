@@ -6,15 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from transfer.report.document import (
-    Block,
-    Bullets,
-    Code,
-    Heading,
-    Paragraph,
-    Picture,
-    Table,
-)
+from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture, Table
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:

@@ -18,9 +18,7 @@ from transfer.compare.rows import Row
 from transfer.report.columns import percent, points
 from transfer.report.document import Block, Bullets, Table
 from transfer.report.language import Words
-
-# Nobody reads a longer table.
-_MOST_ROWS = 100
+from transfer.report.tables import MOST_ROWS
 
 
 def observations(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[Block]:
@@ -33,7 +31,7 @@ def observations(rows: Sequence[Row], comparison: Comparison, words: Words) -> l
             _train_below_validation(row, words),
             _gain(index, rows, comparison, words),
         ]
-        for index, row in enumerate(rows[:_MOST_ROWS])
+        for index, row in enumerate(rows[:MOST_ROWS])
     ]
     headers = [words(f"column.{name}") for name in ("configuration", "passes", "below", "gain")]
     text = words("plain.missing")
@@ -45,12 +43,8 @@ def observations(rows: Sequence[Row], comparison: Comparison, words: Words) -> l
 
 
 def _plain_cnn(rows: Sequence[Row]) -> Row | None:
-    plain = [
-        row
-        for row in rows
-        if row.params["model.name"] == "simple_cnn" and len(_curve(row, "val/acc"))
-    ]
-    return max(plain, key=_end) if plain else None
+    plain = [row for row in rows if row.params["model.name"] == "simple_cnn"]
+    return max((row for row in plain if len(_curve(row, "val/acc"))), key=_end, default=None)
 
 
 def _passes(row: Row, reference: Row | None, words: Words) -> str:

@@ -41,7 +41,7 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
     # With many classes, those that differ most.
     spread = np.nan_to_num(np.ptp(differences, axis=0), nan=-1)
     chosen = np.sort(np.argsort(-spread, kind="stable")[:_NAMED])
-    names = short_names([_names(compared[0])[index] for index in chosen])
+    names = short_names([compared[0].answers[0].names[index] for index in chosen])
     figure = new_figure(4.2)
     axes = figure.subplots()
     width = 0.8 / len(compared)
@@ -59,10 +59,9 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
 
 def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
     """The best configuration's answers, as a share of each true class, its seeds together."""
-    known = [each for each in rows[0].predictions if each is not None] if rows else []
-    if not known:
+    if not rows or not rows[0].answers:
         return None
-    counts = np.sum([each.confusion for each in known], axis=0)
+    counts = np.sum([each.confusion for each in rows[0].answers], axis=0)
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(totals, 1)
     classes = len(shares)
@@ -73,7 +72,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
     image = axes.imshow(mistakes, cmap="Blues", vmin=0)
     figure.colorbar(image, ax=axes, label="%")
     if classes <= _NAMED:
-        names = short_names(_names(rows[0]))
+        names = short_names(rows[0].answers[0].names)
         axes.set_xticks(range(classes), names, rotation=45, ha="right")
         axes.set_yticks(range(classes), names)
     if classes <= 12:
@@ -96,7 +95,7 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
         [0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label=words("plot.ideal")
     )
     for index, row in enumerate(compared):
-        [predictions, *_] = [each for each in row.predictions if each is not None]
+        predictions = row.answers[0]
         confidence, accuracy, count = predictions.reliability()
         # A bin of a few images says nothing.
         enough = count >= max(10, len(predictions.labels) // 1000)
@@ -116,13 +115,8 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
 
 def _alike(rows: Sequence[Row]) -> list[Row]:
     """Rows with predictions of as many classes as the first of them."""
-    known = [row for row in rows if len(row.class_accuracy)]
-    return [row for row in known if len(row.class_accuracy) == len(known[0].class_accuracy)]
-
-
-def _names(row: Row) -> Sequence[str]:
-    [predictions, *_] = [each for each in row.predictions if each is not None]
-    return predictions.names
+    known = [row for row in rows if row.answers]
+    return [row for row in known if row.answers[0].classes == known[0].answers[0].classes]
 
 
 def _write_shares(axes: Axes, shares: NDArray[np.float64], darkest: float) -> None:
