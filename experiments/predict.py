@@ -50,15 +50,15 @@ def main(options: Options) -> None:
     taken: Counter[str] = Counter()
     for path in paths:
         picture = decode_or_refuse(path, key="image")
-        guesses = classifier.classify(picture)[: options.top]
-        answer = ", ".join(f"{guess.name} {guess.probability:.1%}" for guess in guesses)
+        predictions = classifier.classify(picture)[: options.top]
+        answer = ", ".join(f"{each.name} {each.probability:.1%}" for each in predictions)
         print(f"{printable(str(path))}: {answer}")
         # File systems allow 255 bytes for a name.
         stem = printable(path.stem).encode()[:200].decode(errors="ignore")
         # cat/1.png and dog/1.png are two pictures.
         taken[stem] += 1
         number = f"-{taken[stem]}" if taken[stem] > 1 else ""
-        print(f"  {_save(picture, guesses, folder / f'{stem}{number}-predicted.png')}")
+        print(f"  {_save(picture, predictions, folder / f'{stem}{number}-predicted.png')}")
 
 
 def _fetch_classifier(options: Options) -> Classifier:
@@ -69,8 +69,8 @@ def _fetch_classifier(options: Options) -> Classifier:
         return load_classifier(weights, resolve_device(options.device))
 
 
-def _save(picture: Image.Image, guesses: list[Prediction], path: Path) -> Path:
-    bars = [(guess.name, guess.probability) for guess in guesses]
+def _save(picture: Image.Image, predictions: list[Prediction], path: Path) -> Path:
+    bars = [(each.name, each.probability) for each in predictions]
     plot_prediction(picture, bars).savefig(path)
     return path
 

@@ -19,6 +19,7 @@ from transfer.models import (
     Weights,
     WeightsMatch,
     build_model,
+    family_named,
     load_into,
     match_weights,
     meta_model,
@@ -113,7 +114,8 @@ def prepare(config: Config, number: int = 0, weights: Weights | None = None) -> 
         ConfigError: something is missing, damaged, or does not fit.
     """
     device = resolve_device(config.device, number)
-    precision = resolve_precision(config.precision, device, config.model.name)
+    dense = family_named(config.model.name).is_dense(config.model.name)
+    precision = resolve_precision(config.precision, device, dense=dense)
     config = replace(config, device=str(device), precision=precision)
     model = meta_model(config.model.name, config.image_size)
     weights = weights or read_weights(config.weights, config.model.name)

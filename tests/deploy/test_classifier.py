@@ -23,18 +23,26 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     data = load_data(config_of("data=digits").data, 32)
     model = build_model("resnet18", 10, 32).eval()
     path = tmp_path / "weights.safetensors"
-    save_classifier(model.state_dict(), path, model_name="resnet18", image_size=32, data=data)
+    save_classifier(
+        model.state_dict(),
+        path,
+        model_name="resnet18",
+        image_size=32,
+        classes=data.classes,
+        mean=data.mean,
+        std=data.std,
+    )
     classifier = load_classifier(path, torch.device("cpu"))
     assert classifier.classes == data.classes
 
     image = data.test.images[0]
     picture = Image.fromarray(np.array(image.permute(1, 2, 0)))
-    guesses = classifier.classify(picture)
+    predictions = classifier.classify(picture)
     with torch.inference_mode():
         expected = model(classifier.preprocess(image.unsqueeze(0))).softmax(dim=1)[0]
-    assert sum(guess.probability for guess in guesses) == pytest.approx(1)
-    assert guesses[0].name == data.classes[int(expected.argmax())]
-    assert guesses[0].probability == pytest.approx(expected.max().item(), abs=1e-5)
+    assert sum(prediction.probability for prediction in predictions) == pytest.approx(1)
+    assert predictions[0].name == data.classes[int(expected.argmax())]
+    assert predictions[0].probability == pytest.approx(expected.max().item(), abs=1e-5)
 
     # Anyone can load the file without this project.
     plain = torchvision.models.resnet18(num_classes=10)

@@ -25,9 +25,9 @@ def test_prints_classes_with_probabilities_and_keeps_the_picture(
 ) -> None:
     process = sweep.workplace.run("experiments/predict.py", "run=latest", picture, "top=10")
     assert process.returncode == 0, process.stderr
-    guesses = re.findall(r"(\d) (\d+\.\d)%", process.stdout)
-    assert sorted(name for name, _ in guesses) == list("0123456789")
-    shares = [float(share) for _, share in guesses]
+    predictions = re.findall(r"(\d) (\d+\.\d)%", process.stdout)
+    assert sorted(name for name, _ in predictions) == list("0123456789")
+    shares = [float(share) for _, share in predictions]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.5)
     with Image.open(sweep.workplace.folder / "predictions" / "digit-predicted.png") as annotated:

@@ -1,4 +1,4 @@
-"""The matrix products give what torch's convolution gives, forwards and backwards."""
+"""The matmuls give what torch's convolution gives, forwards and backwards."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import torch
 
 from transfer.models import (
     backbone_parameters,
+    backbone_stages,
     build_model,
     head_name,
     head_parameters,
@@ -54,6 +55,21 @@ def test_every_family_gets_a_head_for_the_classes(name: str) -> None:
     assert head_name(model) == head
     parts = [*head_parameters(model), *backbone_parameters(model)]
     assert len(parts) == len(list(model.parameters())) == len({id(part) for part in parts})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_images_pass_through_the_stages_in_order_and_then_the_head(name: str) -> None:
+    size = FAMILIES[name][1]
+    model = meta_model(name, size)
+    stages = [*backbone_stages(model), ("head", model.get_submodule(head_name(model)))]
+    run: list[int] = []
+    for index, (_, stage) in enumerate(stages):
+        for module in stage.modules():
+            if any(True for _ in module.parameters(recurse=False)):
+                module.register_forward_pre_hook(lambda *_, index=index: run.append(index))
+    model(torch.zeros(1, 3, size, size, device="meta"))
+    assert run == sorted(run)
+    assert set(run) == set(range(len(stages)))
 
 
 def test_the_head_of_mobilenet_v3_is_both_layers_of_its_classifier() -> None:

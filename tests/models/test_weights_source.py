@@ -72,5 +72,7 @@ def test_a_damaged_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_imagenet_weights_of_a_model_that_has_none() -> None:
-    with pytest.raises(ConfigError, match="torchvision publishes none for simple_cnn"):
+    with pytest.raises(
+        ConfigError, match="weights=imagenet: none are published for simple_cnn; use weights=none"
+    ):
         read_weights("imagenet", "simple_cnn")

@@ -16,14 +16,13 @@ def test_auto_goes_by_the_model_where_the_cpu_has_bfloat16(
     fast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "cpu_computes_in_bfloat16", lambda: fast)
-    assert resolve_precision("auto", CPU, "resnet18") == ("bfloat16" if fast else "float32")
-    assert resolve_precision("auto", CPU, "mobilenet_v3_small") == "float32"
-    assert resolve_precision("auto", CPU, "a_model_of_tomorrow") == "float32"
+    assert resolve_precision("auto", CPU, dense=True) == ("bfloat16" if fast else "float32")
+    assert resolve_precision("auto", CPU, dense=False) == "float32"
 
 
 def test_a_choice_is_kept() -> None:
     for choice in ("float32", "bfloat16"):
-        assert resolve_precision(choice, CPU, "resnet18") == choice
+        assert resolve_precision(choice, CPU, dense=True) == choice
 
 
 def test_the_instructions_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
-from transfer.data import ImageData
 from transfer.data.decode import resize_square
 from transfer.models import build_model
 
@@ -46,21 +45,36 @@ class Classifier:
         pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).unsqueeze(0)
         logits = self.model(self.preprocess(pixels.to(self.device)))
         probabilities = logits.softmax(dim=1)[0].tolist()
-        guesses = [Prediction(*pair) for pair in zip(self.classes, probabilities, strict=True)]
-        return sorted(guesses, key=lambda guess: -guess.probability)
+        pairs = zip(self.classes, probabilities, strict=True)
+        predictions = [Prediction(*pair) for pair in pairs]
+        return sorted(predictions, key=lambda prediction: -prediction.probability)
 
 
 def save_classifier(
-    weights: dict[str, Tensor], path: Path, *, model_name: str, image_size: int, data: ImageData
+    weights: dict[str, Tensor],
+    path: Path,
+    *,
+    model_name: str,
+    image_size: int,
+    classes: Sequence[str],
+    mean: Sequence[float],
+    std: Sequence[float],
 ) -> None:
-    """Write weights under torchvision's own names: anyone can load them without this project."""
+    """Write weights as safetensors under the model's own names: anyone can load them without this
+    project.
+
+    Args:
+        image_size: pixels that the model reads.
+        classes: in the order of the logits.
+        mean, std: a value a channel, of images from 0 to 1.
+    """
     metadata = {
         "format": "pt",
         "model": model_name,
         "image_size": str(image_size),
-        "classes": json.dumps(data.classes),
-        "mean": json.dumps(data.mean),
-        "std": json.dumps(data.std),
+        "classes": json.dumps(classes),
+        "mean": json.dumps(mean),
+        "std": json.dumps(std),
     }
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(contiguous, path, metadata=metadata)

@@ -29,7 +29,7 @@ def count_parameters(model: nn.Module, *, head_only: bool = False) -> int:
 def count_macs(model: nn.Module, image_size: int) -> int:
     """Multiply-accumulates of one image of `image_size` pixels; runs on the meta device.
 
-    Counts convolutions, matrix products and attention, as torch's flop counter does.
+    Counts convolutions, matmuls and attention, as torch's flop counter does.
     """
     meta = copy.deepcopy(model).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():

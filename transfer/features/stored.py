@@ -20,7 +20,7 @@ from transfer.system.cache import load_or_make
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
 
-# The same for every batch size of training: a matrix product may round by the size of its batch.
+# The same for every batch size of training: a matmul may round by the size of its batch.
 _BATCH_SIZE = 256
 
 

@@ -1,28 +1,19 @@
-"""Where a classifier's head is: the part that a new task replaces and trains first."""
+"""A model's head, which a new task replaces and trains first, and the backbone before it."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-# torchvision's names, one a family: ResNet and its kin, RegNet, ShuffleNet; VGG, MobileNet,
-# EfficientNet, DenseNet, ConvNeXt, SqueezeNet, MaxViT; ViT; Swin.
-_HEAD_NAMES = ("fc", "classifier", "heads", "head")
+from transfer.models.families import family_of
 
 
 def head_name(model: nn.Module) -> str:
-    """The attribute that holds the head: everything outside it is the backbone.
-
-    Raises:
-        ValueError: the model has none of torchvision's names for it.
-    """
-    for name in _HEAD_NAMES:
-        if isinstance(getattr(model, name, None), nn.Module):
-            return name
-    raise ValueError(f"{type(model).__name__} has no head under {', '.join(_HEAD_NAMES)}")
+    """The attribute that holds the head: everything outside it is the backbone."""
+    return family_of(model).head(model)
 
 
 def head_of(model: nn.Module) -> nn.Module:
-    """The head itself; of MobileNetV3, both layers of its classifier."""
+    """The head itself; MobileNetV3's is both layers of its classifier."""
     return model.get_submodule(head_name(model))
 
 
@@ -38,8 +29,17 @@ def head_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 def backbone_parameters(model: nn.Module) -> list[nn.Parameter]:
     """Every parameter outside the head, ViT's class token and position embedding included."""
-    of_head = {id(parameter) for parameter in head_parameters(model)}
-    return [parameter for parameter in model.parameters() if id(parameter) not in of_head]
+    in_head = {id(parameter) for parameter in head_parameters(model)}
+    return [parameter for parameter in model.parameters() if id(parameter) not in in_head]
+
+
+def backbone_stages(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The backbone as named parts, in the order that images pass through them.
+
+    Each parameter outside the head is in one of them. A part shares the model's parameters, and
+    may be a mere container of layers, which cannot be called.
+    """
+    return family_of(model).stages(model)
 
 
 def backbone_state(model: nn.Module) -> dict[str, Tensor]:
@@ -49,30 +49,10 @@ def backbone_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def last_layer_name(model: nn.Module) -> str:
-    """The full name of the layer that gives the logits: the last linear or 1x1 convolution."""
-    head = head_name(model)
-    layers = [
-        name
-        for name, module in model.get_submodule(head).named_modules(prefix=head)
-        if isinstance(module, nn.Linear | nn.Conv2d)
-    ]
-    if not layers:
-        raise ValueError(f"{type(model).__name__}.{head} has no linear layer")
-    return layers[-1]
+    """The full name of the layer that gives the logits."""
+    return family_of(model).last_layer(model)
 
 
 def replace_last_layer(model: nn.Module, num_classes: int) -> None:
-    """Give `model` a fresh last layer with `num_classes` outputs, drawn as torch draws it.
-
-    SqueezeNet ends in a convolution, everything else in a linear layer.
-    """
-    name = last_layer_name(model)
-    old = model.get_submodule(name)
-    new: nn.Module
-    if isinstance(old, nn.Conv2d):
-        new = nn.Conv2d(old.in_channels, num_classes, kernel_size=1)
-    else:
-        assert isinstance(old, nn.Linear)
-        new = nn.Linear(old.in_features, num_classes)
-    parent, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(parent), attribute, new)
+    """Give `model` a fresh last layer with `num_classes` outputs, drawn as torch draws it."""
+    family_of(model).replace_last_layer(model, num_classes)

@@ -1,10 +1,10 @@
-"""Convolutions over small maps, as matrix products.
+"""Convolutions over small maps, as matmuls.
 
 A classifier that was made for 224 px ends at 32 px on maps of 2x2 pixels and of one. Most taps of
 a kernel meet nothing but padding there, and a convolution multiplies the padding all the same: on a
 CPU, those layers take half of a ResNet18's training step and two thirds of a MobileNetV3-small's.
 Here a tap is multiplied only where it meets a pixel. A kernel of one pixel meets no padding, but on
-small maps a matrix product is faster there too. The sums are the same, in another order.
+small maps a matmul is faster there too. The sums are the same, in another order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def use_matmul_convs(model: nn.Module, use: bool = True) -> None:
 
 
 class SmallMapConv2d(nn.Conv2d):
-    """A convolution that is a matrix product where its input has fewer pixels than its kernel, or
+    """A convolution that is a matmul where its input has fewer pixels than its kernel, or
     few pixels and a kernel of one."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

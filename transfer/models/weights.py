@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from transfer.models.head import head_name, last_layer_name
+from transfer.models.families import family_of
 from transfer.system.errors import ConfigError
-
-# GoogLeNet's and Inception's second and third classifiers, which serve training from scratch only.
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Weights:
     Attributes:
         source: as the user gave it.
         digest: content hash of names and tensors, 16 hexadecimal digits, or "none".
-        state: torchvision's parameter names to tensors; None to start from random weights.
+        state: the model's own parameter names to tensors; None to start from random weights.
         trained_on: of a run's weights; None where that is not known.
     """
 
@@ -83,21 +80,20 @@ def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
     if weights.state is None:
         return WeightsMatch({}, ())
     own = model.state_dict()
-    head, last_layer = head_name(model) + ".", last_layer_name(model) + "."
+    family = family_of(model)
+    head, last_layer = family.head(model) + ".", family.last_layer(model) + "."
     loaded = {
         name: tensor
         for name, tensor in weights.state.items()
         if name in own and own[name].shape == tensor.shape and not name.startswith(last_layer)
     }
     unfit = dict.fromkeys(name for name in (*own, *weights.state) if name not in loaded)
-    required = [name for name in unfit if not name.startswith(head) and not _optional(name)]
+    # The counter is lacking in old checkpoints; only BatchNorm without momentum reads it.
+    optional, counter = (head, *family.unused), "num_batches_tracked"
+    required = [name for name in unfit if not name.startswith(optional)]
+    required = [name for name in required if not name.endswith(counter)]
     if required:
         first = ", ".join(required[:6])
         problem = f"does not fit {type(model).__name__}: {len(required)} names such as {first}"
         raise ConfigError("weights", weights.source, problem)
     return WeightsMatch(loaded, tuple(name for name in weights.state if name not in loaded))
-
-
-def _optional(name: str) -> bool:
-    # The counter is lacking in old checkpoints; only BatchNorm without momentum reads it.
-    return name.endswith("num_batches_tracked") or name.startswith(_AUXILIARY)

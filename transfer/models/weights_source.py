@@ -1,8 +1,7 @@
-"""`weights=`: one key for every place that initial weights come from."""
+"""`weights=`: one key for every source of initial weights."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlparse
@@ -10,16 +9,13 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
+from transfer.models.families import family_named
 from transfer.models.starter import read_starter
 from transfer.models.weights import Weights
 from transfer.models.weights_file import SUFFIXES, read_weights_file
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError, first_line
 from transfer.system.network import require_network
-from transfer.system.torchvision import load_torchvision
-
-# The published DenseNets have names from before torch forbade dots in them: norm.1 is norm1 now.
-_DENSENET_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
 
 
 def read_weights(source: str, model_name: str) -> Weights:
@@ -27,7 +23,7 @@ def read_weights(source: str, model_name: str) -> Weights:
 
     Args:
         source: "starter", "imagenet", "none", or a .pth, .pt or .safetensors file.
-        model_name: as in torchvision; says which starter or ImageNet weights.
+        model_name: says which starter or ImageNet weights.
 
     Raises:
         ConfigError: nothing is there, it is no checkpoint, or it would have to run code.
@@ -47,19 +43,19 @@ def read_weights(source: str, model_name: str) -> Weights:
 
 
 def _read_imagenet(model_name: str) -> Mapping[str, Tensor]:
-    try:
-        published = load_torchvision().models.get_model_weights(model_name)
-    except ValueError as error:
-        problem = f"torchvision publishes none for {model_name}; use weights=none"
-        raise ConfigError("weights", "imagenet", problem) from error
-    choice = published.DEFAULT
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(choice.url).path).name
+    family = family_named(model_name)
+    published = family.published(model_name)
+    if not published:
+        problem = f"none are published for {model_name}; use weights=none"
+        raise ConfigError("weights", "imagenet", problem)
+    url = published[0].url
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     if not cached.is_file():
         instead = f"use weights=starter or none, or put that file into {cached.parent}"
-        require_network(choice.url, key="weights", value="imagenet", instead=instead)
+        require_network(url, key="weights", value="imagenet", instead=instead)
     try:
-        state = choice.get_state_dict(progress=True, check_hash=True, weights_only=True)
-        return {_DENSENET_LAYER.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+        state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True)
+        return {family.tensor_name(name): tensor for name, tensor in state.items()}
     except Exception as error:
         # Half a download fails wherever the unpickler happens to be.
         reason = first_line(error)

@@ -128,7 +128,9 @@ class JobRun:
                 path,
                 model_name=config.model.name,
                 image_size=config.image_size,
-                data=job.data,
+                classes=job.data.classes,
+                mean=job.data.mean,
+                std=job.data.std,
             )
         self._log_file(path)
 

@@ -1,0 +1,118 @@
+"""What the families say of their models is true of every one of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from transfer.models import (
+    backbone_parameters,
+    backbone_stages,
+    build_model,
+    family_named,
+    head_name,
+    model_names,
+)
+from transfer.models.families import FAMILIES, family_of
+from transfer.system.torchvision import load_torchvision
+
+torchvision = load_torchvision()
+
+TORCHVISION = torchvision.models.list_models(module=torchvision.models)
+HEADS = {"fc", "classifier", "heads", "head"}
+
+
+def test_every_model_is_of_one_family() -> None:
+    names = [name for family in FAMILIES for name in family.names()]
+    assert len(names) == len(set(names))
+    assert model_names() == sorted(["simple_cnn", *TORCHVISION])
+    assert all(name in family_named(name).names() for name in names)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_the_stages_share_out_the_backbone(name: str) -> None:
+    with torch.device("meta"):
+        model = build_model(name, 7, 224)
+    assert all(tensor.is_meta for tensor in model.state_dict().values())
+    assert family_of(model) is family_named(name)
+    head = head_name(model)
+    assert head in HEADS
+    *_, last = model.get_submodule(head).parameters()
+    assert last.shape == (7,)
+    stages = backbone_stages(model)
+    assert len(stages) == len(dict(stages)) >= 3
+    # Each part holds something, and each parameter of the backbone is in one of them.
+    parts = [id(parameter) for _, stage in stages for parameter in stage.parameters()]
+    assert sorted(parts) == sorted(id(parameter) for parameter in backbone_parameters(model))
+    assert all(any(True for _ in stage.parameters()) for _, stage in stages)
+    names = {name for name, _ in model.named_modules()}
+    assert names.issuperset(name for name, _ in stages)
+    # Running statistics go with the stage that has their layer.
+    buffers = {id(buffer) for _, stage in stages for buffer in stage.buffers()}
+    assert buffers == {id(buffer) for buffer in model.buffers()}
+
+
+def test_known_stages() -> None:
+    with torch.device("meta"):
+        names = {
+            name: [stage for stage, _ in backbone_stages(build_model(name, 2, 224))]
+            for name in ("resnet50", "swin_t", "vit_b_16", "simple_cnn")
+        }
+    assert names["resnet50"] == ["conv1", "layer1", "layer2", "layer3", "layer4"]
+    assert names["swin_t"] == [f"features.{index}" for index in (0, 2, 4, 6)]
+    layers = [f"encoder.layers.encoder_layer_{index}" for index in range(12)]
+    assert names["vit_b_16"] == ["conv_proj", *layers]
+    assert names["simple_cnn"] == [f"features.{index}" for index in (0, 4, 8, 12)]
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_published_weights_say_which_images_they_expect(name: str) -> None:
+    published = family_named(name).published(name)
+    entries = torchvision.models.get_model_weights(name)
+    assert {each.entry for each in published} == {entry.name for entry in entries}
+    assert published[0].entry == entries.DEFAULT.name
+    for each in published:
+        transform = entries[each.entry].transforms()
+        assert each.url == entries[each.entry].url
+        assert (each.mean, each.std) == (tuple(transform.mean), tuple(transform.std))
+        assert len(each.mean) == len(each.std) == 3
+        assert all(0 < value < 1 for value in (*each.mean, *each.std))
+        assert 224 <= each.crop <= each.resize <= 600
+        assert each.interpolation in ("bilinear", "bicubic")
+
+
+def test_not_every_entry_expects_the_same_images() -> None:
+    family = family_named("resnet50")
+    assert [each.resize for each in family.published("resnet50")] == [232, 256]
+    (large,) = family_named("efficientnet_v2_l").published("efficientnet_v2_l")
+    assert (large.mean, large.std, large.crop) == ((0.5,) * 3, (0.5,) * 3, 480)
+    assert large.interpolation == "bicubic"
+    assert not family_named("simple_cnn").published("simple_cnn")
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v3_small", "regnet_y_400mf", "squeezenet1_1"]
+)
+def test_a_seed_draws_what_torchvision_draws_and_then_the_last_layer(name: str) -> None:
+    torch.manual_seed(3)
+    expected = torchvision.models.get_model(name, weights=None)
+    torch.manual_seed(3)
+    model = build_model(name, 10, 64)
+    last_layer = family_of(model).last_layer(model)
+    old = expected.get_submodule(last_layer)
+    torch.manual_seed(3)
+    torchvision.models.get_model(name, weights=None)
+    new = nn.Linear(old.in_features, 10) if isinstance(old, nn.Linear) else nn.Conv2d(512, 10, 1)
+    expected.set_submodule(last_layer, new)
+    states = expected.state_dict(), model.state_dict()
+    assert list(states[0]) == list(states[1])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_what_is_dense_was_measured() -> None:
+    dense = {name for name in model_names() if family_named(name).is_dense(name)}
+    assert dense.issuperset(["simple_cnn", "resnet18", "vgg11_bn", "vit_b_16", "regnet_y_400mf"])
+    assert dense.isdisjoint(
+        ["mobilenet_v3_small", "efficientnet_b0", "squeezenet1_1", "wide_resnet50_2", "maxvit_t"]
+    )

@@ -1,0 +1,140 @@
+"""What a family of models tells the rest of the project about itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import nn
+
+NamedModules = list[tuple[str, nn.Module]]
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """Weights that a family's makers offer for one model, and the images that they expect.
+
+    Attributes:
+        entry: the name that tells them from others for the same model, such as "IMAGENET1K_V2".
+        url: of the file.
+        mean, std: a value a channel, of images from 0 to 1.
+        resize: pixels that the short side is brought to, before the central `crop` of so many
+            pixels a side is taken.
+        interpolation: "bilinear" or "bicubic".
+    """
+
+    entry: str
+    url: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: int
+    crop: int
+    interpolation: str
+
+
+class Family(ABC):
+    """Classifiers that are built in one way, by name. Everything outside the head is backbone."""
+
+    #: Beginnings of the names of tensors in weights that no model of the family has a use for.
+    unused: tuple[str, ...] = ()
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Every model that `build` knows."""
+
+    @abstractmethod
+    def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
+        """The model with random weights, drawn from torch's global generator.
+
+        Raises:
+            ValueError, AssertionError, RuntimeError: it cannot be built for this size.
+        """
+
+    @abstractmethod
+    def built(self, model: nn.Module) -> bool:
+        """Whether the model is of this family."""
+
+    @abstractmethod
+    def head(self, model: nn.Module) -> str:
+        """The attribute that holds the head: what a new task replaces and trains first."""
+
+    @abstractmethod
+    def stages(self, model: nn.Module) -> NamedModules:
+        """The backbone in the order that images pass through it.
+
+        Returns:
+            names and modules that share the model's parameters, each parameter outside the head
+            in one of them. A module may be a mere container, which cannot be called.
+        """
+
+    def published(self, name: str) -> tuple[PublishedWeights, ...]:
+        """Weights for the model `name`, the makers' own choice first; () where there are none."""
+        return ()
+
+    def tensor_name(self, published: str) -> str:
+        """The model's own name for a tensor of its published weights."""
+        return published
+
+    def is_dense(self, name: str) -> bool:
+        """Whether most of the model's work is matmuls and dense convolutions, for which a CPU
+        with bfloat16 instructions is faster in bfloat16."""
+        return False
+
+    def last_layer(self, model: nn.Module) -> str:
+        """The full name of the layer that gives the logits: the head's last linear layer or
+        convolution."""
+        head = self.head(model)
+        modules = model.get_submodule(head).named_modules(prefix=head)
+        layers = [name for name, each in modules if isinstance(each, nn.Linear | nn.Conv2d)]
+        if not layers:
+            raise ValueError(f"{type(model).__name__}.{head} has no linear layer")
+        return layers[-1]
+
+    def replace_last_layer(self, model: nn.Module, num_classes: int) -> None:
+        """Give `model` a fresh last layer with `num_classes` outputs, drawn as torch draws it."""
+        name = self.last_layer(model)
+        old = model.get_submodule(name)
+        new: nn.Module
+        if isinstance(old, nn.Conv2d):
+            new = nn.Conv2d(old.in_channels, num_classes, kernel_size=1)
+        else:
+            assert isinstance(old, nn.Linear)
+            new = nn.Linear(old.in_features, num_classes)
+        model.set_submodule(name, new)
+
+
+def shrinks_map(layer: nn.Module) -> bool:
+    """Whether a layer, or one within it, moves over its input by more than a pixel at a time."""
+    moving = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
+    strides = (each.stride for each in layer.modules() if isinstance(each, moving))
+    return any((max(each) if isinstance(each, tuple) else each) > 1 for each in strides)
+
+
+def group_into_stages(
+    layers: Iterable[tuple[str, nn.Module]],
+    begins_stage: Callable[[nn.Module], bool] = shrinks_map,
+) -> NamedModules:
+    """Stages as textbooks count them: each begins where the map of features shrinks.
+
+    Args:
+        layers: in the order of the forward pass; poolings may be among them.
+        begins_stage: whether a stage begins with a layer.
+
+    Returns:
+        Each stage under the name of its first layer with parameters, and without layers that
+        have none.
+    """
+    stages: list[NamedModules] = [[]]
+    for name, layer in layers:
+        if stages[-1] and begins_stage(layer):
+            stages.append([])
+        if any(True for _ in layer.parameters()):
+            stages[-1].append((name, layer))
+    return [as_stage(stage) for stage in stages if stage]
+
+
+def as_stage(layers: NamedModules) -> tuple[str, nn.Module]:
+    """Layers as one, under the name of the first."""
+    (name, first), *others = layers
+    return name, nn.ModuleList([first, *(layer for _, layer in others)]) if others else first
