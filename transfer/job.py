@@ -31,7 +31,6 @@ from transfer.system.device import memory_format, resolve_device
 from transfer.system.errors import ConfigError
 from transfer.system.memory import out_of_memory_explained
 from transfer.system.precision import resolve_precision
-from transfer.training import seed_everything
 from transfer.training.phases import plan_phases
 
 
@@ -94,7 +93,8 @@ class Job:
     def model(self) -> nn.Module:
         """A new model on the device; the same weights each time."""
         config = self.config
-        seed_everything(config.seed)
+        # The last layer is drawn from it, and all else where there are no weights.
+        torch.manual_seed(config.seed)
         model = build_model(config.model.name, len(self.data.classes), config.image_size)
         load_into(model, self.weights)
         if self.device.type == "cpu":

@@ -91,9 +91,7 @@ def test_not_every_entry_expects_the_same_images() -> None:
     assert not family_named("simple_cnn").published("simple_cnn")
 
 
-@pytest.mark.parametrize(
-    "name", ["mobilenet_v3_small", "regnet_y_400mf", "squeezenet1_1"]
-)
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "regnet_y_400mf", "squeezenet1_1"])
 def test_a_seed_draws_what_torchvision_draws_and_then_the_last_layer(name: str) -> None:
     torch.manual_seed(3)
     expected = torchvision.models.get_model(name, weights=None)

@@ -19,6 +19,7 @@ from transfer.models import backbone_state, features_of
 from transfer.system.cache import load_or_make
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
+from transfer.system.seeds import numbered_generator
 
 # The same for every batch size of training: a matmul may round by the size of its batch.
 _BATCH_SIZE = 256
@@ -103,7 +104,7 @@ class StoredFeatures:
         )
         if view is not None:
             # By the data's seed: runs that differ in theirs share the views.
-            generator = torch.Generator().manual_seed(config.data.seed * 1_000_003 + view)
+            generator = numbered_generator(config.data.seed, view)
         self._model.eval()
         features = []
         batches = Batches(split, _BATCH_SIZE, self._device, resident=self._data.resident)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
 from transfer.training.epoch import Epoch, TrainingDivergedError
 from transfer.training.summary import summary_metrics
-from transfer.training.trainer import Trainer, seed_everything
+from transfer.training.trainer import Trainer
 
 __all__ = [
     "Checkpoints",
@@ -13,6 +13,5 @@ __all__ = [
     "Trainer",
     "TrainingDivergedError",
     "saved_when_interrupted",
-    "seed_everything",
     "summary_metrics",
 ]

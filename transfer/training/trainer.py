@@ -23,6 +23,8 @@ from transfer.features.stored import StoredFeatures
 from transfer.models import FrozenBackbone, HeadAlone
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
+from transfer.system.seeds import numbered_generator
+from transfer.training.best_weights import BestWeights
 from transfer.training.epoch import Epoch, TrainingDivergedError
 from transfer.training.optim import Schedule, build_optimizer
 from transfer.training.phases import Phase, plan_phases, set_training_mode
@@ -43,8 +45,6 @@ class Trainer:
 
     Attributes:
         history: every epoch so far.
-        best_weights: those of the epoch that was best on validation, on the CPU; with
-            `protocol.result=last`, those of the last.
     """
 
     def __init__(
@@ -59,8 +59,7 @@ class Trainer:
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
         self.history: list[Epoch] = []
-        self.best_weights: dict[str, Tensor] = {}
-        self._best_rank = (-math.inf, -math.inf)
+        self._best = BestWeights(config.protocol.result)
         self._optimizer: Optimizer | None = None
         self._schedule: Schedule | None = None
         self._restored: dict[str, Any] | None = None
@@ -80,6 +79,12 @@ class Trainer:
             for number in range(max(phase.first_epoch, done + 1), phase.last_epoch + 1):
                 self._run_epoch(number, phase, optimizer, schedule)
                 yield self.history[-1]
+
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """The state dict of the epoch that was best on validation, on the CPU; with
+        `protocol.result=last`, that of the last epoch."""
+        return self._best.weights
 
     @property
     def iteration(self) -> int:
@@ -107,8 +112,7 @@ class Trainer:
         return {
             "unfinished": unfinished,
             "model": self.model.state_dict(),
-            "best_weights": self.best_weights,
-            "best_rank": list(self._best_rank),
+            **self._best.state(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
@@ -117,8 +121,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state()` gave, in this process or another."""
         self.model.load_state_dict(state["model"])
-        self.best_weights = state["best_weights"]
-        self._best_rank = (state["best_rank"][0], state["best_rank"][1])
+        self._best.restore(state)
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         if unfinished := state["unfinished"]:
             self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
@@ -174,7 +177,7 @@ class Trainer:
                     seconds=seconds,
                     train_images_per_second=len(self.train.labels) / training.seconds,
                     iteration_losses=losses,
-                    best=self._keep_if_best(number, validation),
+                    best=self._best.take(self.model, number, validation),
                 )
             )
             self._unfinished = None
@@ -249,28 +252,14 @@ class Trainer:
         if features is not None:
             stored = batches.with_inputs(features).in_order()
             return predict_logits(self._network, stored, self.autocast)
-        protocol, generator = self.config.protocol, None
-        if self.config.model.name in protocol.augment_evaluation_of:
-            generator = torch.Generator().manual_seed(_epoch_seed(self.config.seed, epoch))
+        config, generator = self.config, None
+        if config.model.name in config.protocol.augment_evaluation_of:
+            generator = numbered_generator(config.seed, epoch)
         with closing(batches.in_order()) as ordered:
             preprocessed = (
                 (self.preprocess(images, generator), labels) for images, labels in ordered
             )
             return predict_logits(self.model, preprocessed, self.autocast)
-
-    def _keep_if_best(self, number: int, validation: Evaluation) -> bool:
-        # On a small validation split accuracies tie; the loss then decides.
-        rank = (validation.accuracy, -validation.loss)
-        if self.config.protocol.result == "last":
-            rank = (float(number), 0.0)
-        if rank <= self._best_rank:
-            return False
-        self._best_rank = rank
-        self.best_weights = {
-            name: tensor.detach().to("cpu", copy=True)
-            for name, tensor in self.model.state_dict().items()
-        }
-        return True
 
 
 def _evaluation_batch(config: Config) -> int:
@@ -278,20 +267,16 @@ def _evaluation_batch(config: Config) -> int:
     return max(config.batch_size, min(256, 2**20 // config.image_size**2))
 
 
-def seed_everything(seed: int) -> None:
-    """Seed what draws from torch's global generators: the head's weights, dropout."""
-    torch.manual_seed(seed)
-
-
 def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
-    """Seed each epoch by its number, so that an epoch draws the same whatever came before it."""
-    epoch_seed = _epoch_seed(seed, epoch)
-    seed_everything(epoch_seed)
-    return torch.Generator().manual_seed(epoch_seed)
+    """Seed each epoch by its number, so that an epoch draws the same whatever came before it.
 
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return seed * 1_000_003 + epoch
+    Returns:
+        what the order of the images and their augmentation are drawn from. Dropout draws from
+        torch's global generators.
+    """
+    generator = numbered_generator(seed, epoch)
+    torch.manual_seed(generator.initial_seed())
+    return generator
 
 
 def _learning_rates(optimizer: Optimizer) -> tuple[float, float]:
