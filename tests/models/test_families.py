@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transfer.models import (
     backbone_parameters,
     backbone_stages,
     build_model,
     family_named,
+    features_of,
     head_name,
+    load_into,
+    meta_model,
     model_names,
+    read_weights,
 )
-from transfer.models.families import FAMILIES, family_of
+from transfer.models.families import FAMILIES, Family, PublishedWeights, family_of
+from transfer.models.families.base import NamedModules, group_into_stages
+from transfer.system.errors import ConfigError
 from transfer.system.torchvision import load_torchvision
 
 torchvision = load_torchvision()
@@ -114,3 +122,62 @@ def test_what_is_dense_was_measured() -> None:
     assert dense.isdisjoint(
         ["mobilenet_v3_small", "efficientnet_b0", "squeezenet1_1", "wide_resnet50_2", "maxvit_t"]
     )
+
+
+class LeNet(nn.Module):
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 6, 5), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5))
+        self.readout = nn.Linear(16, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.readout(self.body(images).mean((2, 3)))
+
+
+class LeNetFamily(Family):
+    unused = ("gaussian.",)
+
+    def names(self) -> list[str]:
+        return ["lenet5"]
+
+    def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
+        return LeNet(num_classes)
+
+    def built(self, model: nn.Module) -> bool:
+        return isinstance(model, LeNet)
+
+    def head(self, model: nn.Module) -> str:
+        return "readout"
+
+    def stages(self, model: nn.Module) -> NamedModules:
+        layers = model.get_submodule("body").named_children()
+        return group_into_stages((f"body.{name}", layer) for name, layer in layers)
+
+    def published(self, name: str) -> tuple[PublishedWeights, ...]:
+        url = "https://example.org/lenet5.pth"
+        return (PublishedWeights("MNIST", url, (0.1,) * 3, (0.3,) * 3, 32, 32, "bilinear"),)
+
+    def tensor_name(self, published: str) -> str:
+        return published.replace("convs.", "body.")
+
+
+def test_a_family_of_tomorrow_is_one_more_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer.models.families.FAMILIES", (*FAMILIES, LeNetFamily()))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    model = build_model("lenet5", 10, 32)
+    assert [name for name, _ in backbone_stages(model)] == ["body.0", "body.2"]
+    assert features_of(model, torch.randn(2, 3, 32, 32)).shape == (2, 16)
+    with pytest.raises(ConfigError, match=r"model\.name=lenet6: .* choose from lenet5$"):
+        build_model("lenet6", 10, 32)
+    with pytest.raises(ConfigError, match="image_size=12: lenet5 cannot read images"):
+        meta_model("lenet5", 12)
+
+    state = {name.replace("body.", "convs."): each for name, each in LeNet(6).state_dict().items()}
+    path = tmp_path / "hub" / "checkpoints" / "lenet5.pth"
+    path.parent.mkdir(parents=True)
+    torch.save({**state, "gaussian.centres": torch.ones(1)}, path)
+    load_into(model, read_weights("imagenet", "lenet5"))
+    assert torch.equal(model.state_dict()["body.0.weight"], state["convs.0.weight"])
+    assert model.state_dict()["readout.weight"].shape == (10, 16)

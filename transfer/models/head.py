@@ -48,11 +48,6 @@ def backbone_state(model: nn.Module) -> dict[str, Tensor]:
     return {name: each for name, each in model.state_dict().items() if not name.startswith(head)}
 
 
-def last_layer_name(model: nn.Module) -> str:
-    """The full name of the layer that gives the logits."""
-    return family_of(model).last_layer(model)
-
-
 def replace_last_layer(model: nn.Module, num_classes: int) -> None:
     """Give `model` a fresh last layer with `num_classes` outputs, drawn as torch draws it."""
     family_of(model).replace_last_layer(model, num_classes)

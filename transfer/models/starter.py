@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from transfer.models.head import last_layer_name
+from transfer.models.families import family_of
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
@@ -88,7 +88,7 @@ def starter_state(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Te
     Raises:
         ValueError: a number is too large for float16.
     """
-    last_layer = last_layer_name(model) + "."
+    last_layer = family_of(model).last_layer(model) + "."
     kept: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if name.startswith(last_layer) or name.endswith("num_batches_tracked"):
