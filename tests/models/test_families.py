@@ -143,7 +143,7 @@ class LeNetFamily(Family):
     def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
         return LeNet(num_classes)
 
-    def built(self, model: nn.Module) -> bool:
+    def includes(self, model: nn.Module) -> bool:
         return isinstance(model, LeNet)
 
     def head(self, model: nn.Module) -> str:

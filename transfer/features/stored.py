@@ -45,7 +45,7 @@ class StoredFeatures:
         self._loaded: dict[tuple[str, int | None], Tensor] = {}
 
     def train(self, epoch: int) -> Tensor:
-        """Of the training images: the epochs take turns through `feature_views` augmented views."""
+        """Features of the training images; epochs take turns through `feature_views` views."""
         views = self._config.feature_views
         return self._of(self._data.train, (epoch - 1) % views if views else None)
 

@@ -32,11 +32,11 @@ class StarterCard:
         data_digest, digest: content hashes of that data and of the tensors in the file.
         command, commit: what made it, at which state of this project.
         image_size: pixels.
-        epochs: of that training.
-        accuracy: on the data set's validation images, 0 to 1, of the model as it was trained.
+        epochs: how many that training had.
+        accuracy: the trained model's, on the data set's validation images, 0 to 1.
         float16_accuracy: the same with the numbers rounded as they are in the file.
-        parameters: in the file.
-        size_mb: of the file, in 10^6 bytes.
+        parameters: how many are in the file.
+        size_mb: the file's, in 10^6 bytes.
     """
 
     model: str

@@ -29,10 +29,10 @@ class Weights:
     """A state dict and where it came from.
 
     Attributes:
-        source: as the user gave it.
+        source: `weights=` as the user gave it.
         digest: content hash of names and tensors, 16 hexadecimal digits, or "none".
         state: the model's own parameter names to tensors; None to start from random weights.
-        trained_on: of a run's weights; None where that is not known.
+        trained_on: what a run's weights were trained on; None where that is not known.
     """
 
     source: str

@@ -21,7 +21,7 @@ class Epoch:
         val_loss, val_accuracy: over the validation split, after the epoch.
         head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 while frozen.
         seconds: training and validation.
-        train_images_per_second: of the training part alone.
+        train_images_per_second: in the training part alone.
         iteration_losses: every batch's loss, in order.
         best: whether validation was better than in every epoch before.
     """

@@ -14,7 +14,7 @@ def summary_metrics(history: Sequence[Epoch], test: Evaluation) -> dict[str, flo
 
     Args:
         history: every epoch.
-        test: of the weights that were best on validation.
+        test: measures of the weights that were best on validation.
     """
     best = [epoch for epoch in history if epoch.best][-1]
     return {

@@ -15,7 +15,7 @@ class UnfinishedEpoch:
     """The training part of an epoch, as far as it has come: what a continuation starts from.
 
     Args:
-        number: of the epoch.
+        number: the epoch's, from 1.
         rates: learning rates of the head and the backbone at its first iteration.
         iterations: training batches of the whole epoch.
 

@@ -44,6 +44,6 @@ def family_of(model: nn.Module) -> Family:
         ValueError: none did.
     """
     for family in FAMILIES:
-        if family.built(model):
+        if family.includes(model):
             return family
     raise ValueError(f"{type(model).__name__} is of no family that is known")

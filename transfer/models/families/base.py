@@ -52,7 +52,7 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def built(self, model: nn.Module) -> bool:
+    def includes(self, model: nn.Module) -> bool:
         """Whether the model is of this family."""
 
     @abstractmethod

@@ -42,7 +42,7 @@ class SimpleCNNFamily(Family):
     def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
         return SimpleCNN(num_classes)
 
-    def built(self, model: nn.Module) -> bool:
+    def includes(self, model: nn.Module) -> bool:
         return isinstance(model, SimpleCNN)
 
     def head(self, model: nn.Module) -> str:

@@ -65,7 +65,7 @@ class Torchvision(Family):
         self.replace_last_layer(model, num_classes)
         return model
 
-    def built(self, model: nn.Module) -> bool:
+    def includes(self, model: nn.Module) -> bool:
         return type(model).__module__.startswith("torchvision.models.")
 
     def head(self, model: nn.Module) -> str:
