@@ -19,7 +19,7 @@ from torch import nn
 
 from experiments.arguments import STORE, option, run
 from transfer.config.schema import ImageFolderConfig
-from transfer.data import Batches, ImageData, load_data
+from transfer.data import Batches, DataSets, ImageData
 from transfer.deploy.classifier import Classifier, load_classifier
 from transfer.evaluate import evaluate_logits, predict_logits
 from transfer.models.starter import FOLDER, StarterCard, starter_state, write_starter
@@ -80,7 +80,7 @@ def _read_data(config_file: Path) -> ImageData:
     if config.data.name != "image_folder":
         raise ConfigError("run", config.data.name, "only runs on data=image_folder can be shipped")
     merged = OmegaConf.merge(OmegaConf.structured(ImageFolderConfig), config.data)
-    return load_data(cast(ImageFolderConfig, OmegaConf.to_object(merged)), config.image_size)
+    return DataSets().load(cast(ImageFolderConfig, OmegaConf.to_object(merged)), config.image_size)
 
 
 def _accuracy(model: nn.Module, classifier: Classifier, data: ImageData) -> float:

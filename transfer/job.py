@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from transfer.config import Config, configuration, fingerprint
-from transfer.data import ImageData, load_data, training_batches
+from transfer.data import DataSets, ImageData, process_data_sets, training_batches
 from transfer.evaluate import count_macs, count_parameters
 from transfer.models import (
     Weights,
@@ -103,12 +103,18 @@ class Job:
         return model.to(memory_format=layout).to(self.device)  # type: ignore[call-overload]
 
 
-def prepare(config: Config, number: int = 0, weights: Weights | None = None) -> Job:
+def prepare(
+    config: Config,
+    number: int = 0,
+    weights: Weights | None = None,
+    data_sets: DataSets | None = None,
+) -> Job:
     """Read the images and weights of a job and try its model without numbers; trains nothing.
 
     Args:
         number: of the job among those that run at the same time, by which GPUs are assigned.
         weights: of a run, which whoever knows the store has fetched; else `config.weights` is read.
+        data_sets: those at hand; else the process's.
 
     Raises:
         ConfigError: something is missing, damaged, or does not fit.
@@ -119,7 +125,8 @@ def prepare(config: Config, number: int = 0, weights: Weights | None = None) -> 
     config = replace(config, device=str(device), precision=precision)
     model = meta_model(config.model.name, config.image_size)
     weights = weights or read_weights(config.weights, config.model.name)
-    data = load_data(config.data, config.image_size, config.protocol.validation)
+    data_sets = data_sets or process_data_sets()
+    data = data_sets.load(config.data, config.image_size, config.protocol.validation)
     _require_unseen(weights, data)
     with torch.device("meta"):
         replace_last_layer(model, len(data.classes))

@@ -6,9 +6,14 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from transfer.data.decode import decode_or_refuse
+from transfer.system.errors import ConfigError
 
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
@@ -56,6 +61,15 @@ def image_files(pictures: Sequence[Image.Image]) -> dict[str, bytes]:
     return files
 
 
+def refusal(path: Path) -> str:
+    """The line in which decoding a file is refused."""
+    with pytest.raises(ConfigError) as refused:
+        decode_or_refuse(path, key="image")
+    line = str(refused.value)
+    assert path.name in line and len(line.splitlines()) == 1
+    return line
+
+
 @contextmanager
 def as_nobody() -> Iterator[None]:
     """Give up root's right to read everything, where the tests run as root."""
@@ -83,8 +97,8 @@ def damaged(files: dict[str, bytes], count: int, seed: int) -> dict[str, bytes]:
 
 
 def _flip_bits(content: bytearray, other: bytes, random: np.random.Generator) -> bytearray:
-    for place in random.integers(len(content), size=random.integers(1, 17)):
-        content[place] ^= 1 << random.integers(8)
+    for index in random.integers(len(content), size=random.integers(1, 17)):
+        content[index] ^= 1 << random.integers(8)
     return content
 
 
@@ -102,9 +116,9 @@ def _edit_header(content: bytearray, other: bytes, random: np.random.Generator) 
         width = int(random.choice((1, 2, 4)))
         value = int(random.choice(_EXTREMES)) % 256**width
         order = "little" if random.integers(2) else "big"
-        place = int(random.integers(min(len(content), 200) - width))
-        place = len(content) - width - place if random.integers(2) else place
-        content[place : place + width] = value.to_bytes(width, order)
+        start = int(random.integers(min(len(content), 200) - width))
+        start = len(content) - width - start if random.integers(2) else start
+        content[start : start + width] = value.to_bytes(width, order)
     return content
 
 
@@ -113,8 +127,8 @@ def _move(content: bytearray, other: bytes, random: np.random.Generator) -> byte
     start, end = sorted(random.integers(len(content), size=2))
     stretch = content[start:end]
     del content[start:end]
-    place = random.integers(len(content) + 1)
-    content[place:place] = stretch * random.integers(4)
+    index = random.integers(len(content) + 1)
+    content[index:index] = stretch * random.integers(4)
     return content
 
 

@@ -69,6 +69,13 @@ def test_streamed_batches_are_the_resident_ones() -> None:
     assert torch.equal(*(generator.get_state() for generator in generators))
 
 
+def test_on_a_cpu_resident_images_are_not_copied() -> None:
+    resident, _ = _both()
+    resident._split.stored.fill_(7)
+    assert all((images == 7).all() for images, _ in resident.in_order())
+    assert all((images == 7).all() for images, _ in resident.shuffled(torch.Generator()))
+
+
 def test_a_stream_that_is_left_early_leaves_no_thread() -> None:
     _, streamed = _both(1000)
     before = threading.active_count()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import config_of, write_images
 from tests.data.damage import as_nobody
-from transfer.data import load_data
+from transfer.data import DataSets
 from transfer.data.class_folders import list_images, require_same_classes
 from transfer.data.image_folder import read_image_folder
 from transfer.system.errors import ConfigError
@@ -62,7 +62,7 @@ def test_files_left_out_are_told_once(train: Path, caplog: pytest.LogCaptureFixt
     write_images(train, {"cat": 9, "dog": 9})
     for number in range(2):
         (train / "cat" / f"{number}.heic").write_text("x")
-    load_data(config_of("data=image_folder", f"data.root={train.parent}").data, 16)
+    DataSets().load(config_of("data=image_folder", f"data.root={train.parent}").data, 16)
     assert [record.message for record in caplog.records] == [
         "train/: left out what is no image by its name or lies in no class folder: 2 .heic"
     ]
@@ -71,17 +71,17 @@ def test_files_left_out_are_told_once(train: Path, caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize(
     "name", ["two\nlines", b"\xff\xfe".decode(errors="surrogateescape"), "-rf", "😀👩‍👧", "x" * 240]
 )
-def test_a_file_may_have_any_name(train: Path, name: str) -> None:
+def test_a_file_may_have_any_name(train: Path, tmp_path: Path, name: str) -> None:
     file = train / "cat" / f"{name}.jpg"
     (train / "cat" / "0.jpg").rename(file)
     overrides = ("data=image_folder", f"data.root={train.parent}")
     fail = config_of(*overrides).data
-    assert len(read_image_folder(fail, 16).train) == 6
+    assert len(read_image_folder(fail, 16, tmp_path / "unused").train) == 6
     file.write_bytes(b"")
     with pytest.raises(ConfigError) as refused:
-        read_image_folder(fail, 16)
+        read_image_folder(fail, 16, tmp_path / "unused")
     skip = config_of(*overrides, "data.on_bad_image=skip").data
-    for line in (str(refused.value), *read_image_folder(skip, 16).skipped):
+    for line in (str(refused.value), *read_image_folder(skip, 16, tmp_path / "unused").skipped):
         assert len(line.splitlines()) == 1
         shown = name.replace("\n", "\\n").encode(errors="backslashreplace").decode()
         assert f"cat/{shown}.jpg: cannot be read (empty)" in line
@@ -122,22 +122,22 @@ def test_links_that_loop_add_nothing(train: Path) -> None:
     assert [label for _, label in listing.samples].count(0) == 3 + 2
 
 
-@pytest.mark.parametrize("place", ["cat/loop", "loop"])
+@pytest.mark.parametrize("name", ["cat/loop", "loop"])
 @pytest.mark.parametrize("target", [".", ".."])
 def test_a_link_that_would_make_all_classes_one_is_refused(
-    train: Path, place: str, target: str
+    train: Path, name: str, target: str
 ) -> None:
-    (train / place).symlink_to(train / target)
-    assert f"train/{place}: is a link to a folder that holds it" in _refusal(train)
+    (train / name).symlink_to(train / target)
+    assert f"train/{name}: is a link to a folder that holds it" in _refusal(train)
 
 
-@pytest.mark.parametrize("place", ["mouse", "cat/more"])
-def test_a_link_that_leads_nowhere_is_refused(train: Path, place: str) -> None:
-    (train / place).symlink_to(Path(place).name)
-    assert f"train/{place}: is a link that leads nowhere" in _refusal(train)
-    (train / place).unlink()
-    (train / place).symlink_to("/nowhere")
-    assert f"train/{place}: is a link that leads nowhere" in _refusal(train)
+@pytest.mark.parametrize("name", ["mouse", "cat/more"])
+def test_a_link_that_leads_nowhere_is_refused(train: Path, name: str) -> None:
+    (train / name).symlink_to(Path(name).name)
+    assert f"train/{name}: is a link that leads nowhere" in _refusal(train)
+    (train / name).unlink()
+    (train / name).symlink_to("/nowhere")
+    assert f"train/{name}: is a link that leads nowhere" in _refusal(train)
 
 
 def test_a_folder_that_may_not_be_read_is_refused() -> None:
@@ -184,7 +184,7 @@ def test_one_name_written_with_two_sorts_of_accents(tmp_path: Path) -> None:
     for part, name in (("train", "caf\u00e9"), ("val", "cafe\u0301")):
         write_images(tmp_path / part, {name: 3, "bar": 3})
     with pytest.raises(ConfigError, match="val/cafe\u0301 is train/caf\u00e9, but for case or acc"):
-        load_data(config_of("data=image_folder", f"data.root={tmp_path}").data, 16)
+        DataSets().load(config_of("data=image_folder", f"data.root={tmp_path}").data, 16)
 
 
 def test_two_classes_may_differ_by_case_alone(tmp_path: Path) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
-from tests.conftest import ROOT, write_images
+from tests.conftest import config_of, write_images
+from transfer.data import DataSets
+from transfer.data.decode import decode_or_refuse
 from transfer.data.decoded_cache import files_digest, read_through_cache
+from transfer.data.image_buffer import npy_header
 from transfer.data.image_data import Source, Split, content_digest
+from transfer.data.image_folder import read_image_folder
+from transfer.system.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +35,7 @@ class Reader:
         split = Split(torch.randint(0, 256, (6, 3, 4, 4), dtype=torch.uint8), torch.arange(6))
         self.source = Source(("a", "b"), split, test=split.subset(torch.arange(2)))
 
-    def __call__(self) -> Source:
+    def __call__(self, file: Path) -> Source:
         self.times += 1
         return self.source
 
@@ -69,11 +75,12 @@ def test_files_that_changed_are_read_again(tmp_path: Path) -> None:
     assert files_digest([tmp_path / "nothing"]) is None
 
 
-def test_a_damaged_file_is_made_again(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("suffix", ["safetensors", "npy"])
+def test_a_damaged_file_is_made_again(tmp_path: Path, cache: Path, suffix: str) -> None:
     write_images(tmp_path / "images", {"a": 1})
     reader = Reader()
     read_through_cache("key", [tmp_path / "images"], reader)
-    [kept] = cache.glob("decoded/*.safetensors")
+    [kept] = cache.glob(f"decoded/*.{suffix}")
     content = bytearray(kept.read_bytes())
     content[-1] ^= 1
     for damaged in (bytes(content), bytes(content[: len(content) // 2]), b""):
@@ -81,28 +88,25 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, cache: Path) -> None:
         source, _ = read_through_cache("key", [tmp_path / "images"], reader)
         assert torch.equal(source.train.images, reader.source.train.images)
     assert reader.times == 4
+    kept.unlink()
+    read_through_cache("key", [tmp_path / "images"], reader)
+    assert reader.times == 5
 
 
-def test_several_processes_read_it_once(tmp_path: Path) -> None:
-    """Real processes that start together: one makes the tensors, and all have the same."""
-    code = """
-import sys, time, torch
-from pathlib import Path
-from transfer.system.cache import load_or_make
-def make():
-    with Path("made").open("a") as file: file.write("x")
-    time.sleep(0.5)
-    return {"numbers": torch.arange(1000)}
-print(int(load_or_make("test", "key", make)["numbers"].sum()))
-"""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    call = [sys.executable, "-c", code]
-    processes = [
-        subprocess.Popen(call, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    assert [process.communicate(timeout=120)[0].strip() for process in processes] == ["499500"] * 2
-    assert (tmp_path / "made").read_text() == "x"
+def test_a_large_file_of_another_length_or_shape_is_made_again(tmp_path: Path, cache: Path) -> None:
+    write_images(tmp_path / "images", {"a": 1})
+    reader = Reader()
+    read_through_cache("key", [tmp_path / "images"], reader, resident_gb=0)
+    [kept] = cache.glob("decoded/*.npy")
+    content = kept.read_bytes()
+    fewer = npy_header((7, 3, 4, 4)) + content[128:-48]
+    for damaged in (content[:-1], content + b"x", fewer, content[:60], b""):
+        # Another file of that name: the old one is still mapped.
+        kept.unlink()
+        kept.write_bytes(damaged)
+        source, _ = read_through_cache("key", [tmp_path / "images"], reader, resident_gb=0)
+        assert torch.equal(source.train.images, reader.source.train.images)
+    assert reader.times == 6
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(
@@ -116,34 +120,6 @@ def test_a_folder_that_cannot_be_written_costs_time_only(
         source, _ = read_through_cache("key", [tmp_path / "images"], reader)
         assert len(source.train) == 6
     assert reader.times == 2
-
-
-def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transfer.system import cache as disk_cache
-
-    monkeypatch.setattr(disk_cache, "_MOST_BYTES", 3000)
-    for index in range(4):
-        disk_cache.load_or_make("test", index, lambda: {"bytes": torch.zeros(1000)[:256]})
-        for path in cache.glob("test/*.safetensors"):
-            os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**9))
-    made: list[int] = []
-
-    def make(index: int) -> dict[str, torch.Tensor]:
-        made.append(index)
-        return {"bytes": torch.zeros(256)}
-
-    for index in (3, 2, 0):
-        disk_cache.load_or_make("test", index, lambda index=index: make(index))  # type: ignore[misc]
-    assert made == [0]
-
-
-def test_the_newest_of_each_kind_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transfer.system import cache as disk_cache
-
-    monkeypatch.setattr(disk_cache, "_MOST_BYTES", 3000)
-    for kind, numbers in (("large", 1000), ("small", 1), ("small", 2)):
-        disk_cache.load_or_make(kind, numbers, lambda count=numbers: {"zeros": torch.zeros(count)})  # type: ignore[misc]
-    assert [len(list(cache.glob(f"{kind}/*.safetensors"))) for kind in ("large", "small")] == [1, 1]
 
 
 @pytest.mark.parametrize("resident_gb", [0, 1])
@@ -180,3 +156,84 @@ def test_links_that_loop_and_folders_that_cannot_be_read_are_left_to_the_reader(
 
     monkeypatch.setattr("transfer.data.decoded_cache.os.scandir", refuse)
     assert files_digest([folder]) is None
+
+
+def _photos(folder: Path) -> Path:
+    write_images(folder / "train", {"cat": 10, "dog": 10}, size=(30, 20))
+    return folder
+
+
+def test_what_is_decoded_for_a_file_is_written_once(tmp_path: Path, cache: Path) -> None:
+    """The map that is handed out is that of the file that stays; of a full pass nothing is read
+    again: neither digest nor statistics are computed anew."""
+    folder = ("data=image_folder", f"data.root={_photos(tmp_path)}")
+    small = DataSets().load(config_of(*folder).data, 16)
+    shutil.rmtree(cache)
+    config = config_of(*folder, "data.resident_gb=0").data
+    first = DataSets().load(config, 16)
+    [kept] = cache.glob("decoded/*.npy")
+    assert kept.stat().st_size == 128 + 20 * 3 * 16 * 16
+    assert sorted(path.suffix for path in cache.glob("decoded/*")) == [".npy", ".safetensors"]
+    assert str(kept) in Path("/proc/self/maps").read_text()
+    content = bytearray(kept.read_bytes())
+    content[128:] = bytes(len(content) - 128)
+    inode = kept.stat().st_ino
+    kept.write_bytes(content)
+    again = DataSets().load(config, 16)
+    assert kept.stat().st_ino == inode and not again.train.images.any()
+    assert first.digest == again.digest == small.digest
+    assert first.mean == again.mean == small.mean and first.std == again.std == small.std
+
+
+def test_sets_that_this_process_needs_do_not_evict_each_other(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSFER_CACHE_GB", "0.000001")
+    decoded: list[Path] = []
+
+    def count(path: Path, **options: Any) -> Image.Image:
+        decoded.append(path)
+        return decode_or_refuse(path, **options)
+
+    monkeypatch.setattr("transfer.data.image_folder.decode_or_refuse", count)
+    folder = ("data=image_folder", f"data.root={_photos(tmp_path)}", "data.resident_gb=0")
+    sets, config = DataSets(), config_of(*folder).data
+    for _ in range(4):
+        for size in (8, 16):
+            sets.load(config, size)
+    assert len(decoded) == 2 * 20
+    assert len(list(cache.glob("decoded/*.npy"))) == 2
+
+
+def test_a_refusal_is_raised_once_and_leaves_nothing(tmp_path: Path, cache: Path) -> None:
+    _photos(tmp_path)
+    (tmp_path / "train" / "dog" / "9.jpg").write_bytes(b"")
+    asked = []
+
+    def read(file: Path) -> Source:
+        asked.append(file)
+        config = config_of("data=image_folder", f"data.root={tmp_path}", "data.resident_gb=0").data
+        return read_image_folder(config, 16, file)
+
+    with pytest.raises(ConfigError, match="empty"):
+        read_through_cache("key", [tmp_path], read, 0)
+    assert len(asked) == 1 and not list(cache.glob("decoded/*"))
+
+
+def test_a_large_set_that_cannot_be_named_is_streamed_and_not_kept(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ("data=image_folder", f"data.root={_photos(tmp_path)}", "data.resident_gb=0")
+    monkeypatch.setattr("transfer.data.decoded_cache.files_digest", lambda _: None)
+    data = DataSets().load(config_of(*folder).data, 16)
+    assert not data.resident and data.train.images.any()
+    assert not list(cache.glob("decoded/*"))
+
+
+def test_a_few_images_of_a_large_set_are_taken_into_memory(tmp_path: Path) -> None:
+    folder = ("data=image_folder", f"data.root={_photos(tmp_path)}", "data.train_per_class=2")
+    few = "data.resident_gb=0.000012"
+    mapped, whole = (DataSets().load(config_of(*folder, *more).data, 16) for more in ([few], []))
+    assert mapped.resident and mapped.train.rows is None and len(mapped.train.stored) == 4
+    for part in ("train", "val", "test"):
+        assert getattr(mapped, part).digest == getattr(whole, part).digest

@@ -32,7 +32,7 @@ def test_the_digest_sees_which_split_an_image_is_in() -> None:
 
 def test_statistics_agree_with_floating_point() -> None:
     images = _source().train.images
-    mean, std = channel_statistics([images])
+    mean, std = channel_statistics(_source().train)
     scaled = images.double() / 255
     torch.testing.assert_close(
         torch.tensor(mean).double(), scaled.mean(dim=(0, 2, 3)), rtol=1e-6, atol=0
@@ -42,7 +42,7 @@ def test_statistics_agree_with_floating_point() -> None:
 
 
 def test_a_constant_channel_has_a_usable_deviation() -> None:
-    _, std = channel_statistics([torch.zeros(2, 3, 4, 4, dtype=torch.uint8)])
+    _, std = channel_statistics(Split(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2)))
     assert min(std) > 0
 
 
@@ -59,11 +59,11 @@ def test_no_name_of_data_changes_with_the_pieces_that_are_read(
     assert split.digest == "2b6749a7a601f896"
     assert few.digest == "702076823030e406"
     assert content_digest(Source(("a", "b"), split, test=few)) == "e319554aee6ee6ab"
-    assert channel_statistics(split.pieces()) == (
+    assert channel_statistics(split) == (
         (0.49207843137254903, 0.4775686274509804, 0.4984941176470588),
         (0.27710908332275386, 0.28560145429581796, 0.28970065139765044),
     )
-    assert channel_statistics(few.pieces())[0][1] == 0.48015686274509806
+    assert channel_statistics(few)[0][1] == 0.48015686274509806
 
 
 def test_a_subset_copies_no_image() -> None:

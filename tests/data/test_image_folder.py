@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import transfer.data as data_room
 from tests.conftest import config_of, write_images
-from transfer.data import load_data
+from transfer.data import DataSets
 from transfer.system.errors import ConfigError
 
 
@@ -21,7 +20,7 @@ def _config(root: Path, *overrides: str):
 def test_reads_train_val_and_test(tmp_path: Path) -> None:
     for part, count in (("train", 6), ("val", 2), ("test", 3)):
         write_images(tmp_path / part, {"cat": count, "dog": count})
-    data = load_data(_config(tmp_path), image_size=16)
+    data = DataSets().load(_config(tmp_path), image_size=16)
     assert data.classes == ("cat", "dog")
     assert [len(split) for split in (data.train, data.val, data.test)] == [12, 4, 6]
     assert data.train.images.shape == (12, 3, 16, 16)
@@ -30,7 +29,7 @@ def test_reads_train_val_and_test(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_held_out(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 20, "dog": 10})
-    data = load_data(_config(tmp_path, "data.test_fraction=0.2"), image_size=16)
+    data = DataSets().load(_config(tmp_path, "data.test_fraction=0.2"), image_size=16)
     assert data.test.labels.bincount().tolist() == [4, 2]
     assert data.val.labels.bincount().tolist() == [2, 1]
     assert len(data.train) + len(data.val) + len(data.test) == 30
@@ -39,30 +38,30 @@ def test_what_is_missing_is_held_out(tmp_path: Path) -> None:
 def test_null_holds_out_even_where_a_folder_exists(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 20, "dog": 20})
     write_images(tmp_path / "val", {"cat": 3, "dog": 3})
-    data = load_data(_config(tmp_path, "data.val_folder=null", "data.test_folder=val"), 16)
+    data = DataSets().load(_config(tmp_path, "data.val_folder=null", "data.test_folder=val"), 16)
     assert [len(split) for split in (data.train, data.val, data.test)] == [36, 4, 6]
 
 
 def test_sizes_that_differ_become_one(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 5}, size=(40, 20))
     write_images(tmp_path / "train", {"dog": 5}, size=(24, 60))
-    data = load_data(_config(tmp_path), image_size=12)
+    data = DataSets().load(_config(tmp_path), image_size=12)
     assert data.train.images.shape[1:] == (3, 12, 12)
 
 
 def test_the_same_pictures_have_the_same_digest_elsewhere(tmp_path: Path) -> None:
     for name in ("here", "there"):
         write_images(tmp_path / name / "train", {"cat": 5, "dog": 5})
-    digests = {load_data(_config(tmp_path / name), 16).digest for name in ("here", "there")}
+    digests = {DataSets().load(_config(tmp_path / name), 16).digest for name in ("here", "there")}
     assert len(digests) == 1
 
 
 def test_the_test_set_is_the_same_at_every_size(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 20, "dog": 20}, size=(40, 30))
-    small, large = (load_data(_config(tmp_path), size) for size in (12, 24))
+    small, large = (DataSets().load(_config(tmp_path), size) for size in (12, 24))
     assert small.digest != large.digest
     assert small.test_digest == large.test_digest
-    assert load_data(_config(tmp_path, "data.seed=1"), 12).test_digest != small.test_digest
+    assert DataSets().load(_config(tmp_path, "data.seed=1"), 12).test_digest != small.test_digest
 
 
 def test_remarks_are_made_again_when_the_decoded_images_are_at_hand(
@@ -72,9 +71,7 @@ def test_remarks_are_made_again_when_the_decoded_images_are_at_hand(
     (tmp_path / "train" / "cat" / "photo.heic").touch()
     for _ in range(2):
         caplog.clear()
-        # As in a new process.
-        data_room._last_read.clear()
-        load_data(_config(tmp_path), 16)
+        DataSets().load(_config(tmp_path), 16)
         assert "1 .heic" in caplog.text
 
 
@@ -83,17 +80,16 @@ def test_test_images_that_are_trained_on_are_counted(
 ) -> None:
     write_images(tmp_path / "train", {"cat": 6, "dog": 6})
     write_images(tmp_path / "test", {"cat": 2, "dog": 2}, size=(20, 20))
-    assert load_data(_config(tmp_path), 16).shared_images == 0
+    assert DataSets().load(_config(tmp_path), 16).shared_images == 0
     shutil.copy(next((tmp_path / "train" / "dog").iterdir()), tmp_path / "test" / "dog" / "x.png")
-    data_room._last_read.clear()
-    assert load_data(_config(tmp_path), 16).shared_images == 1
+    assert DataSets().load(_config(tmp_path), 16).shared_images == 1
     assert "1 of 5 test images are also among the training or validation images" in caplog.text
 
 
 def test_refused_folders(tmp_path: Path) -> None:
     def refusal(root: Path) -> str:
         with pytest.raises(ConfigError) as refused:
-            load_data(_config(root), image_size=16)
+            DataSets().load(_config(root), image_size=16)
         return str(refused.value)
 
     assert "no such folder" in refusal(tmp_path / "nowhere")
@@ -114,7 +110,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"notes\.jpg: cannot be read \(not a JPEG, .* data.on_bad_image=skip"
     ):
-        load_data(_config(tmp_path), image_size=16)
+        DataSets().load(_config(tmp_path), image_size=16)
 
 
 def test_a_truncated_image_is_named(tmp_path: Path) -> None:
@@ -122,13 +118,13 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     picture = tmp_path / "train" / "dog" / "0.jpg"
     picture.write_bytes(picture.read_bytes()[:-400])
     with pytest.raises(ConfigError, match=r"0\.jpg: cannot be read .*truncated"):
-        load_data(_config(tmp_path), image_size=16)
+        DataSets().load(_config(tmp_path), image_size=16)
 
 
 def test_a_folder_that_was_chosen_must_be_there(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 9, "dog": 9})
     with pytest.raises(ConfigError, match=r"data\.test_folder=tset: there is no such folder"):
-        load_data(_config(tmp_path, "data.test_folder=tset"), 16)
+        DataSets().load(_config(tmp_path, "data.test_folder=tset"), 16)
 
 
 def _with_bad_images(root: Path) -> list[Path]:
@@ -152,8 +148,8 @@ def test_skip_gives_what_a_folder_without_the_bad_images_gives(
     elsewhere = f"data.test_folder={tmp_path / 'elsewhere'}"
     bad = _with_bad_images(root)
     with pytest.raises(ConfigError, match=r"10\.jpg: cannot be read .*truncated"):
-        load_data(_config(root, elsewhere), 64)
-    skipping = load_data(_config(root, elsewhere, "data.on_bad_image=skip"), 64)
+        DataSets().load(_config(root, elsewhere), 64)
+    skipping = DataSets().load(_config(root, elsewhere, "data.on_bad_image=skip"), 64)
     assert len(skipping.skipped) == len(bad) == 13
     assert skipping.skipped[0].startswith("train/cat/10.jpg: cannot be read (image file is trunc")
     assert skipping.skipped[-1].startswith("../elsewhere/dog/0.jpg: cannot be read")
@@ -165,10 +161,10 @@ def test_skip_gives_what_a_folder_without_the_bad_images_gives(
     assert len(lines) == 1 + 10 + 2
     with pytest.raises(ConfigError):
         # What was read with skip is not what fail is answered with.
-        load_data(_config(root, elsewhere), 64)
+        DataSets().load(_config(root, elsewhere), 64)
     for path in bad:
         path.unlink()
-    without = load_data(_config(root, elsewhere), 64)
+    without = DataSets().load(_config(root, elsewhere), 64)
     assert without.skipped == ()
     assert without.digest == skipping.digest
     assert without.train.images.shape[1:] == (3, 16, 16)
@@ -180,7 +176,7 @@ def test_skip_leaves_no_class_without_images(tmp_path: Path) -> None:
     for number in (0, 1):
         (tmp_path / "test" / "dog" / f"{number}.jpg").write_text("no image")
     with pytest.raises(ConfigError) as refused:
-        load_data(_config(tmp_path, "data.on_bad_image=skip"), 16)
+        DataSets().load(_config(tmp_path, "data.on_bad_image=skip"), 16)
     assert f"none of the 2 images in {tmp_path}/test/dog can be read; the first, 0.jpg, cannot" in (
         str(refused.value)
     )
@@ -189,7 +185,7 @@ def test_skip_leaves_no_class_without_images(tmp_path: Path) -> None:
 def test_small_squares_of_several_sizes_become_one_size(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 5}, size=(12, 12))
     write_images(tmp_path / "train", {"dog": 5}, size=(16, 16))
-    data = load_data(_config(tmp_path), image_size=24)
+    data = DataSets().load(_config(tmp_path), image_size=24)
     assert data.train.images.shape[1:] == (3, 24, 24)
     first = data.train.images[data.train.labels == 1][0].permute(1, 2, 0)
     files = [Image.open(path).convert("RGB") for path in (tmp_path / "train" / "dog").iterdir()]

@@ -39,8 +39,7 @@ start = held_mb()
 threading.Thread(target=watch, daemon=True).start()
 for _ in range(2):
     # Decoded, and then from the cache.
-    data._last_read.clear(), data._last_split.clear()
-    images = data.load_data(config, 640)
+    images = data.DataSets().load(config, 640)
     images.test_digest, images.train.digest
     for split in (images.train, images.val):
         batches = data.Batches(split, 4, torch.device("cpu"), resident=images.resident)

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.conftest import config_of
-from transfer.data import load_data
+from transfer.data import DataSets
 from transfer.deploy.classifier import load_classifier, save_classifier
 from transfer.models import build_model
 from transfer.system.torchvision import load_torchvision
@@ -20,7 +20,7 @@ torchvision = load_torchvision()
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    data = load_data(config_of("data=digits").data, 32)
+    data = DataSets().load(config_of("data=digits").data, 32)
     model = build_model("resnet18", 10, 32).eval()
     path = tmp_path / "weights.safetensors"
     save_classifier(

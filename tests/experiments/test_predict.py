@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Sweep, config_of
-from transfer.data import load_data
+from transfer.data import DataSets
 
 
 @pytest.fixture
 def picture(sweep: Sweep) -> str:
-    digit = load_data(config_of("data=digits").data, 32).test.images[0]
+    digit = DataSets().load(config_of("data=digits").data, 32).test.images[0]
     Image.fromarray(np.array(digit.permute(1, 2, 0))).save(sweep.workplace.folder / "digit.png")
     return "digit.png"
 

@@ -27,15 +27,19 @@ def load_each(root: Path, names: list[str], results: Connection) -> None:
     # Our own line about each skipped file is expected; there must be no other.
     logging.getLogger("transfer").setLevel(logging.ERROR)
     configs = {choice: _config(root, choice) for choice in ("fail", "skip")}
+    # A file for images that are too many for the memory.
+    unused = root / "images.npy"
     train = root / "train" / "cat"
     for name in names:
         (root / name).rename(train / name)
         started = time.perf_counter()
         try:
-            failure = None if len(read_image_folder(configs["fail"], 32).train) == 7 else "lost"
+            failure = (
+                None if len(read_image_folder(configs["fail"], 32, unused).train) == 7 else "lost"
+            )
         except ConfigError as error:
             failure = str(error)
-        source = read_image_folder(configs["skip"], 32)
+        source = read_image_folder(configs["skip"], 32, unused)
         seconds = time.perf_counter() - started
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         results.send((failure, source.skipped, len(source.train), seconds, peak_mb))

@@ -35,8 +35,8 @@ class Batches:
         split: the images and labels.
         batch_size: images a batch; the last batch of an epoch may be smaller.
         device: where the batches are.
-        resident: the split lies on the device as a whole; else threads take each batch from where
-            the split is stored, a few batches ahead.
+        resident: on a GPU, the split is copied there as a whole; on a CPU, batches are taken from
+            where it is stored, in memory. Else threads do that, a few batches ahead.
     """
 
     def __init__(
@@ -45,12 +45,19 @@ class Batches:
         self.labels = split.labels.to(device)
         self.batch_size = batch_size
         self._split = split
-        self._inputs = split.images.to(device) if resident else None
+        self._inputs: Tensor | None = None
+        # Where in the inputs each image is; None: they are all of them, in their order.
+        self._rows: Tensor | None = None
+        if resident and device.type == "cpu":
+            # As they are: other splits of the data set have theirs in the same tensor.
+            self._inputs, self._rows = split.stored, split.rows
+        elif resident:
+            self._inputs = split.images.to(device)
 
     def with_inputs(self, inputs: Tensor) -> Batches:
         """The same labels with other inputs [N, …], on the device, such as features."""
         other = copy.copy(self)
-        other._inputs = inputs
+        other._inputs, other._rows = inputs, None
         return other
 
     def __len__(self) -> int:
@@ -62,8 +69,12 @@ class Batches:
         if self._inputs is None:
             yield from self._stream(torch.arange(len(self.labels)).split(self.batch_size))
             return
-        inputs, labels = self._inputs.split(self.batch_size), self.labels.split(self.batch_size)
-        yield from zip(inputs, labels, strict=True)
+        labels = self.labels.split(self.batch_size)
+        if self._rows is None:
+            yield from zip(self._inputs.split(self.batch_size), labels, strict=True)
+            return
+        for rows, some in zip(self._rows.split(self.batch_size), labels, strict=True):
+            yield self._inputs.index_select(0, rows), some
 
     def training_batches(self) -> int:
         """How many batches `shuffled` gives."""
@@ -81,10 +92,15 @@ class Batches:
         inputs = self._inputs
         if inputs is not None:
             order = order.to(inputs.device)
-        batches = order.split(self.batch_size)[skip : self.training_batches()]
+        chosen = slice(skip, self.training_batches())
+        batches = order.split(self.batch_size)[chosen]
         if inputs is None:
             return self._stream(batches)
-        return ((inputs.index_select(0, rows), self.labels[rows]) for rows in batches)
+        rows = batches
+        if self._rows is not None:
+            rows = self._rows[order].split(self.batch_size)[chosen]
+        pairs = zip(rows, batches, strict=True)
+        return ((inputs.index_select(0, where), self.labels[each]) for where, each in pairs)
 
     def _stream(self, batches: Sequence[Tensor]) -> Generator[Batch, None, None]:
         """Take each batch (int64 [B], on the CPU) from the split, ahead of its use.

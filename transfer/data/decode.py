@@ -19,6 +19,7 @@ import stat
 import threading
 import warnings
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,19 +55,19 @@ _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262
 _WHITE_IS_ZERO = 0
 
 
+@cache
 def _silence_remarks() -> None:
-    """A file is judged by whether it decodes; remarks on it would only mix with our one line."""
+    """A file is judged by whether it decodes; remarks on it would only mix with our one line.
+
+    For the process and not for the call: threads decode at the same time.
+    """
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     # libtiff writes to the process's standard error, past Python. Its switch is no part of
     # Pillow, but is found through Pillow's library where that is linked to it.
     silence = getattr(ctypes.CDLL(_imaging.__file__), "TIFFSetErrorHandler", None)
     if silence is not None:
         silence(None)
-
-
-_silence_remarks()
 
 
 def decode_or_refuse(path: Path, *, key: str, side: int | None = None) -> Image.Image:
@@ -81,6 +82,7 @@ def decode_or_refuse(path: Path, *, key: str, side: int | None = None) -> Image.
     Raises:
         ConfigError: the file is no whole image; names the file, under `key`.
     """
+    _silence_remarks()
     try:
         return _decode(path, side)
     # Decoders fail over damaged bytes in whatever way the damage leads them to: KeyError,
@@ -163,7 +165,7 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a JPEG, PNG, GIF, BMP, TIFF, WebP or PPM image, or its header is damaged"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+    if isinstance(error, Image.DecompressionBombError):
         return _too_many_pixels()
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -1,5 +1,8 @@
 """Decoded data sets, kept on disk: decoding tens of thousands of files takes longer than reading
-one. What is kept is used again only while every file is as it was, by name, size and times."""
+one. What is kept is used again only while every file is as it was, by name, size and times.
+
+An entry of the cache is a .npy file of all images, and a small one of labels, names and digests.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,18 +21,19 @@ import PIL
 import torch
 from torch import Tensor
 
+from transfer.data.image_buffer import map_images, npy_header
 from transfer.data.image_data import Source, Split, content_digest
-from transfer.system.cache import load_or_make
+from transfer.system.cache import disk_cache, finish, read_tensors, unfinished, write_tensors
 
 _SPLITS = ("train", "val", "test")
 # To be raised when a source holds something else.
-_VERSION = 2
+_VERSION = 3
 
 
 def read_through_cache(
     key: str,
     originals: Sequence[Path],
-    read: Callable[[], Source],
+    read: Callable[[Path], Source],
     resident_gb: float = math.inf,
 ) -> tuple[Source, str]:
     """A decoded data set and its content digest, from the cache where it holds them.
@@ -36,21 +41,31 @@ def read_through_cache(
     Args:
         key: what else decides how the files are read.
         originals: files and folders that the data set is read from; without any, nothing is kept.
-        read: decodes them.
-        resident_gb: in units of 10^9 bytes; a larger set is a map of the file in the cache.
+        read: decodes them. It is told a .npy file into which the images of all splits, one after
+            another, may go where they are too many for the memory.
+        resident_gb: in units of 10^9 bytes; a larger set is a map of its file. Only of a smaller
+            one is every byte checked: it is read as a whole anyway.
     """
+
+    def make(entry: Path) -> tuple[Source, str]:
+        source = read(unfinished(_images_file(entry)))
+        return source, content_digest(source)
+
+    def load(entry: Path) -> tuple[Source, str] | None:
+        return _load(entry, resident_gb)
+
+    def save(made: tuple[Source, str], entry: Path) -> tuple[Source, str]:
+        return _save(*made, entry, resident_gb)
+
     files = files_digest(originals)
     if files is None:
-        source = read()
-        return source, content_digest(source)
+        # A key that nobody else has: it serves for the file of the images alone.
+        return disk_cache().load_or_make(
+            "decoded", uuid.uuid4().hex, load=lambda _: None, make=make, save=lambda made, _: made
+        )
     # Another Pillow may decode a JPEG otherwise.
-    tensors = load_or_make(
-        "decoded",
-        [_VERSION, key, files, PIL.__version__],
-        lambda: _pack(read()),
-        mapped_above=resident_gb * 10**9,
-    )
-    return _unpack(tensors)
+    full_key = [_VERSION, key, files, PIL.__version__]
+    return disk_cache().load_or_make("decoded", full_key, load=load, make=make, save=save)
 
 
 def files_digest(originals: Sequence[Path]) -> str | None:
@@ -96,29 +111,63 @@ def _files(path: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.sta
                 yield entry.path, entry.stat()
 
 
-def _pack(source: Source) -> dict[str, Tensor]:
+def _images_file(entry: Path) -> Path:
+    return entry.with_suffix(".npy")
+
+
+def _save(source: Source, digest: str, entry: Path, resident_gb: float) -> tuple[Source, str]:
+    """Keep a source; a large one is a map from then on."""
+    splits = source.splits
+    path = _images_file(entry)
+    if not unfinished(path).exists():
+        _write_images(splits.values(), unfinished(path))
+    finish(unfinished(path), path)
     tensors: dict[str, Tensor] = {}
-    for name in _SPLITS:
-        split: Split | None = getattr(source, name)
-        if split is not None:
-            tensors |= {f"{name}.images": split.images, f"{name}.labels": split.labels}
-            if split.files is not None:
-                tensors[f"{name}.files"] = split.files
+    for name, split in splits.items():
+        parts = {"labels": split.labels, "sums": split.channel_sums(), "files": split.files}
+        tensors |= {f"{name}.{part}": each for part, each in parts.items() if each is not None}
     others = {name: getattr(source, name) for name in _other_fields()}
-    about = {"digest": content_digest(source), "others": others}
-    text = json.dumps(about).encode()
+    text = json.dumps({"digest": digest, "others": others}).encode()
     tensors["about"] = torch.from_numpy(np.frombuffer(text, np.uint8).copy())
-    return tensors
+    write_tensors(tensors, entry)
+    large = source.nbytes > resident_gb * 10**9
+    return (_load(entry, resident_gb) if large else None) or (source, digest)
 
 
-def _unpack(tensors: dict[str, Tensor]) -> tuple[Source, str]:
+def _write_images(splits: Collection[Split], path: Path) -> None:
+    [shape] = {split.stored.shape[1:] for split in splits}
+    with path.open("wb") as file:
+        file.write(npy_header((sum(map(len, splits)), *shape)))
+        for split in splits:
+            for piece in split.pieces():
+                file.write(piece.numpy().data)
+
+
+def _load(entry: Path, resident_gb: float) -> tuple[Source, str] | None:
+    tensors = read_tensors(entry)
+    if tensors is None:
+        return None
     about = json.loads(tensors["about"].numpy().tobytes())
+    counts = {
+        name: len(tensors[f"{name}.labels"]) for name in _SPLITS if f"{name}.labels" in tensors
+    }
+    path = _images_file(entry)
+    try:
+        images = map_images(path)
+        whole = path.stat().st_size == len(npy_header(images.shape)) + images.nbytes
+        if not whole or len(images) != sum(counts.values()) or images.dtype != torch.uint8:
+            return None
+        resident = images.nbytes <= resident_gb * 10**9
+        if resident:
+            images = torch.from_numpy(np.load(path))
+    except (OSError, ValueError, EOFError):
+        return None
     parts: dict[str, Any] = {name: tuple(value) for name, value in about["others"].items()}
-    for name in _SPLITS:
-        if f"{name}.images" in tensors:
-            images, labels = tensors[f"{name}.images"], tensors[f"{name}.labels"]
-            parts[name] = Split(images, labels, files=tensors.get(f"{name}.files"))
-    return Source(**parts), about["digest"]
+    for name, each in zip(counts, images.split(list(counts.values())), strict=True):
+        more = {part: tensors.get(f"{name}.{part}") for part in ("files", "sums")}
+        parts[name] = Split(each, tensors[f"{name}.labels"], **more)
+    source, digest = Source(**parts), about["digest"]
+    return None if resident and content_digest(source) != digest else (source, digest)
 
 
 def _other_fields() -> list[str]:

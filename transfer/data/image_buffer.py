@@ -1,12 +1,14 @@
-"""Decoded pictures on their way into one tensor, in memory or on disk."""
+"""Decoded images on their way into one tensor, in memory or in a .npy file."""
 
 from __future__ import annotations
 
+import io
 import math
-import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,59 +20,89 @@ from transfer.data.decode import resize_square
 from transfer.system.cache import cache_folder
 from transfer.system.errors import ConfigError
 
-Square = npt.NDArray[np.uint8]  # [3, side, side]
+Pixels = npt.NDArray[np.uint8]  # [3, side, side]
 
 
 class ImageBuffer:
-    """ImageBuffer that become one tensor: as they are if all have one side, else of `image_size`.
+    """Square images that become one tensor: as they are if all have one side, else of `image_size`.
 
     Args:
+        path: the file for those that are too many for the memory; is made only for these.
         most: how many come at most.
         image_size: pixels, the largest side that comes.
-        resident_gb: in units of 10^9 bytes; more is kept in a file, of which little is in memory.
+        resident_gb: in units of 10^9 bytes; more goes into the file, and little is in memory.
     """
 
-    def __init__(self, most: int, image_size: int, resident_gb: float) -> None:
+    def __init__(self, path: Path, most: int, image_size: int, resident_gb: float) -> None:
+        self._path = path
         self._most = most
         self._image_size = image_size
         self._resident_gb = resident_gb
         self._side = 0
-        self._store: _Store = _Memory(0, image_size)
+        self._count = 0
+        self._array: Pixels | None = np.empty((0, 3, image_size, image_size), np.uint8)
+        self._file: BinaryIO | None = None
 
-    def append(self, square: Square) -> None:
-        """Add a square, contiguous.
+    def append(self, image: Pixels) -> None:
+        """Add an image, contiguous.
 
         Raises:
             ConfigError: the file cannot be written.
         """
-        side = square.shape[1]
-        if self._side == 0:
-            self._begin(side)
-        elif side != self._side != self._image_size:
-            former = self._store.squares()
-            self._begin(self._image_size)
-            for each in former:
-                self._add(each)
-        self._add(square)
+        side = image.shape[1]
+        with self._file_explained():
+            if self._side == 0:
+                self._begin(side)
+            elif side != self._side != self._image_size:
+                self._enlarge()
+            self._put(self._count, image)
+        self._count += 1
 
     def images(self) -> Tensor:
-        """What was added: uint8 [N, 3, side, side]; in a file that goes when the tensor goes."""
-        return torch.from_numpy(self._store.squares())
+        """What was added: uint8 [N, 3, side, side]; of a file, a map for reading."""
+        if self._file is None:
+            assert self._array is not None
+            return torch.from_numpy(self._array[: self._count])
+        with self._file_explained(), self._file as file:
+            file.seek(0)
+            file.write(npy_header((self._count, 3, self._side, self._side)))
+        return map_images(self._path)
 
     def _begin(self, side: int) -> None:
         self._side = side
         if self._most * 3 * side**2 <= self._resident_gb * 10**9:
-            self._store = _Memory(self._most, side)
+            self._array = np.empty((self._most, 3, side, side), np.uint8)
             return
-        with self._file_explained():
-            self._store = _File(side)
+        self._array = None
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Open until all images are there, so in no `with`.
+            self._file = self._path.open("w+b")
 
-    def _add(self, square: Square) -> None:
-        if square.shape[1] != self._side:
-            picture = resize_square(Image.fromarray(square.transpose(1, 2, 0)), self._side)
-            square = np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
-        with self._file_explained():
-            self._store.append(square)
+    def _enlarge(self) -> None:
+        """Bring what is there to `image_size`, in the same file if it is in one."""
+        former, side = self._array, self._side
+        self._begin(self._image_size)
+        # From the last on: in a file, an image takes the room of smaller ones that are done.
+        for index in reversed(range(self._count)):
+            self._put(index, self._read(index, side) if former is None else former[index])
+
+    def _put(self, index: int, image: Pixels) -> None:
+        if image.shape[1] != self._side:
+            picture = resize_square(Image.fromarray(image.transpose(1, 2, 0)), self._side)
+            image = np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
+        if self._array is not None:
+            self._array[index] = image
+            return
+        assert self._file is not None
+        # Written, not stored through a map: there, a full disk would kill the process.
+        self._file.seek(_offset(index, self._side))
+        self._file.write(image.data)
+
+    def _read(self, index: int, side: int) -> Pixels:
+        assert self._file is not None
+        self._file.seek(_offset(index, side))
+        return np.frombuffer(self._file.read(3 * side**2), np.uint8).reshape(3, side, side)
 
     @contextmanager
     def _file_explained(self) -> Iterator[None]:
@@ -81,48 +113,33 @@ class ImageBuffer:
             problem = (
                 f"{self._most:,} decoded images of {self._side} px are more, {gigabytes:,.2f} GB, "
                 f"and are streamed from {cache_folder()}, which cannot be written "
-                f"({error.strerror}); make room there for twice as much, name another folder with "
+                f"({error.strerror}); make room there for as much, name another folder with "
                 f"TRANSFER_CACHE, or keep them in memory with data.resident_gb="
                 f"{math.ceil(gigabytes)}"
             )
             raise ConfigError("data.resident_gb", f"{self._resident_gb:g}", problem) from error
 
 
-class _Store(Protocol):
-    def append(self, square: Square) -> None: ...
-
-    def squares(self) -> Square: ...
-
-
-class _Memory:
-    def __init__(self, most: int, side: int) -> None:
-        self._array = np.empty((most, 3, side, side), np.uint8)
-        self._count = 0
-
-    def append(self, square: Square) -> None:
-        self._array[self._count] = square
-        self._count += 1
-
-    def squares(self) -> Square:
-        return self._array[: self._count]
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """What a .npy file of bytes begins with; of one length for any number of images."""
+    file = io.BytesIO()
+    about = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.getvalue()
 
 
-class _File:
-    """A file without a name beside the cache's: it is gone when nobody uses it, or after a kill."""
+def map_images(path: Path) -> Tensor:
+    """The array in a .npy file, mapped for reading: its pages are read when they are asked for,
+    the kernel may drop them at any time, and to write to them kills the process.
 
-    def __init__(self, side: int) -> None:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        # Open for as long as this object lives, so in no `with`.
-        self._file = tempfile.TemporaryFile(dir=cache_folder())  # noqa: SIM115
-        self._side = side
-        self._count = 0
+    Raises:
+        OSError, ValueError: the file is missing, or no whole .npy file.
+    """
+    with warnings.catch_warnings():
+        # torch has no tensors that cannot be written to, and says so.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.load(path, mmap_mode="r"))
 
-    def append(self, square: Square) -> None:
-        # Written, not stored through a map: there, a full disk would kill the process.
-        self._file.write(square.data)
-        self._count += 1
 
-    def squares(self) -> Square:
-        self._file.flush()
-        shape = (self._count, 3, self._side, self._side)
-        return np.memmap(self._file, np.uint8, "r+", shape=shape)
+def _offset(index: int, side: int) -> int:
+    return len(npy_header((index, 3, side, side))) + index * 3 * side**2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -28,12 +28,15 @@ class Split:
         rows: int64 [N], where in `stored` each image is; None: they are all of it, in its order.
         files: int64 [N], a hash of each image's file, whatever size it is decoded at; None where
             images have no files of their own.
+        sums: int64 [N, 2, 3], of each image's channels the sum of the levels and that of their
+            squares; None where nobody has added them up yet.
     """
 
     stored: Tensor
     labels: Tensor
     rows: Tensor | None = None
     files: Tensor | None = None
+    sums: Tensor | None = None
 
     def __post_init__(self) -> None:
         assert self.stored.dtype == torch.uint8 and self.stored.ndim == 4
@@ -84,7 +87,26 @@ class Split:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
         rows = indices if self.rows is None else self.rows[indices]
         files = None if self.files is None else self.files[indices]
-        return Split(self.stored, self.labels[indices], rows, files)
+        sums = None if self.sums is None else self.sums[indices]
+        return Split(self.stored, self.labels[indices], rows, files, sums)
+
+    def in_memory(self) -> Split:
+        """The same with the images, and no others, copied into memory."""
+        images = self.take(torch.arange(len(self)))
+        return replace(self, stored=images, rows=None)
+
+    def channel_sums(self) -> Tensor:
+        """`sums`; a pass over the images where nobody has added them up yet."""
+        if self.sums is not None:
+            return self.sums
+        sums, level = [], np.arange(256)
+        for piece in self.pieces():
+            channels = piece.flatten(2).flatten(0, 1).numpy()
+            # numpy's, for torch's threads cost more than they bring on so few pixels.
+            counts = np.stack([np.bincount(each, minlength=256) for each in channels])
+            both = np.stack([counts @ level, counts @ level**2], axis=1)
+            sums.append(torch.from_numpy(both.reshape(-1, 3, 2).transpose(0, 2, 1)))
+        return torch.cat(sums)
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,17 @@ class Source:
     test: Split | None = None
     skipped: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Those that it brings, by name; train, val, test."""
+        found = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in found.items() if split is not None}
+
+    @property
+    def nbytes(self) -> int:
+        """What all images take."""
+        return sum(split.nbytes for split in self.splits.values())
 
 
 @dataclass(frozen=True)
@@ -153,23 +186,13 @@ def content_digest(source: Source) -> str:
     return digest.hexdigest()[:16]
 
 
-def channel_statistics(pieces: Iterable[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, on a scale of 0 to 1.
-
-    Args:
-        pieces: uint8 [N, 3, H, W] each, of one set of images.
-    """
-    counts = torch.zeros(3, 256, dtype=torch.int64)
-    for piece in pieces:
-        for channel in range(3):
-            counts[channel] += torch.bincount(piece[:, channel].flatten(), minlength=256)
+def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, on a scale of 0 to 1."""
+    total = len(split) * split.stored.shape[2:].numel()
     means, stds = [], []
-    for of_channel in counts.tolist():
+    for levels, squares in split.channel_sums().sum(0).T.tolist():
         # In whole numbers, and so the same on every machine: sums of floats are taken in an order
         # that depends on the processor.
-        total = sum(of_channel)
-        levels = sum(count * level for level, count in enumerate(of_channel))
-        squares = sum(count * level**2 for level, count in enumerate(of_channel))
         variance = Fraction(total * squares - levels**2, (255 * total) ** 2)
         means.append(float(Fraction(levels, 255 * total)))
         # A constant channel (all black, say) must not divide by zero.

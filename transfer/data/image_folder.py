@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.class_folders import Listing, is_folder, list_images, require_same_classes
 from transfer.data.decode import decode_or_refuse
-from transfer.data.image_buffer import ImageBuffer, Square
+from transfer.data.image_buffer import ImageBuffer, Pixels
 from transfer.data.image_data import Source, Split
 from transfer.system.errors import ConfigError, printable
 from transfer.system.prefetch import ordered_prefetch
@@ -24,12 +24,13 @@ from transfer.system.prefetch import ordered_prefetch
 _LISTED = 10
 
 
-def read_image_folder(config: DataConfig, image_size: int) -> Source:
+def read_image_folder(config: DataConfig, image_size: int, file: Path) -> Source:
     """Decode `data.root`'s train folder, and its validation and test folders where they exist.
 
-    ImageBuffer of one size up to `image_size` are kept as they are. Else each image is resized so
+    Square images of one size up to `image_size` are kept as they are. Else each image is resized so
     that its shorter side is `image_size`, and its central square is kept: their bytes then depend
-    on `image_size`, not on the camera. More than `data.resident_gb` of them are kept in a file.
+    on `image_size`, not on the camera. More than `data.resident_gb` of them go into `file`, a .npy
+    file.
 
     With `data.on_bad_image=skip` the result is that of a folder without the files that cannot be
     read; they are named in `Source.skipped`.
@@ -45,16 +46,16 @@ def read_image_folder(config: DataConfig, image_size: int) -> Source:
     found = {part: list_images(root / name) for part, name in folders.items()}
     require_same_classes(root, folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
-    squares = ImageBuffer(len(paths), image_size, config.resident_gb)
-    files, bad = _read_into(squares, paths, image_size, skip=config.on_bad_image == "skip")
-    images = squares.images()
+    buffer = ImageBuffer(file, len(paths), image_size, config.resident_gb)
+    hashes, bad = _read_into(buffer, paths, image_size, skip=config.on_bad_image == "skip")
+    images = buffer.images()
     splits = {}
     for part, listing in found.items():
         labels = [label for path, label in listing.samples if path not in bad]
         _require_every_class(root / folders[part], listing, labels, bad)
         count = len(labels)
-        splits[part] = Split(images[:count], torch.tensor(labels), files=files[:count])
-        images, files = images[count:], files[count:]
+        splits[part] = Split(images[:count], torch.tensor(labels), files=hashes[:count])
+        images, hashes = images[count:], hashes[count:]
     skipped = tuple(f"{_below(root, path)}: {bad[path].problem}" for path in paths if path in bad)
     return Source(
         found["train"].classes,
@@ -84,7 +85,7 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
 
 
 def _read_into(
-    squares: ImageBuffer, paths: list[Path], side: int, *, skip: bool
+    buffer: ImageBuffer, paths: list[Path], side: int, *, skip: bool
 ) -> tuple[torch.Tensor, dict[Path, ConfigError]]:
     """Decode every file, in order.
 
@@ -94,23 +95,23 @@ def _read_into(
     bad: dict[Path, ConfigError] = {}
     hashes: list[int] = []
 
-    def read(path: Path) -> tuple[Square, int] | None:
+    def read(path: Path) -> tuple[Pixels, int] | None:
         try:
-            square = decode_or_refuse(path, key="data.root", side=side)
+            image = decode_or_refuse(path, key="data.root", side=side)
         except ConfigError as error:
             if not skip:
                 problem = f"{error.problem}, or leave out such files with data.on_bad_image=skip"
                 raise ConfigError(error.key, error.value, problem) from error
             bad[path] = error
             return None
-        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1)), _file_hash(path)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)), _file_hash(path)
 
     # Pillow decodes outside Python's lock, so threads help.
     threads = min(os.cpu_count() or 1, 16)
     with closing(ordered_prefetch(read, paths, threads=threads, ahead=4 * threads)) as done:
         for each in tqdm(done, "reading images", len(paths), leave=False, disable=None):
             if each is not None:
-                squares.append(each[0])
+                buffer.append(each[0])
                 hashes.append(each[1])
     return torch.tensor(hashes, dtype=torch.int64), bad
 

@@ -16,7 +16,7 @@ from transfer.augment import Preprocess
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
 from transfer.models import backbone_state, features_of
-from transfer.system.cache import load_or_make
+from transfer.system.cache import disk_cache
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
 from transfer.system.seeds import numbered_generator
@@ -66,7 +66,9 @@ class StoredFeatures:
             if view is not None and not self._another_view_fits():
                 self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
             key = [*self._key(), split.digest, *self._view_key(view)]
-            made = load_or_make("features", key, lambda: {"features": self._run(split, view)})
+            made = disk_cache().tensors(
+                "features", key, lambda: {"features": self._run(split, view)}
+            )
             self._loaded[name] = made["features"].to(self._device)
         return self._loaded[name]
 

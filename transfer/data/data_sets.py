@@ -1,0 +1,148 @@
+"""Data sets read, kept at hand and split."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from transfer.config.schema import DataConfig
+from transfer.data.decoded_cache import read_through_cache
+from transfer.data.image_data import ImageData, Source, Split, channel_statistics
+from transfer.data.image_folder import read_image_folder
+from transfer.data.sources import READERS, original_files
+from transfer.data.split import keep_per_class, stratified_split
+from transfer.system.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+_SHARED = (
+    "%d of %d test images are also among the training or validation images, file for file: test "
+    "accuracies are too good"
+)
+
+
+class DataSets:
+    """Reads and splits data sets. The jobs of a sweep mostly share one: the last one read stays at
+    hand, and so does the way that it was split last."""
+
+    def __init__(self) -> None:
+        self._last_read: dict[str, tuple[Source, str]] = {}
+        self._last_split: dict[str, ImageData] = {}
+
+    def load(self, config: DataConfig, image_size: int, validation: str = "held_out") -> ImageData:
+        """Read a data set and split it.
+
+        Args:
+            config: which set, and how it is split.
+            image_size: pixels; matters only to folders whose images differ in size.
+            validation: "test" validates on the test set, and holds nothing out.
+
+        Raises:
+            ConfigError: the data is missing, damaged, or too small to split.
+        """
+        source, digest = self._read(config, image_size)
+        settings = {name: value for name, value in asdict(config).items() if name != "augment"}
+        key = json.dumps([digest, settings, validation])
+        if key not in self._last_split:
+            self._last_split.clear()
+            self._last_split[key] = _split(config, source, digest, validation)
+        return self._last_split[key]
+
+    def _read(self, config: DataConfig, image_size: int) -> tuple[Source, str]:
+        settings = asdict(config)
+        what = {
+            key: settings[key]
+            for key in settings
+            if key in ("name", "on_bad_image") or "folder" in key
+        }
+        key = json.dumps([what, config.root, image_size if config.name == "image_folder" else None])
+        if key not in self._last_read:
+            if config.name not in (*READERS, "image_folder"):
+                choices = ", ".join([*READERS, "image_folder"])
+                raise ConfigError("data.name", config.name, f"choose from {choices}")
+
+            def read(file: Path) -> Source:
+                if config.name == "image_folder":
+                    return read_image_folder(config, image_size, file)
+                return READERS[config.name](config)
+
+            # First, for what was split of it is as large.
+            self._last_split.clear()
+            self._last_read.clear()
+            self._last_read[key] = read_through_cache(
+                key, original_files(config), read, config.resident_gb
+            )
+            for remark in self._last_read[key][0].remarks:
+                log.warning(remark)
+        return self._last_read[key]
+
+
+@cache
+def process_data_sets() -> DataSets:
+    """The ones of this process."""
+    return DataSets()
+
+
+def _split(config: DataConfig, source: Source, digest: str, validation: str) -> ImageData:
+    train, test = source.train, source.test
+    if test is None:
+        kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
+        train, test = train.subset(kept), train.subset(held_out)
+    val = test if validation == "test" else source.val
+    if val is None:
+        kept, held_out = stratified_split(train.labels, config.validation_fraction, config.seed)
+        train, val = train.subset(kept), train.subset(held_out)
+    if config.train_per_class is not None:
+        train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
+    _require_every_class(config, train, val, test, source.classes)
+    # Adding up may take a second on a large set: only where a statistic is not given.
+    given = config.mean and config.std
+    mean, std = ((), ()) if given else channel_statistics(train)
+    shared = _shared_files(test, [split for split in (train, val) if split is not test])
+    if shared:
+        log.warning(_SHARED, shared, len(test))
+    bound = config.resident_gb * 10**9
+    resident = sum(split.nbytes for split in (train, val, test)) <= bound
+    if resident and source.nbytes > bound:
+        # Few images of a set that lies in a file.
+        train, val, test = (split.in_memory() for split in (train, val, test))
+    return ImageData(
+        name=config.name,
+        classes=source.classes,
+        train=train,
+        val=val,
+        test=test,
+        digest=digest,
+        mean=tuple(config.mean or mean),
+        std=tuple(config.std or std),
+        skipped=source.skipped,
+        shared_images=shared,
+        resident=resident,
+    )
+
+
+def _shared_files(test: Split, others: list[Split]) -> int:
+    """How many test images are copies of those of other splits, byte for byte."""
+    files = [split.files for split in others if split.files is not None]
+    if test.files is None or not files:
+        return 0
+    return int(torch.isin(test.files, torch.cat(files)).sum())
+
+
+def _require_every_class(
+    config: DataConfig, train: Split, val: Split, test: Split, classes: tuple[str, ...]
+) -> None:
+    """A class with too few images would be trained on and never tested, or the reverse."""
+    for name, split in (("training", train), ("validation", val), ("test", test)):
+        counts = torch.bincount(split.labels, minlength=len(classes))
+        missing = [classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
+        if missing:
+            problem = f"no {name} image is left of {', '.join(missing[:5])}; give it more images"
+            raise ConfigError("data", config.name, problem)
+    if len(train) < 2:
+        raise ConfigError("data", config.name, "at least two training images are needed")
