@@ -1,0 +1,262 @@
+"""README.md and docs/: their commands can be typed, their links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from tests.conftest import ROOT
+from transfer.config import flatten, register_schema, typed_config
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# What README.md was when all of it was one page, halved.
+README_MOST_BYTES = 14_894 // 2
+
+_BLOCK = re.compile(r"(?:^    \S.*\n(?:(?:    .*)?\n)*)+", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```\n", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
+_PROGRAMS = ("python", "make", "mlflow", "pip", "source", "apt")
+# Launchers and sweepers of Hydra's that tests do without, unless they are installed.
+_PLUGINS = {"optuna": "hydra_optuna_sweeper", "submitit": "hydra_submitit_launcher"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a page; where several pages have it, of the first."""
+
+    page: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        """As a shell splits it, without what it sets in the environment."""
+        words = shlex.split(self.text, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words = words[1:]
+        return words
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.text}"
+
+
+def _commands() -> list[Command]:
+    found: dict[str, Command] = {}
+    for page in PAGES:
+        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        indented = "".join(_BLOCK.findall(text)).replace("\\\n", " ")
+        inline = [span for span in _INLINE.findall(text) if span.split()[0] in _PROGRAMS]
+        for line in [*indented.splitlines(), *inline]:
+            # An ellipsis stands for what a reader puts there.
+            if line.strip() and "…" not in line:
+                command = Command(page.name, " ".join(line.split()))
+                found.setdefault(command.text, command)
+    return list(found.values())
+
+
+COMMANDS = _commands()
+
+
+def _of(*start: str) -> list[Command]:
+    return [each for each in COMMANDS if each.words[: len(start)] == list(start)]
+
+
+TRAININGS = [each for each in _of("python", "train.py") if "--help" not in each.words]
+SCRIPTS = [
+    each for each in _of("python") if "experiments/" in each.text and "--help" not in each.words
+]
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    assert len(TRAININGS) > 30 and len(SCRIPTS) > 10
+    helps = [each for each in COMMANDS if each.words[1:] == ["train.py", "--help"]]
+    known = {*TRAININGS, *SCRIPTS, *helps, *_of("make"), *_of("mlflow"), *_of("pip", "install")}
+    known |= {*_of("source", ".venv/bin/activate"), *_of("apt", "install")}
+    assert [str(each) for each in COMMANDS if each not in known] == []
+
+
+@pytest.fixture(scope="module")
+def _hydra() -> Iterator[None]:
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        yield
+
+
+@pytest.mark.usefixtures("_hydra")
+@pytest.mark.parametrize("command", TRAININGS, ids=str)
+def test_a_training_can_be_composed(command: Command) -> None:
+    arguments = command.words[2:]
+    multirun = "-m" in arguments
+    for overrides in _jobs([each for each in arguments if each != "-m"], multirun=multirun):
+        typed_config(compose("config", overrides=overrides, return_hydra_config=True))
+
+
+def _jobs(arguments: list[str], *, multirun: bool) -> Iterator[list[str]]:
+    """Overrides of jobs in which every value of every swept key comes up once."""
+    parsed = OverridesParser.create().parse_overrides(_without_missing_plugins(arguments))
+    values = [_values(each) if multirun else [str(each.input_line)] for each in parsed]
+    for number in range(max(map(len, values), default=1)):
+        yield [each[min(number, len(each) - 1)] for each in values]
+
+
+def _values(override: Override) -> list[str]:
+    key = override.get_key_element()
+    if override.is_discrete_sweep():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    if override.is_interval_sweep():
+        interval: Any = override.value()
+        return [f"{key}={interval.start}", f"{key}={interval.end}"]
+    return [str(override.input_line)]
+
+
+def _without_missing_plugins(arguments: list[str]) -> list[str]:
+    """Drop what only a plugin of Hydra's knows where that is not installed."""
+    missing = [name for name, module in _PLUGINS.items() if not _installed(module)]
+    chosen = [each for each in arguments if re.match("hydra/(launcher|sweeper)=", each)]
+    if any(name in each for name in missing for each in chosen):
+        return [each for each in arguments if not each.startswith("hydra")]
+    return arguments
+
+
+def _installed(plugin: str) -> bool:
+    try:
+        return find_spec(f"hydra_plugins.{plugin}") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.usefixtures("_hydra")
+@pytest.mark.parametrize("command", SCRIPTS, ids=str)
+def test_a_script_knows_its_arguments(command: Command) -> None:
+    script, *arguments = command.words[1:]
+    module = _module(script)
+    options = OmegaConf.structured(module.Options)
+    rest = []
+    for argument in _without_dashes(arguments):
+        key, equals, value = argument.partition("=")
+        if equals and key in _keys(module):
+            setattr(options, key, value)
+        else:
+            rest.append(argument)
+    if script.endswith("predict.py"):
+        assert rest and not any("=" in picture for picture in rest)
+    elif script.endswith("benchmark.py"):
+        [overrides] = _jobs(rest, multirun=False)
+        typed_config(compose("config", overrides=overrides))
+    else:
+        assert rest == []
+
+
+def _without_dashes(arguments: list[str]) -> Iterator[str]:
+    """``--key value`` as ``key=value``."""
+    words = iter(arguments)
+    for word in words:
+        yield f"{word[2:]}={next(words)}" if word.startswith("--") else word
+
+
+def _module(script: str) -> Any:
+    assert (ROOT / script).is_file()
+    return importlib.import_module(script.removesuffix(".py").replace("/", "."))
+
+
+def _keys(module: Any) -> set[str]:
+    assert is_dataclass(module.Options)
+    return {field.name for field in fields(module.Options)}
+
+
+@pytest.mark.parametrize("command", _of("make"), ids=str)
+def test_a_target_of_make_exists(command: Command) -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(command.words[1:]) <= set(targets)
+
+
+@pytest.mark.parametrize("command", _of("mlflow"), ids=str)
+def test_mlflow_knows_the_command(command: Command) -> None:
+    from mlflow.cli import cli
+
+    subcommand = cli.get_command(click.Context(cli), command.words[1])
+    assert subcommand is not None
+    known = {name for parameter in subcommand.params for name in parameter.opts}
+    assert {each for each in command.words[2:] if each.startswith("--")} <= known
+
+
+def test_what_pip_installs_is_this_project_or_a_plugin_that_is_named() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = project["optional-dependencies"].values()
+    plugins = {re.split("[<>=]", each)[0] for group in groups for each in group}
+    plugins |= {module.replace("_", "-") for module in _PLUGINS.values()}
+    for command in _of("pip", "install"):
+        assert command.words[2:] == ["--editable", "."] or set(command.words[2:]) <= plugins
+
+
+@pytest.mark.usefixtures("_hydra")
+def test_every_key_that_a_page_names_exists() -> None:
+    known = {"experiment", *(path.stem for path in (ROOT / "conf").iterdir())}
+    for group in ("data", "optimizer", "schedule"):
+        for choice in (ROOT / "conf" / group).glob("*.yaml"):
+            overrides = [f"{group}={choice.stem}", "data.root=somewhere"]
+            known |= {*flatten(typed_config(compose("config", overrides=overrides)))}
+    for script in (ROOT / "experiments").glob("*.py"):
+        if "class Options" in script.read_text():
+            known |= _keys(_module(f"experiments/{script.name}"))
+    unknown = [
+        f"{page.name}: `{span}`"
+        for page in PAGES
+        for span in _INLINE.findall(page.read_text(encoding="utf-8"))
+        for key in re.findall(r"(?:^| )([a-z][a-z_.]*)=", span)
+        if key not in known and not key.startswith("hydra.")
+    ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name) if name else page
+        assert path.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in _anchors(path), f"{page.name}: {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings of a page, as GitHub makes anchors of them."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = {target.partition("#")[0] for target in _LINK.findall(text)}
+    assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
+
+
+def test_the_readme_stays_short() -> None:
+    assert (ROOT / "README.md").stat().st_size <= README_MOST_BYTES
+
+
+def test_the_readme_shows_the_rooms_as_they_are() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [tree] = _FENCE.findall(text)
+    shown = re.findall(r"^  ([a-z_]+(?:/|\.py)) ", tree, re.MULTILINE)
+    rooms = {f"{path.parent.name}/" for path in (ROOT / "transfer").glob("*/__init__.py")}
+    modules = {path.name for path in (ROOT / "transfer").glob("*.py")} - {"__init__.py"}
+    assert {*shown} == rooms | modules and len(shown) == len({*shown})
