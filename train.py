@@ -3,7 +3,7 @@
 One job goes in, one number comes out: the best accuracy on the validation images, for sweepers
 that choose by it. The accuracy on the test set goes into the report.
 
-    python train.py model=mobilenet_v3_small epochs=3
+    python train.py model=mobilenet_v3_small epochs=10
     python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,5
 """
 

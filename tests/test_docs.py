@@ -1,4 +1,4 @@
-"""README.md and docs/: their commands can be typed, their links lead somewhere."""
+"""README.md, docs/ and conf/: their commands can be typed, their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ _BLOCK = re.compile(r"(?:^    \S.*\n(?:(?:    .*)?\n)*)+", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```\n", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
+# key=value, or a key alone that has a group before it.
+_KEY = re.compile(
+    r"(?:^| )([a-z][a-z_.]*)(?==)|^((?:data|optimizer|schedule|protocol|tracking)\.[a-z_.]+)$"
+)
 _PROGRAMS = ("python", "make", "mlflow", "pip", "source", "apt")
 # Launchers and sweepers of Hydra's that tests do without, unless they are installed.
 _PLUGINS = {"optuna": "hydra_optuna_sweeper", "submitit": "hydra_submitit_launcher"}
@@ -38,7 +42,7 @@ _PLUGINS = {"optuna": "hydra_optuna_sweeper", "submitit": "hydra_submitit_launch
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a page; where several pages have it, of the first."""
+    """One command of a file; where several have it, of the first."""
 
     page: str
     text: str
@@ -56,17 +60,26 @@ class Command:
 
 
 def _commands() -> list[Command]:
+    speed, *configs = ROOT / "experiments/results/speed.md", *sorted(ROOT.glob("conf/**/*.yaml"))
+    lines = [(page, line) for page in (*PAGES, speed) for line in _lines_of_page(page)]
+    for path in (ROOT / "train.py", *configs):
+        text = path.read_text(encoding="utf-8")
+        lines += [(path, line) for line in re.findall(r"^#?   +(python .*)", text, re.MULTILINE)]
     found: dict[str, Command] = {}
-    for page in PAGES:
-        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
-        indented = "".join(_BLOCK.findall(text)).replace("\\\n", " ")
-        inline = [span for span in _INLINE.findall(text) if span.split()[0] in _PROGRAMS]
-        for line in [*indented.splitlines(), *inline]:
-            # An ellipsis stands for what a reader puts there.
-            if line.strip() and "…" not in line:
-                command = Command(page.name, " ".join(line.split()))
-                found.setdefault(command.text, command)
+    for path, line in lines:
+        # An ellipsis stands for what a reader puts there.
+        if line.strip() and "…" not in line:
+            command = Command(path.name, " ".join(line.split()))
+            found.setdefault(command.text, command)
     return list(found.values())
+
+
+def _lines_of_page(page: Path) -> list[str]:
+    """What stands in indented blocks, and what in a sentence begins like a command."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    indented = "".join(_BLOCK.findall(text)).replace("\\\n", " ")
+    inline = [span for span in _INLINE.findall(text) if span.split()[0] in _PROGRAMS]
+    return [*indented.splitlines(), *inline]
 
 
 COMMANDS = _commands()
@@ -107,7 +120,7 @@ def test_a_training_can_be_composed(command: Command) -> None:
 
 
 def _jobs(arguments: list[str], *, multirun: bool) -> Iterator[list[str]]:
-    """Overrides of jobs in which every value of every swept key comes up once."""
+    """Overrides of jobs in which every value of every swept key, of ranges the ends, comes up."""
     parsed = OverridesParser.create().parse_overrides(_without_missing_plugins(arguments))
     values = [_values(each) if multirun else [str(each.input_line)] for each in parsed]
     for number in range(max(map(len, values), default=1)):
@@ -117,7 +130,8 @@ def _jobs(arguments: list[str], *, multirun: bool) -> Iterator[list[str]]:
 def _values(override: Override) -> list[str]:
     key = override.get_key_element()
     if override.is_discrete_sweep():
-        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+        values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        return [values[0], values[-1]] if override.is_range_sweep() else values
     if override.is_interval_sweep():
         interval: Any = override.value()
         return [f"{key}={interval.start}", f"{key}={interval.end}"]
@@ -206,7 +220,9 @@ def test_what_pip_installs_is_this_project_or_a_plugin_that_is_named() -> None:
 
 @pytest.mark.usefixtures("_hydra")
 def test_every_key_that_a_page_names_exists() -> None:
-    known = {"experiment", *(path.stem for path in (ROOT / "conf").iterdir())}
+    # What a run keeps of its images is a parameter of the run, and no key.
+    known = {"experiment", "data.skipped_images"}
+    known |= {path.stem for path in (ROOT / "conf").iterdir()}
     for group in ("data", "optimizer", "schedule"):
         for choice in (ROOT / "conf" / group).glob("*.yaml"):
             overrides = [f"{group}={choice.stem}", "data.root=somewhere"]
@@ -218,7 +234,7 @@ def test_every_key_that_a_page_names_exists() -> None:
         f"{page.name}: `{span}`"
         for page in PAGES
         for span in _INLINE.findall(page.read_text(encoding="utf-8"))
-        for key in re.findall(r"(?:^| )([a-z][a-z_.]*)=", span)
+        for key in ("".join(groups) for groups in _KEY.findall(span))
         if key not in known and not key.startswith("hydra.")
     ]
     assert unknown == []
