@@ -20,7 +20,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT
-from transfer.config import flatten, register_schema, typed_config
+from transfer.config import flatten, refuse_unused, register_schema, typed_config
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -115,8 +115,12 @@ def _hydra() -> Iterator[None]:
 def test_a_training_can_be_composed(command: Command) -> None:
     arguments = command.words[2:]
     multirun = "-m" in arguments
+    jobs = []
     for overrides in _jobs([each for each in arguments if each != "-m"], multirun=multirun):
-        typed_config(compose("config", overrides=overrides, return_hydra_config=True))
+        composed = compose("config", overrides=overrides, return_hydra_config=True)
+        own = [each for each in overrides if not each.startswith("hydra")]
+        jobs.append((typed_config(composed), own))
+    refuse_unused(jobs)
 
 
 def _jobs(arguments: list[str], *, multirun: bool) -> Iterator[list[str]]:
