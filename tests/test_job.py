@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.conftest import PLAIN, Sweep, config_of
+from tests.conftest import PLAIN, Sweep, children, config_of
+from transfer.config import flatten
+from transfer.config.schema import FOUND, KEYS
 from transfer.job import Job, prepare
 from transfer.system.errors import ConfigError
 from transfer.tracking.run_weights import fetch_run_weights
@@ -21,16 +23,45 @@ def test_facts_of_a_job() -> None:
     assert job.config.precision == "float32" or job.device.type == "cuda"
 
 
-def test_rates_that_no_epoch_uses_make_no_other_training() -> None:
+def test_rates_that_no_epoch_uses_make_no_other_result() -> None:
     def prepared(*overrides: str) -> Job:
         return prepare(config_of(*PLAIN, "epochs=8", *overrides))
 
-    for words, idle in (("freeze_epochs=0", "optimizer.lr"), ("freeze_epochs=8", "unfreeze_lr")):
+    rates = (("freeze_epochs=0", "optimizer.head_lr"), ("freeze_epochs=8", "optimizer.lr"))
+    for words, idle in rates:
         one, other = (prepared(words, f"{idle}={rate}") for rate in (0.1, 0.2))
-        assert one.fingerprint != other.fingerprint and one.training == other.training
-        mixed = [prepared("freeze_epochs=2", f"{idle}={rate}").training for rate in (0.1, 0.2)]
+        assert one.fingerprint == other.fingerprint and one.configuration == other.configuration
+        mixed = [prepared("freeze_epochs=2", f"{idle}={rate}").fingerprint for rate in (0.1, 0.2)]
         assert mixed[0] != mixed[1]
-    assert prepared("seed=1").training != prepared("seed=2").training
+    assert prepared("seed=1").fingerprint != prepared("seed=2").fingerprint
+
+
+def test_what_auto_comes_to_is_no_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {}
+    for resolved in ("float32", "bfloat16"):
+        monkeypatch.setattr("transfer.job.resolve_precision", lambda *_, found=resolved: found)
+        job = prepare(config_of(*PLAIN))
+        assert job.config.precision == resolved
+        names[resolved] = job.fingerprint
+    assert names["float32"] == names["bfloat16"]
+    assert prepare(config_of(*PLAIN, "precision=bfloat16")).fingerprint not in names.values()
+
+
+def test_models_that_nobody_has_are_not_evaluated_otherwise() -> None:
+    listed = "protocol.augment_evaluation_of"
+    prepare(config_of(*PLAIN, f"{listed}=[resnet18,simple_cnn]"))
+    with pytest.raises(ConfigError) as refused:
+        prepare(config_of(*PLAIN, f"{listed}=[simple_cnn,nonsense]"))
+    assert str(refused.value).startswith(f"{listed}=nonsense: ")
+
+
+def test_a_run_tells_its_configuration_and_what_was_found(sweep: Sweep) -> None:
+    """So that each parameter is known as one that a report compares, or does not."""
+    started = {"resume", "preview"}
+    for run in children(sweep.workplace).values():
+        known = {*KEYS, *FOUND} - started
+        assert set(run.data.params) <= known
+        assert {*FOUND, *flatten(config_of())} - started <= set(run.data.params)
 
 
 def test_the_same_weights_each_time() -> None:

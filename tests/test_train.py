@@ -113,13 +113,13 @@ def test_a_job_alone_equals_the_job_in_the_sweep(sweep: Sweep, workplace: Workpl
 
 def test_a_failed_job_is_noted_and_the_others_go_on(workplace: Workplace) -> None:
     process = workplace.run(
-        "train.py", "-m", *PLAIN, *TINY, "optimizer=sgd", "unfreeze_lr=1e30,0.001"
+        "train.py", "-m", *PLAIN, *TINY, "optimizer=sgd", "optimizer.lr=1e30,0.001"
     )
     assert process.returncode == 1
     assert "1 of 2 jobs failed" in process.stderr
-    assert re.search(r"0  .*unfreeze_lr=1e\+30: the loss became .* in epoch 2", process.stderr)
+    assert re.search(r"0  .*optimizer.lr=1e\+30: the loss became .* in epoch 2", process.stderr)
     assert "Traceback" not in process.stderr
-    statuses = {run.data.params.get("unfreeze_lr"): run for run in workplace.runs()}
+    statuses = {run.data.params.get("optimizer.lr"): run for run in workplace.runs()}
     assert statuses["1e+30"].info.status == "FAILED"
     assert "epoch 2" in statuses["1e+30"].data.tags["transfer.error"]
     assert statuses["0.001"].info.status == "FINISHED"

@@ -5,7 +5,7 @@ Everything that can be wrong with a job is found here, before a run of it exists
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -31,7 +31,6 @@ from transfer.system.device import memory_format, resolve_device
 from transfer.system.errors import ConfigError
 from transfer.system.memory import out_of_memory_explained
 from transfer.system.precision import resolve_precision
-from transfer.training.phases import plan_phases
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,10 @@ class Job:
     """A checked configuration with what it refers to.
 
     Attributes:
-        config: with `device` and `precision` resolved.
+        config: with `device` and `precision` resolved; the names are those of what was chosen.
         fit: which of the weights the model takes over.
         fingerprint: equal for jobs with equal results.
         configuration: the same without the seed.
-        training: equal for jobs that do the same, if they differ in rates that no epoch uses.
         parameters, trainable_parameters: of the model; those that train in the first epoch.
         macs: multiply-accumulates of one image.
     """
@@ -55,7 +53,6 @@ class Job:
     device: torch.device
     fingerprint: str
     configuration: str
-    training: str
     parameters: int
     trainable_parameters: int
     macs: int
@@ -120,10 +117,12 @@ def prepare(
         ConfigError: something is missing, damaged, or does not fit.
     """
     device = resolve_device(config.device, number)
+    chosen = config
     dense = family_named(config.model.name).is_dense(config.model.name)
     precision = resolve_precision(config.precision, device, dense=dense)
     config = replace(config, device=str(device), precision=precision)
     model = meta_model(config.model.name, config.image_size)
+    _require_models(config.protocol.augment_evaluation_of)
     weights = weights or read_weights(config.weights, config.model.name)
     data_sets = data_sets or process_data_sets()
     data = data_sets.load(config.data, config.image_size, config.protocol.validation)
@@ -138,20 +137,21 @@ def prepare(
         weights=weights,
         fit=fit,
         device=device,
-        fingerprint=fingerprint(config, **digests),
-        configuration=configuration(config, **digests),
-        training=_training(config, **digests),
+        fingerprint=fingerprint(chosen, **digests),
+        configuration=configuration(chosen, **digests),
         parameters=count_parameters(model),
         trainable_parameters=count_parameters(model, head_only=config.freeze_epochs > 0),
         macs=count_macs(model, config.image_size),
     )
 
 
-def _training(config: Config, **digests: str) -> str:
-    # optimizer.lr is the rate of frozen epochs alone, and unfreeze_lr that of the others.
-    rates = replace(config.optimizer, lr=1, backbone_lr_ratio=1)
-    without = fingerprint(replace(config, optimizer=rates, unfreeze_lr=1), **digests)
-    return f"{without} {plan_phases(config)}"
+def _require_models(names: Sequence[str]) -> None:
+    for name in names:
+        try:
+            family_named(name)
+        except ConfigError as error:
+            key = "protocol.augment_evaluation_of"
+            raise ConfigError(key, name, error.problem) from error
 
 
 def _require_unseen(weights: Weights, data: ImageData) -> None:

@@ -59,11 +59,11 @@ def test_what_the_model_decides_is_told_with_it_but_its_images_size_is_a_column(
 def test_a_label_names_only_what_it_needs() -> None:
     rates = {("a", "adam"): "1", ("a", "sgd"): "2", ("b", "adam"): "3", ("b", "sgd"): "1"}
     runs = [
-        make_run(model, 0, 0, 0.5, **{"optimizer.name": optimizer, "unfreeze_lr": rate})
+        make_run(model, 0, 0, 0.5, **{"optimizer.name": optimizer, "optimizer.lr": rate})
         for (model, optimizer), rate in rates.items()
     ]
     rows = make_rows(runs)
-    assert list(rows[0].keys) == ["model", "optimizer", "unfreeze_lr"]
+    assert list(rows[0].keys) == ["model", "optimizer.lr", "optimizer"]
     assert {row.label for row in rows} == {f"{model} optimizer={name}" for model, name in rates}
     assert {row.label_without("optimizer") for row in rows} == {"a", "b"}
 

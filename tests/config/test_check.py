@@ -16,8 +16,9 @@ from transfer.system.errors import ConfigError
         (["epochs=0"], "epochs"),
         (["freeze_epochs=-1"], "freeze_epochs"),
         (["freeze_epochs=50", "epochs=40"], "freeze_epochs"),
-        (["unfreeze_lr=0"], "unfreeze_lr"),
-        (["unfreeze_lr=nan"], "unfreeze_lr"),
+        (["optimizer.lr=0"], "optimizer.lr"),
+        (["optimizer.lr=nan"], "optimizer.lr"),
+        (["optimizer.head_lr=inf"], "optimizer.head_lr"),
         (["label_smoothing=1"], "label_smoothing"),
         (["image_size=4"], "image_size"),
         (["batch_size=0"], "batch_size"),
@@ -38,7 +39,8 @@ from transfer.system.errors import ConfigError
         (["data=image_folder", "data.root=x", "data.val_folder=' '"], "data.val_folder"),
         (["data=image_folder", "data.root=x", "data.on_bad_image=no"], "data.on_bad_image"),
         (["optimizer.lr=-1"], "optimizer.lr"),
-        (["optimizer.backbone_lr_ratio=2"], "optimizer.backbone_lr_ratio"),
+        (["optimizer.backbone_lr_scale=2"], "optimizer.backbone_lr_scale"),
+        (["optimizer.backbone_lr_scale=0"], "optimizer.backbone_lr_scale"),
         (["optimizer.betas=[0.9]"], "optimizer.betas"),
         (["optimizer=sgd", "optimizer.momentum=0"], "optimizer.nesterov"),
         (["frozen_features=stored"], "frozen_features"),
@@ -46,8 +48,12 @@ from transfer.system.errors import ConfigError
         (["frozen_features=cache", "protocol.frozen_batchnorm=drifting"], "frozen_features"),
         (["frozen_features=cache", "protocol.augment_evaluation_of=[resnet18]"], "frozen_features"),
         (["schedule.factor=1"], "schedule.factor"),
-        (["schedule=one_cycle", "schedule.start_divisor=0"], "schedule.start_divisor"),
+        (["schedule=one_cycle", "schedule.div_factor=0"], "schedule.div_factor"),
         (["schedule=cosine", "schedule.end_fraction=2"], "schedule.end_fraction"),
+        (["schedule=cosine", "schedule.warmup_epochs=inf"], "schedule.warmup_epochs"),
+        (["optimizer=adam", "optimizer.name=sgd"], "optimizer.name"),
+        (["schedule.name=nonsense"], "schedule.name"),
+        (["data=digits", "data.name=cifar10"], "data.name"),
     ],
 )
 def test_refused(overrides: list[str], key: str) -> None:
@@ -71,6 +77,32 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
     with pytest.raises(ConfigError) as refused:
         config_of(override)
     assert str(refused.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("batch_size=1", "batch_size=1: must be at least 2 images"),
+        ("image_size=4", "image_size=4: must be from 8 to 1024 pixels"),
+        ("optimizer.lr=inf", "optimizer.lr=inf: must be a finite number, above 0"),
+        ("schedule.factor=1", "schedule.factor=1.0: must be above 0 and below 1"),
+        ("data.mean=[0.5]", "data.mean=[0.5]: give a list of 3 numbers or null"),
+        ("precision=half", "precision=half: choose from auto, float32, bfloat16"),
+        (
+            "optimizer.name=sgd",
+            "optimizer.name=sgd: optimizer=adam is called adam; choose optimizer=sgd",
+        ),
+        (
+            "schedule.name=step",
+            "schedule.name=step: schedule=plateau is called plateau; choose schedule=plateau, "
+            "schedule=one_cycle, schedule=cosine, schedule=constant",
+        ),
+    ],
+)
+def test_a_refusal_says_what_would_do(override: str, line: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config_of(override)
+    assert str(refused.value) == line
 
 
 @pytest.mark.parametrize("freeze_epochs", [0, 3])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 
 from tests.conftest import config_of
-from transfer.config import configuration, fingerprint, flatten
+from transfer.config import Config, configuration, fingerprint, flatten
+from transfer.config.key import key
+from transfer.config.schema import AugmentConfig
 
 DIGESTS = {"data_digest": "d", "weights_digest": "none"}
 
@@ -18,6 +22,11 @@ DIGESTS = {"data_digest": "d", "weights_digest": "none"}
         "precision=bfloat16",
         "data.seed=1",
         "optimizer.lr=0.002",
+        "optimizer.head_lr=0.002",
+        "optimizer=adamw",
+        "schedule=constant",
+        "data.augment.flip=true",
+        "precision=float32",
         "model=resnet50",
         "frozen_features=cache",
     ],
@@ -33,6 +42,8 @@ def test_changes_with_what_changes_a_result(override: str) -> None:
         "tracking.uri=http://x",
         "data.root=elsewhere",
         "feature_views=3",
+        "protocol.augment_evaluation_of=[resnet50]",
+        "precision=auto",
         "data.resident_gb=0",
     ],
 )
@@ -45,6 +56,8 @@ def test_skipping_counts_by_the_images_that_are_left() -> None:
     folder = ("data=image_folder", "data.root=x")
     skip = config_of(*folder, "data.on_bad_image=skip")
     assert fingerprint(config_of(*folder), **DIGESTS) == fingerprint(skip, **DIGESTS)
+    elsewhere = config_of(*folder, "data.train_folder=elsewhere")
+    assert fingerprint(config_of(*folder), **DIGESTS) == fingerprint(elsewhere, **DIGESTS)
 
 
 def test_changes_with_the_content_of_data_and_weights() -> None:
@@ -66,3 +79,46 @@ def test_flatten_gives_dotted_keys() -> None:
     assert flat["data.augment.rotation"] == 3
     assert flat["model.name"] == "resnet18"
     assert not any(isinstance(value, dict) for value in flat.values())
+
+
+@dataclass
+class _Augment(AugmentConfig):
+    mixup: float = key(0.0, low=0, high=1)
+
+
+@dataclass
+class _Wider(Config):
+    tune: str = key("all", choices=("all", "head"))
+
+
+def _widened(config: Config, mixup: float = 0.0, tune: str = "all") -> Config:
+    augment = _Augment(**vars(config.data.augment), mixup=mixup)
+    return _Wider(**vars(config) | {"data": replace(config.data, augment=augment)}, tune=tune)
+
+
+def test_a_new_key_renames_nothing() -> None:
+    config = config_of("seed=3", "epochs=7")
+    names = [
+        fingerprint(each, **DIGESTS)
+        for each in (
+            config,
+            _widened(config),
+            _widened(config, mixup=0.2),
+            _widened(config, tune="head"),
+        )
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+def test_what_no_epoch_uses_is_no_part_of_a_name() -> None:
+    for same in (
+        ("freeze_epochs=0", "optimizer.head_lr=1"),
+        ("freeze_epochs=0", "frozen_features=cache"),
+        ("freeze_epochs=0", "protocol.frozen_batchnorm=drifting"),
+        ("freeze_epochs=40", "optimizer.lr=1"),
+        ("freeze_epochs=40", "optimizer.backbone_lr_scale=0.5"),
+        ("protocol.validation=test", "data.validation_fraction=0.3"),
+    ):
+        one, other = config_of(same[0]), config_of(*same)
+        assert fingerprint(one, **DIGESTS) == fingerprint(other, **DIGESTS)

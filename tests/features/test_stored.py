@@ -37,7 +37,7 @@ def _numbers(epoch: Epoch) -> list[object]:
 
 
 def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:
-    choices = ("seed=3", "optimizer.lr=0.01", "batch_size=10")
+    choices = ("seed=3", "optimizer.head_lr=0.01", "batch_size=10")
     alone = _train("frozen_features=cache", *choices)
     for path in cache.glob("*"):
         path.unlink()

@@ -156,9 +156,10 @@ def test_ties_are_no_findings() -> None:
 
 def test_what_else_differs_is_told() -> None:
     runs = [
-        make_run("a", freeze, 0, 0.5, unfreeze_lr=rate) for freeze, rate in ((0, "1"), (5, "2"))
+        make_run("a", freeze, 0, 0.5, **{"optimizer.lr": rate})
+        for freeze, rate in ((0, "1"), (5, "2"))
     ]
-    assert "; they differ in `unfreeze_lr` as well." in _findings(runs)
+    assert "; they differ in `optimizer.lr` as well." in _findings(runs)
     assert "they differ in" not in _findings([make_run("a", freeze, 0, 0.5) for freeze in (0, 5)])
 
 

@@ -152,7 +152,7 @@ def test_a_sweep_whose_jobs_are_chosen_as_it_goes_is_known_by_its_command(
     sweeps = []
     for name, most in (("a", 1), ("b", 2), ("c", 1)):
         (tmp_path / name).mkdir()
-        asked = [f"unfreeze_lr=interval(0,{most})"]
+        asked = [f"optimizer.lr=interval(0,{most})"]
         sweeps.append(open_sweep(workplace.client, tmp_path / name, asked, [], resume=True))
     assert sweeps[0].run_id == sweeps[2].run_id != sweeps[1].run_id
     # Nothing was planned that could be missed.

@@ -129,7 +129,7 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_pa
 
 
 def test_a_broken_training_is_not_saved_over_a_good_one(tmp_path: Path) -> None:
-    trainer = _trainer("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=1")
+    trainer = _trainer("optimizer=sgd", "optimizer.lr=1e30", "freeze_epochs=1")
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(TrainingDivergedError):
         for _ in trainer.epochs():

@@ -16,7 +16,7 @@ ITERATIONS = 10
 
 def _rates(*overrides: str, losses: list[float] | None = None) -> list[float]:
     """The head's rate before each iteration of a four-epoch phase, all of it unfrozen."""
-    config = config_of("epochs=4", "freeze_epochs=0", "unfreeze_lr=1.0", *overrides)
+    config = config_of("epochs=4", "freeze_epochs=0", "optimizer.lr=1.0", *overrides)
     optimizer = SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0}])
     [phase] = plan_phases(config)
     schedule = Schedule(optimizer, phase, ITERATIONS, config.schedule)
@@ -51,10 +51,10 @@ def test_plateau_cuts_after_patience_epochs_without_improvement() -> None:
     assert rates[::ITERATIONS] == [1.0, 1.0, 1.0, 0.5]
 
 
-@pytest.mark.parametrize("rise_fraction", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("pct_start", [0.1, 0.25, 0.5])
 @pytest.mark.parametrize("iterations", [1, 2, 3, 4, 9, 19])
-def test_one_cycle_fits_any_number_of_steps(iterations: int, rise_fraction: float) -> None:
-    words = ("schedule=one_cycle", f"schedule.rise_fraction={rise_fraction}")
+def test_one_cycle_fits_any_number_of_steps(iterations: int, pct_start: float) -> None:
+    words = ("schedule=one_cycle", f"schedule.pct_start={pct_start}")
     config = config_of("epochs=1", "freeze_epochs=0", *words)
     optimizer = SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0}])
     [phase] = plan_phases(config)
@@ -66,7 +66,7 @@ def test_one_cycle_fits_any_number_of_steps(iterations: int, rise_fraction: floa
 
 
 def test_one_cycle_rises_and_falls() -> None:
-    rates = _rates("schedule=one_cycle", "schedule.start_divisor=10")
+    rates = _rates("schedule=one_cycle", "schedule.div_factor=10")
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0, abs=0.01)
     assert 10 <= rates.index(max(rates)) <= 14

@@ -37,7 +37,7 @@ def test_validation_on_the_test_set_holds_nothing_out() -> None:
 
 def test_the_last_epoch_is_tested() -> None:
     # At this rate some epochs are worse than one before, whatever the rounding.
-    unsteady = ("epochs=6", "optimizer.lr=1e-3", "unfreeze_lr=0.05")
+    unsteady = ("epochs=6", "optimizer.head_lr=1e-3", "optimizer.lr=0.05")
     assert not all(epoch.best for epoch in _trained(*unsteady).history)
     trainer = _trained(*unsteady, "protocol.result=last")
     assert all(epoch.best for epoch in trainer.history)

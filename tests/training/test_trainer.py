@@ -75,7 +75,7 @@ def test_streamed_images_give_the_same_bits(features: str) -> None:
 
 def test_a_training_that_diverges_leaves_no_thread() -> None:
     before = threading.active_count()
-    wild = ("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=0", "data.train_per_class=null")
+    wild = ("optimizer=sgd", "optimizer.lr=1e30", "freeze_epochs=0", "data.train_per_class=null")
     with pytest.raises(TrainingDivergedError) as diverged:
         _train("model=simple_cnn", "weights=none", *wild, "batch_size=4", "data.resident_gb=0")
     # While the traceback lives, so does everything that it passed through.
@@ -90,7 +90,7 @@ def test_what_ran_before_in_the_process_changes_nothing() -> None:
 
 
 def test_the_best_epoch_on_validation_is_tested() -> None:
-    trainer, epochs, _ = _train("epochs=4", "data.train_per_class=20", "unfreeze_lr=0.01")
+    trainer, epochs, _ = _train("epochs=4", "data.train_per_class=20", "optimizer.lr=0.01")
     ranks = [(epoch.val_accuracy, -epoch.val_loss) for epoch in epochs]
     best = [epoch.number for epoch in epochs if epoch.best]
     assert best[-1] == ranks.index(max(ranks)) + 1
@@ -109,22 +109,22 @@ def test_every_iteration_is_counted() -> None:
 
 
 def test_the_backbones_own_rate() -> None:
-    _, epochs, _ = _train("freeze_epochs=0", "unfreeze_lr=0.01", "optimizer.backbone_lr_ratio=0.1")
+    _, epochs, _ = _train("freeze_epochs=0", "optimizer.lr=0.01", "optimizer.backbone_lr_scale=0.1")
     assert epochs[0].head_lr == 0.01
     assert epochs[0].backbone_lr == pytest.approx(0.001)
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     with pytest.raises(TrainingDivergedError, match=r"epoch 2, iteration \d+, at a learning rate"):
-        _train("optimizer=sgd", "unfreeze_lr=1e30")
+        _train("optimizer=sgd", "optimizer.lr=1e30")
 
 
 def test_the_rate_that_is_named_is_that_of_the_iteration() -> None:
     # Constant while frozen; then it rises from a hundredth to the top within the epoch.
     with pytest.raises(TrainingDivergedError) as diverged:
         _train(
-            "optimizer=sgd", "unfreeze_lr=1e30", "data.train_per_class=20",
-            "schedule=one_cycle", "schedule.start_divisor=100", "schedule.rise_fraction=0.5",
+            "optimizer=sgd", "optimizer.lr=1e30", "data.train_per_class=20",
+            "schedule=one_cycle", "schedule.div_factor=100", "schedule.pct_start=0.5",
         )  # fmt: skip
     found = re.search(r"iteration (\d+), at a learning rate of (\S+);", str(diverged.value))
     assert found is not None
@@ -136,7 +136,7 @@ def test_the_rate_that_is_named_is_that_of_the_iteration() -> None:
 def test_a_last_step_that_breaks_the_model_is_found_by_its_validation() -> None:
     # One batch an epoch: its loss is computed before its step.
     with pytest.raises(TrainingDivergedError, match=r"the validation loss became .* in epoch 1"):
-        _train("optimizer=sgd", "unfreeze_lr=1e30", "freeze_epochs=0", "batch_size=50")
+        _train("optimizer=sgd", "optimizer.lr=1e30", "freeze_epochs=0", "batch_size=50")
 
 
 def test_bfloat16_trains() -> None:

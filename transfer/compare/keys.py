@@ -5,31 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transfer.config.schema import FOUND, KEYS
 from transfer.tracking.find import RunRecord
 
 # Differ between runs without being a choice that the report compares.
-_NOT_COMPARED = frozenset(
-    {
-        "seed",
-        "device",
-        "threads",
-        "weights.digest",
-        "weights.loaded",
-        "weights.left_out",
-        "data.digest",
-        "data.test_digest",
-        "data.classes",
-        "data.test_images",
-        "data.root",
-        "data.train_folder",
-        "data.val_folder",
-        "data.test_folder",
-        "data.on_bad_image",
-        "data.resident_gb",
-        "data.skipped_images",
-        "data.shared_images",
-    }
-)
+_NOT_COMPARED = {*FOUND, *(name for name, key in KEYS.items() if not key.compared)}
 # The questions that people ask: columns of their own whenever they differ.
 _ALWAYS_SHOWN = ("weights", "freeze_epochs", "image_size")
 # Of choices that always change together, the first of these stands for all.
@@ -93,7 +73,7 @@ def label_keys(shown: Sequence[str], runs: Sequence[RunRecord]) -> list[str]:
 
 def is_compared(name: str) -> bool:
     """Whether a parameter is a choice, rather than a place or a circumstance."""
-    return name not in _NOT_COMPARED and not name.startswith("tracking.")
+    return name not in _NOT_COMPARED
 
 
 def short(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf, flag_override
@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from transfer.config.check import check_config
 from transfer.config.fingerprint import configuration, fingerprint, flatten
 from transfer.config.schema import Config, register_schema
+from transfer.config.unused import refuse_unused, unused_keys
 from transfer.system.errors import ConfigError, first_line
 
 __all__ = [
@@ -20,16 +21,23 @@ __all__ = [
     "configuration",
     "fingerprint",
     "flatten",
+    "refuse_unused",
     "register_schema",
     "typed_config",
+    "unused_keys",
 ]
 
 
-def typed_config(composed: DictConfig) -> Config:
+def typed_config(composed: DictConfig, typed: Sequence[str] = ()) -> Config:
     """Turn what Hydra composed into checked dataclasses, so that the rest knows no OmegaConf.
 
+    Args:
+        typed: the overrides of this job alone, each of which it must use. The jobs of a sweep are
+            asked together, by `refuse_unused`.
+
     Raises:
-        ConfigError: a value is missing or out of range, or two keys contradict each other.
+        ConfigError: a value is missing or out of range, two keys contradict each other, or the job
+            has no use for a key that was typed.
     """
     job = copy.deepcopy(composed)
     with flag_override(job, ["struct", "readonly"], [False, False]):
@@ -45,6 +53,7 @@ def typed_config(composed: DictConfig) -> Config:
         raise ConfigError(missing[0], "???", "has no default; give it a value")
     config = cast(Config, OmegaConf.to_object(job))
     check_config(config)
+    refuse_unused([(config, typed)])
     return config
 
 

@@ -1,8 +1,12 @@
-"""What every YAML file under conf/ must fit.
+"""What every YAML file under conf/ must fit: of each key its type, default, range or choices, and
+whether it is part of a result's identity and of a comparison.
 
-Hydra checks each composed value against these types, so a misspelt key or a word where
-a number belongs stops before anything runs. Units and choices stand beside each key in
-conf/, where people look for them; checks that need more than one key are in check.py.
+Hydra checks each composed value against the types, so a misspelt key or a word where a number
+belongs stops before anything runs. The checks, the fingerprint and the report's columns are loops
+over the rest. The comments in conf/ say the same, where people look for it.
+
+A default counts as "not chosen": fingerprints leave it out. So a new key gets a default that
+changes nothing, and renames nothing; whoever moves a default of an old one raises RECIPE_VERSION.
 """
 
 from __future__ import annotations
@@ -13,103 +17,160 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from transfer.config.key import key, leaves, name_of
+
+# Where files lie and what runs on what changes no number, and is not compared.
+_CIRCUMSTANCE = {"identity": False, "compared": False}
+_LARGEST_SEED = 2**31 - 1
+
 
 @dataclass
 class ModelConfig:
-    name: str = MISSING
+    name: str = key(MISSING)
 
 
 @dataclass
 class AugmentConfig:
-    crop_padding: int = 0
-    flip: bool = False
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    rotation: float = 0.0
+    """Without any; what a data set has is in its file in conf/data/."""
+
+    crop_padding: int = key(0, low=0, high=64, unit="pixels")
+    flip: bool = key(False)
+    brightness: float = key(0.0, low=0, high=1)
+    contrast: float = key(0.0, low=0, high=1)
+    saturation: float = key(0.0, low=0, high=1)
+    hue: float = key(0.0, low=0, high=0.5)
+    rotation: float = key(0.0, low=0, high=180, unit="degrees")
 
 
 @dataclass
 class DataConfig:
-    name: str = MISSING
-    root: str | None = None
-    seed: int = 0
-    validation_fraction: float = 0.1
-    test_fraction: float = 0.2
-    train_per_class: int | None = None
-    resident_gb: float = 4.0
-    mean: list[float] | None = None
-    std: list[float] | None = None
+    """Which images are used is in their digest, so their set's name and folders name no result."""
+
+    name: str = key(MISSING, identity=False)
+    root: str | None = key(None, **_CIRCUMSTANCE)
+    seed: int = key(0, low=0, high=_LARGEST_SEED)
+    validation_fraction: float = key(0.1, low=0.01, high=0.5)
+    test_fraction: float = key(0.2, low=0.01, high=0.5)
+    train_per_class: int | None = key(None, low=1, unit="images")
+    resident_gb: float = key(4.0, low=0, unit="GB", **_CIRCUMSTANCE)
+    mean: list[float] | None = key(None, low=0, high=1, length=3)
+    std: list[float] | None = key(None, above=0, length=3)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 @dataclass
+class DigitsConfig(DataConfig):
+    name: str = name_of("digits", identity=False)
+
+
+@dataclass
+class Cifar10Config(DataConfig):
+    name: str = name_of("cifar10", identity=False)
+    root: str | None = key("data", **_CIRCUMSTANCE)
+
+
+@dataclass
+class Cifar100Config(DataConfig):
+    name: str = name_of("cifar100", identity=False)
+    root: str | None = key("data", **_CIRCUMSTANCE)
+
+
+@dataclass
+class FashionMnistConfig(DataConfig):
+    name: str = name_of("fashion_mnist", identity=False)
+    root: str | None = key("data", **_CIRCUMSTANCE)
+
+
+@dataclass
 class ImageFolderConfig(DataConfig):
-    train_folder: str = "train"
-    val_folder: str | None = "val"
-    test_folder: str | None = "test"
-    on_bad_image: str = "fail"
+    name: str = name_of("image_folder", identity=False)
+    train_folder: str = key("train", **_CIRCUMSTANCE)
+    val_folder: str | None = key("val", **_CIRCUMSTANCE)
+    test_folder: str | None = key("test", **_CIRCUMSTANCE)
+    on_bad_image: str = key("fail", choices=("fail", "skip"), **_CIRCUMSTANCE)
 
 
 @dataclass
 class OptimizerConfig:
-    name: str = MISSING
-    lr: float = MISSING
-    weight_decay: float = 0.0
-    backbone_lr_ratio: float = 1.0
-    # Of Config.unfreeze_lr, which takes it over unless it is given.
-    unfreeze_lr: float = 1e-4
+    name: str = key(MISSING)
+    lr: float = key(MISSING, above=0)
+    head_lr: float = key(MISSING, above=0)
+    backbone_lr_scale: float = key(1.0, above=0, high=1)
+    weight_decay: float = key(0.0, low=0, high=10)
 
 
 @dataclass
 class AdamConfig(OptimizerConfig):
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    name: str = name_of("adam")
+    lr: float = key(1e-4, above=0)
+    head_lr: float = key(1e-3, above=0)
+    weight_decay: float = key(1e-4, low=0, high=10)
+    betas: list[float] = key([0.9, 0.999], low=0, below=1, length=2)
+
+
+@dataclass
+class AdamWConfig(AdamConfig):
+    name: str = name_of("adamw")
+    weight_decay: float = key(1e-2, low=0, high=10)
 
 
 @dataclass
 class SgdConfig(OptimizerConfig):
-    momentum: float = 0.9
-    nesterov: bool = True
+    name: str = name_of("sgd")
+    lr: float = key(1e-2, above=0)
+    head_lr: float = key(1e-2, above=0)
+    weight_decay: float = key(5e-4, low=0, high=10)
+    momentum: float = key(0.9, low=0, below=1)
+    nesterov: bool = key(True)
 
 
 @dataclass
 class ScheduleConfig:
-    name: str = MISSING
+    name: str = key(MISSING)
 
 
 @dataclass
 class PlateauConfig(ScheduleConfig):
-    factor: float = 0.5
-    patience: int = 2
+    name: str = name_of("plateau")
+    factor: float = key(0.5, above=0, below=1)
+    patience: int = key(2, low=0, unit="epochs")
 
 
 @dataclass
 class OneCycleConfig(ScheduleConfig):
-    rise_fraction: float = 0.3
-    start_divisor: float = 25.0
-    end_divisor: float = 10_000.0
+    """The words are torch's, of OneCycleLR."""
+
+    name: str = name_of("one_cycle")
+    pct_start: float = key(0.3, low=0, high=1)
+    div_factor: float = key(25.0, above=0)
+    final_div_factor: float = key(10_000.0, above=0)
 
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    warmup_epochs: float = 1.0
-    end_fraction: float = 0.0
+    name: str = name_of("cosine")
+    warmup_epochs: float = key(1.0, low=0, unit="epochs")
+    end_fraction: float = key(0.0, low=0, high=1)
+
+
+@dataclass
+class ConstantConfig(ScheduleConfig):
+    name: str = name_of("constant")
 
 
 @dataclass
 class ProtocolConfig:
-    validation: str = "held_out"
-    result: str = "best"
-    augment_evaluation_of: list[str] = field(default_factory=list)
-    frozen_batchnorm: str = "fixed"
+    validation: str = key("held_out", choices=("held_out", "test"))
+    result: str = key("best", choices=("best", "last"))
+    augment_evaluation_of: list[str] = key([])
+    frozen_batchnorm: str = key("fixed", choices=("fixed", "drifting"))
 
 
 @dataclass
 class TrackingConfig:
-    uri: str | None = None
-    log_model: bool = False
-    patience_s: float = 60.0
+    uri: str | None = key(None, **_CIRCUMSTANCE)
+    log_model: bool = key(False, **_CIRCUMSTANCE)
+    patience_s: float = key(60.0, low=0, high=86_400, unit="seconds", **_CIRCUMSTANCE)
 
 
 @dataclass
@@ -120,41 +181,67 @@ class Config:
     data: DataConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
-    weights: str = "starter"
-    epochs: int = 40
-    freeze_epochs: int = 5
-    unfreeze_lr: float = 1e-4
-    label_smoothing: float = 0.0
-    image_size: int = 32
-    batch_size: int = 64
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    frozen_features: str = "exact"
-    feature_views: int = 0
-    resume: bool = False
-    preview: bool = False
+    # Their digest names the result.
+    weights: str = key("starter", identity=False)
+    epochs: int = key(40, low=1, unit="epochs")
+    freeze_epochs: int = key(5, low=0, unit="epochs")
+    label_smoothing: float = key(0.0, low=0, below=1)
+    image_size: int = key(32, low=8, high=1024, unit="pixels")
+    # BatchNorm cannot estimate a variance from one image.
+    batch_size: int = key(64, low=2, unit="images")
+    seed: int = key(0, low=0, high=_LARGEST_SEED, compared=False)
+    device: str = key("auto", **_CIRCUMSTANCE)
+    # What "auto" comes to is a circumstance, as the device is; what was asked for is a choice.
+    precision: str = key("auto", choices=("auto", "float32", "bfloat16"))
+    frozen_features: str = key("exact", choices=("exact", "cache"))
+    feature_views: int = key(0, low=0, high=1000, unit="views")
+    resume: bool = key(False, **_CIRCUMSTANCE)
+    preview: bool = key(False, **_CIRCUMSTANCE)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
-_SCHEMAS: dict[str, Any] = {
-    "config": Config,
-    "model": ModelConfig,
-    "data": DataConfig,
-    "image_folder": ImageFolderConfig,
-    "adam": AdamConfig,
-    "sgd": SgdConfig,
-    "schedule": ScheduleConfig,
-    "plateau": PlateauConfig,
-    "one_cycle": OneCycleConfig,
-    "cosine": CosineConfig,
+# The choices of each group, by the name that the key has and, in conf/, the file; of any model
+# the keys are the same.
+GROUPS: dict[str, dict[str, type]] = {
+    "model": {"base": ModelConfig},
+    "data": {
+        "digits": DigitsConfig,
+        "cifar10": Cifar10Config,
+        "cifar100": Cifar100Config,
+        "fashion_mnist": FashionMnistConfig,
+        "image_folder": ImageFolderConfig,
+    },
+    "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SgdConfig},
+    "schedule": {
+        "plateau": PlateauConfig,
+        "one_cycle": OneCycleConfig,
+        "cosine": CosineConfig,
+        "constant": ConstantConfig,
+    },
 }
+# Every key that some job can have.
+KEYS = {
+    name: declared
+    for group, choices in GROUPS.items()
+    for choice in choices.values()
+    for name, declared, _ in leaves(choice(), f"{group}.")
+} | {name: declared for name, declared, _ in leaves(Config())}
+
+# What a run's parameters tell beside its configuration: what was found, and on what it ran.
+FOUND = (
+    *("data.digest", "data.test_digest", "data.classes", "data.test_images"),
+    *("data.skipped_images", "data.shared_images"),
+    *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
+)
 
 
 def register_schema() -> None:
     """Make the schema known to Hydra. Call once, before ``@hydra.main`` composes."""
     store = ConfigStore.instance()
+    nodes: dict[str, Any] = {"config": Config, "model": ModelConfig}
+    for group in ("data", "optimizer", "schedule"):
+        nodes |= GROUPS[group]
     # Of no group: beside the YAML files they would be listed as choices.
-    for name, node in _SCHEMAS.items():
+    for name, node in nodes.items():
         store.store(name=f"{name}_schema", node=node)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TWINS = "these jobs train the same, for they differ in rates that no epoch of theirs uses"
+_TWINS = "these jobs train the same, for they differ in keys that none of them uses"
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class RunningSweep:
 
 
 def _check(config: DictConfig, jobs: Sequence[tuple[list[str], DictConfig]]) -> list[PlannedJob]:
-    planned, trainings = [], []
+    planned = []
     for overrides, composed in jobs:
         job_config = typed_config(composed)
         require_precision(config, job_config)
@@ -171,23 +171,18 @@ def _check(config: DictConfig, jobs: Sequence[tuple[list[str], DictConfig]]) -> 
             # Not kept: it holds the weights.
             job = prepare(job_config, weights=fetch_run_weights(job_config))
         planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
-        trainings.append(job.training)
-    _tell_twins(planned, trainings)
+    _tell_twins(planned)
     return planned
 
 
-def _tell_twins(jobs: Sequence[PlannedJob], trainings: Sequence[str]) -> None:
-    """Warn of jobs that would give one result twice under two names.
-
-    Args:
-        trainings: of each job, what it does.
-    """
-    alike: dict[str, dict[str, str]] = {}
-    for job, training in zip(jobs, trainings, strict=True):
-        alike.setdefault(training, {})[job.fingerprint] = job.overrides
+def _tell_twins(jobs: Sequence[PlannedJob]) -> None:
+    """Warn of jobs that would give one result twice."""
+    alike: dict[str, list[str]] = {}
+    for job in jobs:
+        alike.setdefault(job.fingerprint, []).append(job.overrides)
     for twins in alike.values():
         if len(twins) > 1:
-            log.warning("%s:\n  %s", _TWINS, "\n  ".join(twins.values()))
+            log.warning("%s:\n  %s", _TWINS, "\n  ".join(twins))
 
 
 def _lock_alone(folder: Path) -> FileLock:

@@ -107,7 +107,7 @@ def _in_worker() -> bool:
 
 
 def _run_single(composed: DictConfig, train: Train) -> float:
-    config = typed_config(composed)
+    config = typed_config(composed, HydraConfig.get().overrides.task)
     # Imported here, so that a wrong value is answered at once.
     from transfer.sweep.preview import preview
     from transfer.tracking.store import open_store, store_uri

@@ -191,8 +191,6 @@ def _params(job: Job) -> dict[str, str]:
     choices = flatten(job.config)
     # How a run was started is no property of its result.
     del choices["resume"], choices["preview"]
-    # A default, and what became of it has a name of its own.
-    del choices["optimizer.unfreeze_lr"]
     values = choices | {
         "data.digest": job.data.digest,
         "data.classes": len(job.data.classes),

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLR
 
 from transfer.config.schema import (
     AdamConfig,
+    AdamWConfig,
     CosineConfig,
     OneCycleConfig,
     OptimizerConfig,
@@ -30,7 +31,7 @@ def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> 
     """An optimiser over what `phase` trains; freezes the rest of `model`."""
     groups = cast(list[dict[str, Any]], parameter_groups(model, phase))
     if isinstance(config, AdamConfig):
-        kind: type[Adam] | type[AdamW] = AdamW if config.name == "adamw" else Adam
+        kind: type[Adam] | type[AdamW] = AdamW if isinstance(config, AdamWConfig) else Adam
         betas = (config.betas[0], config.betas[1])
         return kind(groups, betas=betas, weight_decay=config.weight_decay, fused=True)
     assert isinstance(config, SgdConfig)
@@ -87,7 +88,7 @@ class Schedule:
 
 def _one_cycle(optimizer: Optimizer, steps: int, config: OneCycleConfig) -> OneCycleLR:
     # One more than the steps taken: the scheduler also counts the step after the last.
-    total, rise = steps + 1, config.rise_fraction
+    total, rise = steps + 1, config.pct_start
     if math.isclose(rise * total, 1):
         # The rise would end on its first step, and torch divide by its length of zero.
         rise = 1.001 / total
@@ -96,8 +97,8 @@ def _one_cycle(optimizer: Optimizer, steps: int, config: OneCycleConfig) -> OneC
         max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=total,
         pct_start=rise,
-        div_factor=config.start_divisor,
-        final_div_factor=config.end_divisor,
+        div_factor=config.div_factor,
+        final_div_factor=config.final_div_factor,
         # Adam's betas and SGD's momentum stay as configured.
         cycle_momentum=False,
     )

@@ -38,10 +38,10 @@ class Phase:
 
 def plan_phases(config: Config) -> list[Phase]:
     """One phase, or two: the head alone for `freeze_epochs`, then everything to the last epoch."""
-    phases = []
+    phases, rates = [], config.optimizer
     if config.freeze_epochs > 0:
         phases.append(
-            Phase(1, config.freeze_epochs, frozen=True, head_lr=config.optimizer.lr, backbone_lr=0)
+            Phase(1, config.freeze_epochs, frozen=True, head_lr=rates.head_lr, backbone_lr=0)
         )
     if config.freeze_epochs < config.epochs:
         phases.append(
@@ -49,8 +49,8 @@ def plan_phases(config: Config) -> list[Phase]:
                 config.freeze_epochs + 1,
                 config.epochs,
                 frozen=False,
-                head_lr=config.unfreeze_lr,
-                backbone_lr=config.unfreeze_lr * config.optimizer.backbone_lr_ratio,
+                head_lr=rates.lr,
+                backbone_lr=rates.lr * rates.backbone_lr_scale,
             )
         )
     return phases

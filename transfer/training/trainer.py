@@ -290,5 +290,6 @@ def _require_finite(validation: Evaluation, epoch: int, optimizer: Optimizer) ->
         rate = _learning_rates(optimizer)[0]
         raise TrainingDivergedError(
             f"the validation loss became {validation.loss} in epoch {epoch}, after its last "
-            f"iteration, at a learning rate of {rate:g}; try a lower optimizer.lr or unfreeze_lr"
+            f"iteration, at a learning rate of {rate:g}; try a lower optimizer.lr (or, of frozen "
+            "epochs, optimizer.head_lr)"
         )

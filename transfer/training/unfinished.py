@@ -71,8 +71,8 @@ class UnfinishedEpoch:
             if not math.isfinite(loss):
                 raise TrainingDivergedError(
                     f"the loss became {loss} in epoch {self.number}, iteration {index + 1}, at a "
-                    f"learning rate of {self._head_rates[index]:g}; try a lower optimizer.lr or "
-                    "unfreeze_lr"
+                    f"learning rate of {self._head_rates[index]:g}; try a lower optimizer.lr "
+                    "(or, of frozen epochs, optimizer.head_lr)"
                 )
 
     def state(self, generators: dict[str, Tensor]) -> dict[str, Any]:

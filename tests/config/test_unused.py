@@ -1,0 +1,120 @@
+"""A key that was typed and that no epoch uses is refused; one that a file brings is not."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from tests.conftest import ROOT, Workplace, config_of
+from transfer.config import (
+    Config,
+    flatten,
+    refuse_unused,
+    register_schema,
+    typed_config,
+    unused_keys,
+)
+from transfer.system.errors import ConfigError
+
+
+def _typed(*overrides: str) -> Config:
+    """What a single run gets, of whose overrides it must use each."""
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return typed_config(compose("config", overrides=list(overrides)), overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "user"),
+    [
+        ("freeze_epochs=0 optimizer.head_lr=1", "optimizer.head_lr", "freeze_epochs above 0"),
+        ("freeze_epochs=0 optimizer.head_lr=1e-3", "optimizer.head_lr", "optimizer.lr"),
+        ("freeze_epochs=40 optimizer.lr=1", "optimizer.lr", "freeze_epochs below epochs"),
+        ("freeze_epochs=40 ++optimizer.lr=1", "optimizer.lr", "optimizer.head_lr"),
+        ("epochs=5 optimizer.backbone_lr_scale=0.1", "optimizer.backbone_lr_scale", "below epochs"),
+        ("data.root=x", "data.root", "data=image_folder"),
+        ("feature_views=3", "feature_views", "frozen_features=cache"),
+        ("feature_views=3 frozen_features=cache freeze_epochs=0", "feature_views", "above 0"),
+        ("frozen_features=cache freeze_epochs=0", "frozen_features", "freeze_epochs above 0"),
+        ("data=cifar10 data.test_fraction=0.3", "data.test_fraction", "data=digits"),
+        ("data=fashion_mnist data.test_fraction=0.2", "data.test_fraction", "data=image_folder"),
+        (
+            "protocol.frozen_batchnorm=drifting freeze_epochs=0",
+            "protocol.frozen_batchnorm",
+            "freeze_epochs above 0",
+        ),
+        (
+            "protocol.validation=test data.validation_fraction=0.2",
+            "data.validation_fraction",
+            "protocol.validation=held_out",
+        ),
+        (
+            "protocol.augment_evaluation_of=[nonsense]",
+            "protocol.augment_evaluation_of",
+            "a list with resnet18 in it",
+        ),
+        (
+            "epochs=5 frozen_features=cache data.augment={flip:true}",
+            "data.augment.flip",
+            "feature_views above 0",
+        ),
+    ],
+)
+def test_refused_where_the_job_does_not_use_it(overrides: str, key: str, user: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        _typed(*overrides.split())
+    assert refused.value.key == key
+    assert "this job does not use it; what would: " in str(refused.value)
+    assert user in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "freeze_epochs=0 optimizer.lr=1",
+        "freeze_epochs=40 optimizer.head_lr=1",
+        "freeze_epochs=5 optimizer.lr=1 optimizer.head_lr=1 optimizer.backbone_lr_scale=0.1",
+        "optimizer=sgd schedule=one_cycle data=digits model=simple_cnn experiment=fast",
+        "experiment=article_as_published freeze_epochs=0",
+        "experiment=fast data=cifar10 data.root=x",
+        "data=image_folder data.root=x data.test_fraction=0.3",
+        "frozen_features=exact feature_views=0 freeze_epochs=0",
+        "protocol.augment_evaluation_of=[] protocol.frozen_batchnorm=fixed freeze_epochs=0",
+        "frozen_features=cache feature_views=3 data.augment.flip=true epochs=5",
+    ],
+)
+def test_taken_where_it_does(overrides: str) -> None:
+    _typed(*overrides.split())
+
+
+def test_in_a_sweep_one_job_that_uses_it_is_enough() -> None:
+    def job(*typed: str) -> tuple[Config, list[str]]:
+        return config_of(*typed), list(typed)
+
+    frozen = job("freeze_epochs=5", "optimizer.head_lr=0.1")
+    others = [job(f"freeze_epochs={each}", "optimizer.head_lr=0.1") for each in (0, 0)]
+    refuse_unused([*others, frozen])
+    with pytest.raises(ConfigError, match=r"^optimizer\.head_lr=0\.1: none of these jobs uses it"):
+        refuse_unused(others)
+    refuse_unused([])
+
+
+def test_every_unused_key_is_one_of_the_job() -> None:
+    for overrides in ("freeze_epochs=0", "epochs=5 frozen_features=cache", "data=cifar10"):
+        config = config_of(*overrides.split())
+        assert unused_keys(config) and unused_keys(config).keys() <= flatten(config).keys()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "optimizer=adam optimizer.name=sgd",
+        "freeze_epochs=0 optimizer.head_lr=1",
+        "data=digits data.root=x",
+    ],
+)
+def test_as_a_command(workplace: Workplace, overrides: str) -> None:
+    process = workplace.run("train.py", *overrides.split())
+    assert process.returncode == 2
+    assert len(process.stderr.splitlines()) == 1
+    assert workplace.runs() == []

@@ -1,0 +1,86 @@
+"""What the schema declares of a key beside its name and type, and the loops' way through it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass(frozen=True)
+class Key:
+    """One choice, as its field's metadata holds it.
+
+    Attributes:
+        default: the value where nothing else is said; MISSING where there is none.
+        low, high: bounds that belong to the range; of each number where the value is a list.
+        above, below: bounds that do not.
+        choices: the only values, where they are words.
+        length: of a list.
+        unit: in which a number counts.
+        identity: whether it is part of a result's identity; a value that differs from the default
+            then names another result.
+        compared: whether a report compares runs by it.
+    """
+
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: Sequence[str] = ()
+    length: int | None = None
+    unit: str = ""
+    identity: bool = True
+    compared: bool = True
+
+    def allows(self, number: float) -> bool:
+        """Whether a number is finite and within the bounds."""
+        return (
+            abs(number) < float("inf")
+            and (self.low is None or number >= self.low)
+            and (self.high is None or number <= self.high)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    @property
+    def range(self) -> str:
+        """The bounds in words: "from 0 to 1", "above 0 and at most 1", "at least 2 images"."""
+        if self.low is not None and self.high is not None:
+            words = f"from {self.low} to {self.high}"
+        else:
+            bounds = (
+                ("at least", self.low),
+                ("above", self.above),
+                ("at most", self.high),
+                ("below", self.below),
+            )
+            words = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+        return f"{words} {self.unit}".rstrip()
+
+
+def key(default: Any, **declared: Any) -> Any:
+    """A field of the schema; `declared` as in Key."""
+    metadata = {"key": Key(default, **declared)}
+    if isinstance(default, list):
+        return field(default_factory=lambda: copy.copy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def name_of(choice: str, **declared: Any) -> Any:
+    """The `name` of a choice of a group: fixed, and no default, so that identities tell it."""
+    return key(MISSING, choices=(choice,), **declared)
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Key, Any]]:
+    """Every key below a dataclass of the schema: its dotted name, declaration and value."""
+    for each in fields(node):
+        name, value = f"{prefix}{each.name}", getattr(node, each.name)
+        if is_dataclass(value):
+            yield from leaves(value, f"{name}.")
+        elif "key" in each.metadata:
+            yield name, each.metadata["key"], value

@@ -1,0 +1,90 @@
+"""Keys that a job has and does not use: a rate of epochs that it has none of, for example.
+
+Typed, they are a mistake that would pass for a result; not typed, they are no part of its identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from transfer.config.key import leaves
+from transfer.config.schema import Config
+from transfer.system.errors import ConfigError
+
+_DOWNLOADED = ("cifar10", "cifar100", "fashion_mnist")
+
+
+def unused_keys(config: Config) -> dict[str, str]:
+    """The keys that this job does not use, each with what would use it.
+
+    A switch that is off, such as ``feature_views=0``, is what the job does, and not among them.
+    """
+    protocol, unused = config.protocol, dict[str, str]()
+    frozen, cached = config.freeze_epochs > 0, config.frozen_features == "cache"
+    all_frozen = config.freeze_epochs == config.epochs
+    if not frozen:
+        unused["optimizer.head_lr"] = "freeze_epochs above 0, or else optimizer.lr"
+        if cached:
+            unused["frozen_features"] = "freeze_epochs above 0"
+        if protocol.frozen_batchnorm == "drifting":
+            unused["protocol.frozen_batchnorm"] = "freeze_epochs above 0"
+    if all_frozen:
+        rates = "freeze_epochs below epochs"
+        unused["optimizer.lr"] = f"{rates}, or else optimizer.head_lr"
+        unused["optimizer.backbone_lr_scale"] = rates
+    if config.feature_views > 0 and not (frozen and cached):
+        unused["feature_views"] = "frozen_features=cache with freeze_epochs above 0"
+    if all_frozen and cached and config.feature_views == 0:
+        # The head sees stored features of the images as they are.
+        for name, _, _ in leaves(config.data.augment, "data.augment."):
+            unused[name] = "freeze_epochs below epochs, feature_views above 0, or exact features"
+    if config.data.name == "digits":
+        unused["data.root"] = f"data=image_folder, or data={', data='.join(_DOWNLOADED)}"
+    if config.data.name in _DOWNLOADED:
+        unused["data.test_fraction"] = "a set without a test split: data=digits, data=image_folder"
+    if protocol.validation == "test":
+        unused["data.validation_fraction"] = "protocol.validation=held_out"
+    if protocol.augment_evaluation_of and config.model.name not in protocol.augment_evaluation_of:
+        unused["protocol.augment_evaluation_of"] = f"a list with {config.model.name} in it"
+    return unused
+
+
+def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
+    """Raise ConfigError at the first key that was typed and that none of these jobs uses.
+
+    Args:
+        jobs: the configuration of each, and the overrides that were typed for it, such as
+            ``optimizer.head_lr=1``.
+    """
+    refused: dict[str, tuple[object, str]] = {}
+    used = set()
+    for config, typed in jobs:
+        unused = unused_keys(config)
+        for name, value in _typed_leaves(typed):
+            if name in unused:
+                refused.setdefault(name, (value, unused[name]))
+            else:
+                used.add(name)
+    for name, (value, user) in refused.items():
+        if name not in used:
+            which = "this job" if len(jobs) == 1 else "none of these jobs"
+            verb = "does not use it" if len(jobs) == 1 else "uses it"
+            raise ConfigError(name, value, f"{which} {verb}; what would: {user}")
+
+
+def _typed_leaves(overrides: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Key and value of each; ``data.augment={flip: true}`` is ``data.augment.flip``."""
+
+    def walk(name: str, value: Any) -> Iterator[tuple[str, object]]:
+        if isinstance(value, dict):
+            for part, inner in value.items():
+                yield from walk(f"{name}.{part}", inner)
+        else:
+            yield name, value
+
+    for each in OverridesParser.create().parse_overrides(list(overrides)):
+        if not each.is_delete():
+            yield from walk(each.key_or_group, each.value())
