@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import typed_config
+from transfer.config import Config, refuse_unused, typed_config
 from transfer.job import memory_explained, prepare
 from transfer.report import select_from, write_report
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs, plans_all
 from transfer.sweep.endings import exit_interrupted, resume_command
 from transfer.sweep.folders import claim_folder
-from transfer.sweep.launcher import has_workers, keep_chosen_threads, require_precision
+from transfer.sweep.launcher import has_workers, keep_chosen_threads
 from transfer.sweep.preview import preview
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError
@@ -74,13 +74,14 @@ def plan_sweep(config: DictConfig) -> SweepPlan:
     Raises:
         ConfigError: a job cannot run, or the folder or the store cannot be used.
     """
-    jobs = compose_jobs(config)
+    jobs = [(typed_config(composed), overrides) for overrides, composed in compose_jobs(config)]
+    refuse_unused(jobs)
     workers = has_workers(config)
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     if OmegaConf.select(config, "preview"):
-        preview(client, [typed_config(composed) for _, composed in jobs])
+        preview(client, [job for job, _ in jobs])
         sys.exit(0)
-    planned = _check(config, jobs)
+    planned = _prepare_all(jobs)
     folder = claim_folder(config, "hydra.sweep.dir")
     lock = _lock_alone(folder)
     state.forget_outcomes(folder)
@@ -162,27 +163,18 @@ class RunningSweep:
         return True
 
 
-def _check(config: DictConfig, jobs: Sequence[tuple[list[str], DictConfig]]) -> list[PlannedJob]:
-    planned = []
-    for overrides, composed in jobs:
-        job_config = typed_config(composed)
-        require_precision(config, job_config)
-        with memory_explained(job_config):
+def _prepare_all(jobs: Sequence[tuple[Config, Sequence[str]]]) -> list[PlannedJob]:
+    planned, alike = [], dict[str, list[str]]()
+    for config, overrides in jobs:
+        with memory_explained(config):
             # Not kept: it holds the weights.
-            job = prepare(job_config, weights=fetch_run_weights(job_config))
+            job = prepare(config, weights=fetch_run_weights(config))
         planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
-    _tell_twins(planned)
-    return planned
-
-
-def _tell_twins(jobs: Sequence[PlannedJob]) -> None:
-    """Warn of jobs that would give one result twice."""
-    alike: dict[str, list[str]] = {}
-    for job in jobs:
-        alike.setdefault(job.fingerprint, []).append(job.overrides)
+        alike.setdefault(job.fingerprint, []).append(planned[-1].overrides)
     for twins in alike.values():
         if len(twins) > 1:
             log.warning("%s:\n  %s", _TWINS, "\n  ".join(twins))
+    return planned
 
 
 def _lock_alone(folder: Path) -> FileLock:

@@ -6,10 +6,7 @@ import os
 
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import Config
 from transfer.system.errors import ConfigError
-
-_ON_OTHER_MACHINES = (".SlurmLauncher", ".RayAWSLauncher")
 
 
 def has_workers(config: DictConfig) -> bool:
@@ -25,15 +22,6 @@ def has_workers(config: DictConfig) -> bool:
         problem = "give the number of jobs at a time, or -1 for one a core"
         raise ConfigError("hydra.launcher.n_jobs", 0, problem)
     return not config.hydra.launcher._target_.endswith(".BasicLauncher")
-
-
-def require_precision(config: DictConfig, job: Config) -> None:
-    """Raise ConfigError where `precision=auto` would be resolved on other machines: a result goes
-    by the precision, and the sweep would not know its jobs again."""
-    elsewhere = config.hydra.launcher._target_.endswith(_ON_OTHER_MACHINES)
-    if elsewhere and job.precision == "auto":
-        problem = "jobs go to other machines than this one: give float32 or bfloat16"
-        raise ConfigError("precision", job.precision, problem)
 
 
 def keep_chosen_threads() -> None:
