@@ -14,9 +14,9 @@ from pathlib import Path
 
 from experiments.arguments import option, run
 from transfer.system.errors import ConfigError
-from transfer.tracking.outbox import find_outboxes
+from transfer.tracking.run_state import find_undelivered
 from transfer.tracking.store import open_store
-from transfer.tracking.undelivered import EXIT_CODE, deliver
+from transfer.tracking.sync import EXIT_CODE, deliver
 
 
 @dataclass
@@ -46,7 +46,7 @@ def _jobs_below(name: str) -> list[Path]:
     folder = Path(name)
     if not name or not folder.is_dir():
         raise ConfigError("folder", name, "there is no such folder")
-    return find_outboxes(folder)
+    return find_undelivered(folder)
 
 
 if __name__ == "__main__":

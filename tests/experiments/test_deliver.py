@@ -10,18 +10,18 @@ import pytest
 from experiments.deliver import main
 from tests.conftest import Workplace
 from transfer.system.errors import ConfigError
-from transfer.tracking.outbox import Outbox
-from transfer.tracking.store import experiment_id
+from transfer.tracking.run_state import RunState, find_undelivered
+from transfer.tracking.stored_run import create_run
 
 
 def _left(workplace: Workplace, folder: Path) -> str:
     """Make a folder whose run has a tag and its end to deliver; returns the run's id."""
-    run_id = workplace.client.create_run(experiment_id(workplace.client)).info.run_id
-    outbox = Outbox(folder)
-    outbox.open(run_id, workplace.store)
-    outbox.append("tags", {"name": "value"})
-    outbox.append("status", {"status": "FINISHED", "time": 1000})
-    return str(run_id)
+    folder.mkdir(exist_ok=True)
+    state = RunState(folder, "name", {})
+    create_run(workplace.client, state)
+    state.create()
+    state.update(tags={"name": "value"}, status="FINISHED", end_time=1000)
+    return state.run_id
 
 
 def _deliver(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -57,7 +57,7 @@ def test_a_store_that_still_takes_nothing_is_one_line_a_job(
     assert ended.value.code == 3
     said = "the store cannot be opened (Connection refused)"
     assert capsys.readouterr().err == f"tracking.uri=http://127.0.0.1:9: {said}\n"
-    assert len(Outbox(tmp_path)) == 2
+    assert find_undelivered(tmp_path) == [tmp_path]
 
 
 @pytest.mark.parametrize("arguments", [(), ("folder=nowhere",), ("folder=.", "other=1")])

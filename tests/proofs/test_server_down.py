@@ -23,10 +23,10 @@ from mlflow.entities import Run
 
 from tests.conftest import PLAIN, ROOT, Workplace
 from tests.proofs.training import Server, Training
-from transfer.tracking.delivery import Delivery
-from transfer.tracking.outbox import Outbox
-from transfer.tracking.sender import Sender
+from transfer.tracking.run_state import Point, RunState, is_in_store
 from transfer.tracking.store import experiment_id, open_store
+from transfer.tracking.stored_run import create_run
+from transfer.tracking.sync import Sync, SyncThread
 
 DOWN_S = 30
 ARTIFACTS = {
@@ -103,19 +103,30 @@ def test_a_server_that_never_comes_back(workplace: Workplace, server: Server) ->
     assert len(refused.stderr.splitlines()) == 1 and "cannot be opened" in refused.stderr
     server.start()
     # Killed in the middle, and once more from there.
+    database = MlflowClient(server.database)
+    before = _arrived(database)
     process = subprocess.Popen(delivery)
-    outbox = Outbox(folder)
-    left = len(outbox)
-    while len(outbox) > left - 2:
+    while _arrived(database) == before:
         assert process.poll() is None
         time.sleep(0.001)
     process.kill()
     process.wait()
-    print(f"{left} entries were left, {len(outbox)} after the delivery was killed")
+    assert not is_in_store(folder)
+    print(
+        f"{before} epochs and files were there, {_arrived(database)} when the delivery was killed"
+    )
     delivered = subprocess.run(delivery, capture_output=True, text=True, check=False)
     assert delivered.returncode == 0, delivered.stderr
     print(delivered.stdout)
     _require_complete(server, epochs=8)
+
+
+def _arrived(client: MlflowClient) -> tuple[int, int]:
+    """How many epochs and artifacts of the one run the store has."""
+    [run] = client.search_runs([experiment_id(client)])
+    folder = Path(run.info.artifact_uri.rpartition("artifacts/")[2])
+    points = client.get_metric_history(run.info.run_id, "val/acc")
+    return len(points), len(list(folder.glob("*")))
 
 
 def test_a_sweep_whose_server_goes_away(workplace: Workplace, server: Server) -> None:
@@ -146,19 +157,22 @@ def test_answers_that_are_lost(server: Server, tmp_path: Path) -> None:
     """The server has done what was asked, and the connection breaks before it can say so."""
     proxy = LossyProxy(server.port)
     client = open_store(f"http://127.0.0.1:{proxy.port}")
-    run_id = client.create_run(experiment_id(client)).info.run_id
-    outbox = Outbox(tmp_path)
-    outbox.open(run_id, client.tracking_uri)
-    sender = Sender(outbox, Delivery(client, run_id, tmp_path, new=True))
+    state = RunState(tmp_path, "name", {})
+    create_run(client, state)
+    state.create()
+    sync = Sync(client, state, new=True)
+    thread = SyncThread(sync, tmp_path)
     for epoch in range(1, 11):
         # In turn: the answer to the metrics is lost, and then MLflow's own second try is answered;
         # or that of three tries, which is all that it makes.
         proxy.lose(1 if epoch % 2 else 3)
-        sender.append("metrics", [["val/acc", epoch / 10, epoch, epoch]])
-        while outbox:
+        state.append([Point("val/acc", epoch / 10, epoch, epoch)])
+        thread.wake()
+        while not is_in_store(tmp_path):
             time.sleep(0.05)
-    assert sender.finish(60) == ""
-    points = MlflowClient(server.database).get_metric_history(run_id, "val/acc")
+    thread.finish(60)
+    assert str(sync) == ""
+    points = MlflowClient(server.database).get_metric_history(state.run_id, "val/acc")
     assert [(point.step, point.value) for point in points] == [(n, n / 10) for n in range(1, 11)]
     print(f"\n{proxy.lost} answers lost, every point there once")
     assert proxy.lost >= 20
@@ -240,5 +254,5 @@ def _require_whole(server: Server, run: Run, epochs: int) -> None:
     assert {file.path for file in served.list_artifacts(run.info.run_id)} == ARTIFACTS
     weights = Path(served.download_artifacts(run.info.run_id, "weights.safetensors"))
     assert weights.read_bytes() == (folder / "weights.safetensors").read_bytes()
-    assert not Outbox(folder).folder.exists()
+    assert is_in_store(folder)
     assert not (folder / "checkpoints").exists()

@@ -86,7 +86,7 @@ def test_a_database_that_turns_read_only(workplace: Workplace) -> None:
     assert "Traceback" not in refused.output
     database.parent.chmod(0o755)
     database.chmod(0o644)
-    [job_folder] = [path.parent for path in workplace.folder.glob("multirun/*/*/outbox")]
+    [job_folder] = [path.parent for path in workplace.folder.glob("multirun/*/*/run_state.json")]
     delivered = workplace.run("experiments/deliver.py", f"folder={job_folder}")
     assert delivered.returncode == 0, delivered.stderr
     [run] = workplace.runs()
@@ -190,7 +190,7 @@ class Mount:
 
 
 def _deliver_and_require(mount: Mount, folder: Path, store: str, epochs: int) -> None:
-    [job_folder] = [path.parent for path in folder.glob("multirun/*/*/outbox")]
+    [job_folder] = [path.parent for path in folder.glob("multirun/*/*/run_state.json")]
     script = str(ROOT / "experiments" / "deliver.py")
     delivered = mount.call(sys.executable, script, f"folder={job_folder}")
     assert delivered.returncode == 0, delivered.stderr

@@ -28,7 +28,7 @@ from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.store import answering, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_dead_runs, open_sweep
-from transfer.tracking.undelivered import EXIT_CODE, deliver_noted, delivery_command
+from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -111,7 +111,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     # Imported here, so that a wrong value is answered at once.
     from transfer.sweep.preview import preview
     from transfer.tracking.store import open_store, store_uri
-    from transfer.tracking.undelivered import EXIT_CODE, noted_folders
+    from transfer.tracking.sync import EXIT_CODE, noted_folders
 
     if config.preview:
         preview(open_store(store_uri(config.tracking.uri)), [config])

@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 
 from transfer.system.errors import ConfigError, first_line
-from transfer.tracking.delivery import log_metrics, log_params
 from transfer.tracking.environment import without_places
 from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
 from transfer.tracking.history import condense
 from transfer.tracking.predictions import read_predictions
-from transfer.tracking.store import experiment_id
+from transfer.tracking.run_state import Point, RunState
+from transfer.tracking.sync import log_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
 
 # They say where and by whom, which is nobody's business elsewhere; nor may an archive of unknown
 # origin name a folder here.
@@ -92,7 +91,7 @@ def restore_runs(client: MlflowClient, folder: Path) -> Iterator[tuple[str, bool
         others = find_by_fingerprint(client, text["tags"]["transfer.fingerprint"])
         new = not any(run.finished for run in others)
         if new:
-            _restore(client, place, text)
+            log_run(client, _kept_state(place, text))
         yield text["name"], new
 
 
@@ -111,31 +110,28 @@ def _checked(place: Path) -> dict[str, Any]:
     return text
 
 
-def _restore(client: MlflowClient, place: Path, text: dict[str, Any]) -> None:
-    created = client.create_run(
-        experiment_id(client),
+def _kept_state(place: Path, text: dict[str, Any]) -> RunState:
+    return RunState(
+        place,
+        text["name"],
+        text["tags"],
+        params=text["params"],
+        artifacts=dict.fromkeys(_ARTIFACTS, 1),
         start_time=text["start_time"],
-        tags=text["tags"],
-        run_name=text["name"],
+        status="FINISHED",
+        end_time=text["end_time"],
+        points=_points(text, pd.read_parquet(place / "history.parquet")),
     )
-    run_id = created.info.run_id
-    log_params(client, run_id, text["params"])
-    log_metrics(client, run_id, _points(text, pd.read_parquet(place / "history.parquet")))
-    for name in _ARTIFACTS:
-        client.log_artifact(run_id, str(place / name))
-    client.set_terminated(run_id, "FINISHED", end_time=text["end_time"])
 
 
-def _points(text: dict[str, Any], history: pd.DataFrame) -> list[Metric]:
+def _points(text: dict[str, Any], history: pd.DataFrame) -> list[Point]:
     """The curves, and the metrics that a run has once."""
-    from mlflow.entities import Metric
-
     steps = history["iteration"].fillna(history["epoch"]).astype(int)
     curves = zip(history["metric"], history["value"], steps, strict=True)
     once = set(text["metrics"]) - set(history["metric"])
     return [
-        *(Metric(name, float(value), text["end_time"], step) for name, value, step in curves),
-        *(Metric(name, text["metrics"][name], text["end_time"], 0) for name in sorted(once)),
+        *(Point(name, float(value), step, text["end_time"]) for name, value, step in curves),
+        *(Point(name, text["metrics"][name], 0, text["end_time"]) for name in sorted(once)),
     ]
 
 

@@ -1,6 +1,6 @@
 """What one job tells MLflow: metrics once an epoch, artifacts at the end.
 
-Everything goes to the run's outbox, on disk, and from there to the store in the background.
+Everything goes into the run's folder, and from there to the store in the background.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from transfer.deploy.classifier import save_classifier
 from transfer.deploy.mlflow_model import save_mlflow_model
 from transfer.job import Job
 from transfer.system.disk import DiskError, writing
-from transfer.system.errors import root_cause
-from transfer.tracking.delivery import MAX_METRICS, Delivery
 from transfer.tracking.environment import without_password
-from transfer.tracking.outbox import Entry, Kind, Outbox
-from transfer.tracking.sender import Sender
+from transfer.tracking.run_state import Point, RunState
+from transfer.tracking.sync import Sync, SyncThread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,54 +39,36 @@ class JobRun:
     """Writes one run. Metrics are sent once an epoch: a call costs as much as several steps.
 
     Args:
+        state: of the run, whose folder gets artifacts and checkpoints; with the store's id of it.
         iterations: training batches of the whole job; decides how many are averaged to a point.
-        folder: where artifacts are written before they are logged, and checkpoints are.
         new: whether the store has nothing of this run yet.
         patience_s: seconds that the end waits for a store that does not answer.
 
     Attributes:
         folder: of the run, wherever and whenever it is resumed.
-        undelivered: why the store lacks what is left in the outbox after the end; empty where
-            nothing is left.
+        undelivered: after the end, what the store lacks and why; empty where it has everything.
     """
 
     def __init__(
         self,
         client: MlflowClient,
-        run_id: str,
+        state: RunState,
         iterations: int,
-        folder: Path,
         *,
         new: bool,
         patience_s: float,
     ) -> None:
-        self.id = run_id
+        self.id = state.run_id
         self.undelivered = ""
-        self.folder = folder
+        self.folder = state.folder
         self._stretch = -(-iterations // _MAX_STEP_POINTS)
         self._pending: list[float] = []
         self._iteration = 0
         self._history: list[dict[str, Any]] = []
         self._patience_s = patience_s
-        self._outbox = Outbox(folder)
-        self._outbox.open(run_id, client.tracking_uri)
-        self._delivery = Delivery(client, run_id, folder, new=new)
-        self._sender = Sender(self._outbox, self._delivery)
-
-    def log_params(self, values: dict[str, str]) -> None:
-        self._sender.append("params", values)
-
-    def log_data(self, description: dict[str, str]) -> None:
-        """Log the data set as an input, by the fields of MLflow's Dataset."""
-        self._sender.append("inputs", description)
-
-    def log_tags(self, tags: dict[str, str | None]) -> None:
-        """Set tags; None deletes one."""
-        self._sender.append("tags", tags)
-
-    def start_again(self) -> None:
-        """Let a run that had ended run."""
-        self._sender.append("status", {"status": "RUNNING"})
+        self._state = state
+        self._sync = Sync(client, state, new=new)
+        self._thread = SyncThread(self._sync, state.folder)
 
     def log_epoch(self, number: int, metrics: dict[str, float], losses: Sequence[float]) -> None:
         """Log an epoch's metrics, and its iteration losses as means over equal stretches; of a run
@@ -103,11 +83,11 @@ class JobRun:
             for name, value in metrics.items()
         ]
         points = [(name, value, number) for name, value in metrics.items()]
-        self._send(points + self._step_points(number, losses))
+        self._append(points + self._step_points(number, losses))
 
     def log_summary(self, values: dict[str, float]) -> None:
         """Log figures that a run has once."""
-        self._send([(name, value, 0) for name, value in values.items()])
+        self._append([(name, value, 0) for name, value in values.items()])
 
     def log_predictions(self, logits: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         """Keep the test set's float32 logits [N, K], int64 labels [N] and [K] class names."""
@@ -138,7 +118,8 @@ class JobRun:
         """Log an MLflow model as well."""
         folder = self.folder / "model"
         save_mlflow_model(model, image_size, folder)
-        self._sender.append("model", folder.name)
+        self._state.update(model=folder.name)
+        self._thread.wake()
 
     def log_figure(self, name: str, figure: Figure) -> None:
         path = self.folder / name
@@ -176,44 +157,28 @@ class JobRun:
         Raises:
             DiskError: a FINISHED run could tell this neither the disk nor the store.
         """
-        # Part of a stretch is a point only where nothing follows: a run that goes on will fill it.
-        if self._pending and status == "FINISHED":
-            self._send([self._mean_point()])
-        last: list[tuple[Kind, Any]] = []
-        if error is not None:
-            text = f"{type(error).__name__}: {error}"[:5000]
-            story = traceback.format_exc()[-5000:]
-            last.append(("tags", {"transfer.error": text, "transfer.traceback": story}))
-        last.append(("status", {"status": status, "time": _now_ms()}))
-        refused = self._append_what_fits(last)
+        text = f"{type(error).__name__}: {error}"[:5000]
+        story = traceback.format_exc()[-5000:]
+        tags = {} if error is None else {"transfer.error": text, "transfer.traceback": story}
+        refused: DiskError | None = None
+        try:
+            # Part of a stretch is a point only where nothing follows: a run that goes on fills it.
+            if self._pending and status == "FINISHED":
+                self._append([self._mean_point()])
+            self._state.update(status=status, end_time=_now_ms(), tags=self._state.tags | tags)
+        except DiskError as error_:
+            refused = error_
+        self._thread.wake()
         # Whoever pressed Ctrl-C waits no longer than must be.
         patience_s = min(self._patience_s, 5.0) if status == "KILLED" else self._patience_s
-        self.undelivered = self._sender.finish(patience_s)
-        if refused and not self.undelivered:
-            self._tell_directly(refused, status)
-        if not self.undelivered:
-            self._outbox.close()
-
-    def _append_what_fits(self, entries: list[tuple[Kind, Any]]) -> list[Entry]:
-        """Append entries; returns those for which the disk is too full."""
-        refused = []
-        for kind, content in entries:
-            try:
-                self._sender.append(kind, content)
-            except DiskError:
-                refused.append(Entry(Path(), kind, content))
-        return refused
-
-    def _tell_directly(self, entries: list[Entry], status: str) -> None:
-        try:
-            for entry in entries:
-                self._delivery.send([entry])
-        except Exception as error:
-            reason = root_cause(error)
+        self._thread.finish(patience_s)
+        self.undelivered = str(self._sync)
+        if refused and self.undelivered:
             if status == "FINISHED":
-                raise DiskError(f"the end of run {self.id} could not be kept: {reason}") from error
+                problem = f"the end of run {self.id} could not be kept {self.undelivered}"
+                raise DiskError(problem) from refused
             # The run stays RUNNING in the store, which resume=true knows for dead.
-            log.warning("the store does not know that run %s is %s: %s", self.id, status, reason)
+            log.warning("the store may not know that run %s is %s", self.id, status)
 
     def _step_points(self, number: int, losses: Sequence[float]) -> list[tuple[str, float, int]]:
         points = []
@@ -237,15 +202,15 @@ class JobRun:
         self._pending.clear()
         return ("step/loss", mean, self._iteration)
 
-    def _send(self, points: list[tuple[str, float, int]]) -> None:
+    def _append(self, points: list[tuple[str, float, int]]) -> None:
         now = _now_ms()
-        stamped = [(name, float(value), step, now) for name, value, step in points]
-        # One call of MLflow takes a whole entry.
-        for start in range(0, len(stamped), MAX_METRICS):
-            self._sender.append("metrics", stamped[start : start + MAX_METRICS])
+        self._state.append([Point(name, float(value), step, now) for name, value, step in points])
+        self._thread.wake()
 
     def _log_file(self, path: Path) -> None:
-        self._sender.append("file", path.name)
+        times = self._state.artifacts.get(path.name, 0) + 1
+        self._state.update(artifacts=self._state.artifacts | {path.name: times})
+        self._thread.wake()
 
 
 def _now_ms() -> int:

@@ -7,15 +7,17 @@ folder is gone, the run's tags say which process it was.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
+from transfer.system.errors import ConfigError
 from transfer.tracking.find import RunRecord, find_by_fingerprint
-from transfer.tracking.outbox import Outbox
 from transfer.tracking.process import is_alive
+from transfer.tracking.run_state import RunState
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,7 +44,7 @@ class PreviousRun:
 
     @property
     def in_store(self) -> bool:
-        """Whether the store knows that the run has finished; else that lies in its outbox."""
+        """Whether the store knows that the run has finished; else only its folder does."""
         return self.record is not None and self.record.finished
 
 
@@ -99,9 +101,16 @@ def working(record: RunRecord) -> str:
 
 def _state(record: RunRecord) -> State:
     folder = folder_of(record)
-    if folder is not None and Outbox(folder).finishes(record.id):
+    if folder is not None and _has_finished(folder, record.id):
         # Only the store does not know: it could not be reached at the end.
         return "running" if is_locked(folder) else "finished"
     if record.status == "FAILED":
         return "failed"
     return "running" if is_running(record) else "interrupted"
+
+
+def _has_finished(folder: Path, run_id: str) -> bool:
+    with suppress(ConfigError):
+        state = RunState.load(folder)
+        return state.run_id == run_id and state.status == "FINISHED"
+    return False

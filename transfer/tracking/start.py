@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,15 +21,18 @@ from transfer.system.interrupt import deferred
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord
 from transfer.tracking.job_run import JobRun
-from transfer.tracking.outbox import Outbox
 from transfer.tracking.previous_run import PreviousRun, find_previous_run, lock_of, working
 from transfer.tracking.process import process_tags
-from transfer.tracking.store import answering, experiment_id, open_store, store_uri
+from transfer.tracking.run_state import RunState, is_in_store
+from transfer.tracking.store import answering, open_store, store_uri
+from transfer.tracking.stored_run import create_run
 from transfer.tracking.sweep_run import SweepRun
-from transfer.tracking.undelivered import deliver, delivery_command, note_undelivered
+from transfer.tracking.sync import deliver, delivery_command, note_undelivered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
 
 # A worker whose sweep was killed finishes its batch first, and saves.
 _PATIENCE_S = 5.0
@@ -43,7 +47,13 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
     client = _open_store(job, sweep)
     former = find_previous_run(client, job.fingerprint)
     if former.state == "finished" and not former.in_store and former.folder is not None:
-        deliver(former.folder, job.config.tracking.patience_s, client)
+        try:
+            deliver(former.folder, job.config.tracking.patience_s, client)
+        except ConfigError as error:
+            # What the store refuses for good does not keep it from knowing that the run finished.
+            if not find_previous_run(client, job.fingerprint).in_store:
+                raise
+            log.warning(error)
         former = find_previous_run(client, job.fingerprint)
     if former.state != "finished" or former.record is None:
         return None
@@ -137,41 +147,34 @@ def _refusal(job: Job, former: PreviousRun, folder: Path) -> ConfigError:
     return ConfigError("resume", "true", problem)
 
 
-def _require_nothing_left_in(folder: Path) -> None:
-    """Hydra may be told to use a folder again: the new run's files would replace the old one's."""
-    if Outbox(folder):
-        problem = "holds what an earlier run has not delivered yet; first:"
-        raise ConfigError("hydra.run.dir", folder, f"{problem} {delivery_command([folder])}")
-
-
 def _open_run(
     client: MlflowClient, job: Job, place: Path, sweep: SweepRun | None, former: PreviousRun
 ) -> JobRun:
     """A new run, or the former one; either is told everything, and lacks nothing then."""
-    patience_s = job.config.tracking.patience_s
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-    if former.folder is None:
-        _require_nothing_left_in(place)
-    if former.record is None:
-        run_id = _create(client, job, place, sweep)
-        run = JobRun(client, run_id, job.iterations, place, new=True, patience_s=patience_s)
-    else:
-        run_id = former.record.id
-        run = JobRun(client, run_id, job.iterations, place, new=False, patience_s=patience_s)
-        # The folder is another one where the run's own is gone.
-        run.log_tags({"hydra.output_dir": str(place), **process_tags()})
-        run.log_tags({"transfer.error": None, "transfer.traceback": None})
-        run.start_again()
-    run.log_params(_params(job))
-    run.log_data(_data_set(job))
+    kept = _kept_state(place)
+    own = former.record is not None and kept is not None and kept.run_id == former.record.id
+    # Hydra may be told to use a folder again: the new run's files would replace the old one's.
+    if not own and not is_in_store(place) and (kept is not None or former.folder is None):
+        problem = "holds what an earlier run has not delivered yet; first:"
+        raise ConfigError("hydra.run.dir", place, f"{problem} {delivery_command([place])}")
+    with answering(client.tracking_uri, "written"):
+        if former.record is None:
+            state = _new_state(job, place, sweep)
+            create_run(client, state)
+            state.create()
+        else:
+            state = _go_on(client, job, place, former.record, kept if own else None)
+    patience_s, new = job.config.tracking.patience_s, former.record is None
+    run = JobRun(client, state, job.iterations, new=new, patience_s=patience_s)
     if job.data.skipped:
         run.log_text("skipped_images.txt", "\n".join([*job.data.skipped, ""]))
     return run
 
 
-def _create(client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None) -> str:
-    tags = {
+def _new_state(job: Job, folder: Path, sweep: SweepRun | None) -> RunState:
+    tags: dict[str, str | None] = {
         **environment_tags(),
         **process_tags(),
         "transfer.fingerprint": job.fingerprint,
@@ -182,9 +185,35 @@ def _create(client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None
     }
     if sweep is not None:
         tags |= {"transfer.sweep": sweep.name, "mlflow.parentRunId": sweep.run_id}
-    with answering(client.tracking_uri, "written"):
-        created = client.create_run(experiment_id(client), run_name=job.name, tags=tags)
-    return str(created.info.run_id)
+    return RunState(folder, job.name, tags, params=_params(job), data_set=_data_set(job))
+
+
+def _kept_state(folder: Path) -> RunState | None:
+    with suppress(ConfigError):
+        return RunState.load(folder)
+    return None
+
+
+def _go_on(
+    client: MlflowClient, job: Job, folder: Path, record: RunRecord, kept: RunState | None
+) -> RunState:
+    """The state of a run that goes on: as its folder has it, or anew where that is lost."""
+    state = kept or RunState(folder, job.name, {}, run_id=record.id, data_set=_data_set(job))
+    state.mend()
+    # The folder is another one where the run's own is gone.
+    tags = {"hydra.output_dir": str(folder), **process_tags()}
+    past = dict.fromkeys(("transfer.error", "transfer.traceback"))
+    # What was first told holds: where the images lie may have changed since.
+    params = _params(job) | record.params | state.params
+    state.update(
+        uri=client.tracking_uri,
+        tags=state.tags | tags | past,
+        params=params,
+        status="RUNNING",
+        end_time=None,
+    )
+    client.update_run(record.id, status="RUNNING")
+    return state
 
 
 def _params(job: Job) -> dict[str, str]:

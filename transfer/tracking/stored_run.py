@@ -1,0 +1,162 @@
+"""One run as the store has it: what is there of it, and how it is told the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from transfer.tracking.run_state import RunState
+from transfer.tracking.store import experiment_id
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+
+Key = tuple[str, str, int]
+# So many of a kind MLflow takes in one call; one of every other.
+AT_ONCE = {"point": 1000, "parameter": 100, "tag": 100}
+
+
+class Item(NamedTuple):
+    """One thing that a store must have: a parameter, tag, point, data set, file, model or status.
+
+    Attributes:
+        value: of a tag, null where the run must not have it; of a file, how often it was written.
+        time: in ms.
+    """
+
+    kind: str
+    name: str
+    value: Any
+    step: int = 0
+    time: int = 0
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.name, self.step
+
+
+class UnreadableError(Exception):
+    """A file of the run is gone or cannot be read; trying again would not bring it back."""
+
+
+def create_run(client: MlflowClient, state: RunState) -> None:
+    """Create the run in the store, with its name and tags; sets the state's `run_id`."""
+    created = client.create_run(
+        experiment_id(client),
+        start_time=state.start_time,
+        tags={name: value for name, value in state.tags.items() if value is not None},
+        run_name=state.name,
+    )
+    state.run_id = str(created.info.run_id)
+    state.uri = client.tracking_uri
+
+
+class StoredRun:
+    """The run of `state` in a store. What a call raises is up to MLflow and what is below it."""
+
+    def __init__(self, client: MlflowClient, state: RunState) -> None:
+        self._client = client
+        self._state = state
+
+    def contents(self) -> dict[Key, Any]:
+        """What is there, as the `value` of each item; of a point, `...`.
+
+        Raises:
+            Exception: the store does not answer, or the run was deleted there.
+        """
+        run_id = self._state.run_id
+        run = self._client.get_run(run_id)
+        if run.info.lifecycle_stage == "deleted":
+            raise ValueError(f"run {run_id} was deleted there")
+        data_sets = [each.dataset for each in run.inputs.dataset_inputs] if run.inputs else []
+        there: dict[Key, Any] = {("status", "status", 0): (run.info.status, run.info.end_time)}
+        there |= {("parameter", name, 0): value for name, value in run.data.params.items()}
+        there |= {("tag", name, 0): value for name, value in run.data.tags.items()}
+        there |= {("data set", each.name, 0): each.digest for each in data_sets}
+        # One that was written again may have the size of the one before.
+        there |= {("file", name, 0): 1 for name in self._whole_files()}
+        if self._state.model is not None:
+            models = self._logged_models()
+            there |= {("model", each.name, 0): each.status.value == "READY" for each in models}
+        for metric in run.data.metrics:
+            points = self._client.get_metric_history(run_id, metric)
+            there |= {("point", metric, point.step): ... for point in points}
+        return there
+
+    def send(self, items: list[Item]) -> None:
+        """Send items of one kind, `AT_ONCE` at most; they may be there already."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+        client, run_id, [first, *_] = self._client, self._state.run_id, items
+        match first.kind:
+            case "parameter":
+                params = [Param(item.name, item.value) for item in items]
+                client.log_batch(run_id, params=params)
+            case "tag":
+                tags = [RunTag(item.name, item.value) for item in items if item.value is not None]
+                client.log_batch(run_id, tags=tags)
+                for item in items:
+                    if item.value is None:
+                        client.delete_tag(run_id, item.name)
+            case "point":
+                points = [Metric(item.name, item.value, item.time, item.step) for item in items]
+                client.log_batch(run_id, metrics=points)
+            case "data set":
+                data_set = Dataset(**(self._state.data_set or {}))
+                context = InputTag("mlflow.data.context", "training")
+                client.log_inputs(run_id, [DatasetInput(data_set, [context])])
+            case "file":
+                self._send_file(self._state.folder / first.name)
+            case "model":
+                self._send_model(self._state.folder / first.name)
+            case "status":
+                status, end_time = first.value
+                client.set_terminated(run_id, status, end_time=end_time)
+
+    def _whole_files(self) -> list[str]:
+        try:
+            files = self._client.list_artifacts(self._state.run_id)
+        except Exception:
+            # Artifacts may lie on another machine than the rest, and be sent again without harm.
+            return []
+        folder = self._state.folder
+        return [
+            file.path
+            for file in files
+            if (folder / file.path).is_file()
+            and (folder / file.path).stat().st_size == file.file_size
+        ]
+
+    def _logged_models(self) -> list[LoggedModel]:
+        experiment = self._client.get_run(self._state.run_id).info.experiment_id
+        condition = f"source_run_id = '{self._state.run_id}'"
+        return list(self._client.search_logged_models([experiment], filter_string=condition))
+
+    def _send_file(self, path: Path) -> None:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UnreadableError(path) from error
+        self._client.log_artifact(self._state.run_id, str(path))
+
+    def _send_model(self, folder: Path) -> None:
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model
+
+        run_id = self._state.run_id
+        models = [model for model in self._logged_models() if model.name == folder.name]
+        model = next(iter(models), None) or self._client.create_logged_model(
+            self._client.get_run(run_id).info.experiment_id,
+            name=folder.name,
+            source_run_id=run_id,
+            params=self._state.params,
+        )
+        self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        description = Model.load(folder)
+        description.run_id = run_id
+        description.model_id = description.model_uuid = model.model_id
+        description.artifact_path = model.artifact_location
+        description.save(folder / "MLmodel")
+        self._client.log_model_artifacts(model.model_id, str(folder))
+        self._client.finalize_logged_model(model.model_id, "READY")
