@@ -19,7 +19,7 @@ def _left(workplace: Workplace, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
     state = RunState(folder, "name", {})
     create_run(workplace.client, state)
-    state.create()
+    state.write()
     state.update(tags={"name": "value"}, status="FINISHED", end_time=1000)
     return state.run_id
 

@@ -26,7 +26,8 @@ from tests.proofs.training import Server, Training
 from transfer.tracking.run_state import Point, RunState, is_in_store
 from transfer.tracking.store import experiment_id, open_store
 from transfer.tracking.stored_run import create_run
-from transfer.tracking.sync import Sync, SyncThread
+from transfer.tracking.sync import Sync
+from transfer.tracking.sync_thread import SyncThread
 
 DOWN_S = 30
 ARTIFACTS = {
@@ -159,7 +160,7 @@ def test_answers_that_are_lost(server: Server, tmp_path: Path) -> None:
     client = open_store(f"http://127.0.0.1:{proxy.port}")
     state = RunState(tmp_path, "name", {})
     create_run(client, state)
-    state.create()
+    state.write()
     sync = Sync(client, state, new=True)
     thread = SyncThread(sync, tmp_path)
     for epoch in range(1, 11):

@@ -17,7 +17,8 @@ from transfer.system.errors import ConfigError
 from transfer.tracking.run_state import POINTS, Point, RunState, find_undelivered, is_in_store
 from transfer.tracking.start import find_finished, start_run
 from transfer.tracking.stored_run import create_run
-from transfer.tracking.sync import Sync, SyncThread, deliver, noted_folders
+from transfer.tracking.sync import Sync, deliver, noted_folders
+from transfer.tracking.sync_thread import SyncThread
 from transfer.training import Checkpoints
 
 
@@ -35,7 +36,13 @@ def _new_run(workplace: Workplace, folder: Path) -> RunState:
     """A run that the store knows by name alone, and its folder."""
     state = RunState(folder, "name", {})
     create_run(workplace.client, state)
-    state.create()
+    state.write()
+    return state
+
+
+def _kept(folder: Path) -> RunState:
+    state = RunState.load(folder)
+    assert state is not None
     return state
 
 
@@ -57,7 +64,7 @@ def test_training_does_not_wait_for_a_locked_store(
             assert time.perf_counter() - begin < 5
             time.sleep(1)
             assert not is_in_store(tmp_path)
-            assert len(RunState.load(tmp_path).points) == 88
+            assert len(_kept(tmp_path).points) == 88
     assert _points(workplace, run.id, "val/acc") == [(number, 0.25) for number in range(1, 12)]
     assert _points(workplace, run.id, "step/loss") == [(each, float(each)) for each in range(1, 12)]
     assert workplace.client.get_run(run.id).info.status == "FINISHED"
@@ -122,16 +129,16 @@ def test_a_long_backlog_goes_out_in_few_calls(workplace: Workplace, tmp_path: Pa
 
 def test_what_does_not_fit_on_the_disk_leaves_the_rest(tmp_path: Path) -> None:
     state = RunState(tmp_path, "name", {}, run_id="0" * 32)
-    state.create()
+    state.write()
     state.append([Point("first", 1, 1, 1)])
     with pytest.raises(DiskError, match="cannot be written"), files_up_to(100):
         state.append([Point(f"second/{index}", 1, 1, 1) for index in range(100)])
     with pytest.raises(DiskError, match="cannot be written"), files_up_to(100):
         state.update(tags={"second": "value" * 100})
-    assert RunState.load(tmp_path).tags == {}
+    assert _kept(tmp_path).tags == {}
     state.append([Point("third", 1, 1, 1)])
     state.update(tags={"third": "value"})
-    kept = RunState.load(tmp_path)
+    kept = _kept(tmp_path)
     assert [point.name for point in kept.points] == ["first", "third"]
     assert kept.tags == {"third": "value"} and not kept.unreadable
 
@@ -143,12 +150,12 @@ def test_a_kill_in_the_middle_of_a_line_costs_that_line(
     state.append([Point("val/acc", 0.5, 1, 1), Point("val/acc", 0.5, 2, 1)])
     path = tmp_path / POINTS
     path.write_bytes(path.read_bytes()[:-5])
-    kept = RunState.load(tmp_path)
+    kept = _kept(tmp_path)
     assert [point.step for point in kept.points] == [1] and not kept.unreadable
     assert deliver(tmp_path, patience_s=30) == 1
-    kept.mend()
+    kept.write()
     kept.append([Point("val/acc", 0.5, 2, 1), Point("val/acc", 0.5, 3, 1)])
-    assert [point.step for point in RunState.load(tmp_path).points] == [1, 2, 3]
+    assert [point.step for point in _kept(tmp_path).points] == [1, 2, 3]
     assert deliver(tmp_path, patience_s=30) == 2
     assert _points(workplace, state.run_id, "val/acc") == [(1, 0.5), (2, 0.5), (3, 0.5)]
 
@@ -217,7 +224,7 @@ def test_a_state_that_cannot_be_read_is_one_line(workplace: Workplace, tmp_path:
     for text in (path.read_text()[:40], "[]", '{"name": "alone"}', "\0"):
         path.write_text(text)
         assert find_undelivered(tmp_path) == [tmp_path]
-        with pytest.raises(ConfigError, match=r"run_state\.json cannot be read"):
+        with pytest.raises(ConfigError, match=r"run_state\.json is gone or cannot be read"):
             deliver(tmp_path, patience_s=1)
     assert workplace.client.get_run(state.run_id).info.status == "RUNNING"
 

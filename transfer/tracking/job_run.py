@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from transfer.job import Job
 from transfer.system.disk import DiskError, writing
 from transfer.tracking.environment import without_password
 from transfer.tracking.run_state import Point, RunState
-from transfer.tracking.sync import Sync, SyncThread
+from transfer.tracking.sync import Sync
+from transfer.tracking.sync_thread import SyncThread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,28 +92,25 @@ class JobRun:
 
     def log_predictions(self, logits: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         """Keep the test set's float32 logits [N, K], int64 labels [N] and [K] class names."""
-        path = self.folder / "predictions.npz"
-        with writing(path):
-            np.savez_compressed(
-                path, logits=logits.numpy(), labels=labels.numpy(), classes=list(classes)
-            )
-        self._log_file(path)
+        arrays: dict[str, Any] = {"logits": logits.numpy(), "labels": labels.numpy()}
+        arrays["classes"] = list(classes)
+        self._keep("predictions.npz", lambda path: np.savez_compressed(path, **arrays))
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:
         """Keep the weights, with all that a prediction needs."""
-        path = self.folder / "weights.safetensors"
-        config = job.config
-        with writing(path):
+
+        def save(path: Path) -> None:
             save_classifier(
                 weights,
                 path,
-                model_name=config.model.name,
-                image_size=config.image_size,
+                model_name=job.config.model.name,
+                image_size=job.config.image_size,
                 classes=job.data.classes,
                 mean=job.data.mean,
                 std=job.data.std,
             )
-        self._log_file(path)
+
+        self._keep("weights.safetensors", save)
 
     def log_model(self, model: nn.Module, image_size: int) -> None:
         """Log an MLflow model as well."""
@@ -122,34 +120,22 @@ class JobRun:
         self._thread.wake()
 
     def log_figure(self, name: str, figure: Figure) -> None:
-        path = self.folder / name
-        with writing(path):
-            figure.savefig(path)
-        self._log_file(path)
+        self._keep(name, figure.savefig)
 
     def history(self) -> pd.DataFrame:
         """Every point so far, every iteration included: metric, epoch, iteration, value."""
         return pd.DataFrame(self._history).astype({"iteration": "Int64"})
 
     def log_history(self) -> None:
-        path = self.folder / "history.parquet"
-        with writing(path):
-            self.history().to_parquet(path, index=False)
-        self._log_file(path)
+        self._keep("history.parquet", lambda path: self.history().to_parquet(path, index=False))
 
     def log_text(self, name: str, text: str) -> None:
-        path = self.folder / name
-        with writing(path):
-            path.write_text(text, encoding="utf-8")
-        self._log_file(path)
+        self._keep(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def log_config(self, composed: DictConfig) -> None:
         from omegaconf import OmegaConf
 
-        path = self.folder / "config.yaml"
-        with writing(path):
-            path.write_text(without_password(OmegaConf.to_yaml(composed)), encoding="utf-8")
-        self._log_file(path)
+        self.log_text("config.yaml", without_password(OmegaConf.to_yaml(composed)))
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """FINISHED, FAILED or KILLED; waits until the store has everything, or patience ends.
@@ -207,9 +193,13 @@ class JobRun:
         self._state.append([Point(name, float(value), step, now) for name, value, step in points])
         self._thread.wake()
 
-    def _log_file(self, path: Path) -> None:
-        times = self._state.artifacts.get(path.name, 0) + 1
-        self._state.update(artifacts=self._state.artifacts | {path.name: times})
+    def _keep(self, name: str, write: Callable[[Path], object]) -> None:
+        """Write a file into the run's folder, as an artifact."""
+        path = self.folder / name
+        with writing(path):
+            write(path)
+        times = self._state.artifacts.get(name, 0) + 1
+        self._state.update(artifacts=self._state.artifacts | {name: times})
         self._thread.wake()
 
 

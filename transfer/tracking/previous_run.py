@@ -7,14 +7,12 @@ folder is gone, the run's tags say which process it was.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
-from transfer.system.errors import ConfigError
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.process import is_alive
 from transfer.tracking.run_state import RunState
@@ -101,16 +99,10 @@ def working(record: RunRecord) -> str:
 
 def _state(record: RunRecord) -> State:
     folder = folder_of(record)
-    if folder is not None and _has_finished(folder, record.id):
+    state = None if folder is None else RunState.load(folder)
+    if state is not None and (state.run_id, state.status) == (record.id, "FINISHED"):
         # Only the store does not know: it could not be reached at the end.
-        return "running" if is_locked(folder) else "finished"
+        return "running" if is_locked(state.folder) else "finished"
     if record.status == "FAILED":
         return "failed"
     return "running" if is_running(record) else "interrupted"
-
-
-def _has_finished(folder: Path, run_id: str) -> bool:
-    with suppress(ConfigError):
-        state = RunState.load(folder)
-        return state.run_id == run_id and state.status == "FINISHED"
-    return False

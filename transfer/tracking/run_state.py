@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transfer.system.disk import atomic_write, writing
-from transfer.system.errors import ConfigError, first_line
 
 STATE, POINTS, _IN_STORE = "run_state.json", "points.jsonl", "in_store.json"
 
@@ -70,18 +69,13 @@ class RunState:
         self._digest: str | None = None
 
     @classmethod
-    def load(cls, folder: Path) -> RunState:
-        """The state of the run in a folder. What a kill left of a last line is no point.
-
-        Raises:
-            ConfigError: there is none, or it cannot be read.
-        """
+    def load(cls, folder: Path) -> RunState | None:
+        """The state of the run in a folder; None where there is none that can be read."""
         try:
             text = (folder / STATE).read_bytes()
             state = cls(folder=folder, **json.loads(text))
-        except (OSError, ValueError, TypeError) as error:
-            problem = f"{STATE} cannot be read ({first_line(error)})"
-            raise ConfigError("folder", folder, problem) from error
+        except (OSError, ValueError, TypeError):
+            return None
         state._digest = _digest(text)
         state._load_points()
         return state
@@ -95,16 +89,19 @@ class RunState:
         """What the files hold now: the size of one and the digest of the other, if there is one."""
         return self._size, self._digest
 
-    def create(self) -> None:
-        """Write a new run's files; those of an earlier run of this folder go.
+    def write(self, **changes: Any) -> None:
+        """Write both files, those of an earlier run of this folder too; then `update`.
 
         Raises:
-            DiskError: the disk is full or read-only; so does whatever writes below.
+            DiskError: the disk is full or read-only; so do `update` and `append`.
         """
         # In this order, so that a kill never leaves a run with another one's points.
-        with writing(self.folder):
-            (self.folder / POINTS).unlink(missing_ok=True)
-        self.update()
+        lines = _lines(self.points)
+        with atomic_write(self.folder / POINTS) as file:
+            file.write(lines)
+        # What was damaged is told anew by a run that goes on.
+        self._size, self.unreadable = len(lines), []
+        self.update(**changes)
 
     def update(self, **changes: Any) -> None:
         """Take new values of attributes; where the disk refuses them, the store may still learn
@@ -137,13 +134,6 @@ class RunState:
                 os.ftruncate(file.fileno(), self._size)
                 raise
         self._size += len(lines)
-
-    def mend(self) -> None:
-        """Leave only whole lines in points.jsonl, for a run that goes on and tells all anew."""
-        lines = _lines(self.points)
-        with atomic_write(self.folder / POINTS) as file:
-            file.write(lines)
-        self._size, self.unreadable = len(lines), []
 
     def note_in_store(self, mark: tuple[int, str | None]) -> None:
         """Note that the store has all of what `mark` stands for."""

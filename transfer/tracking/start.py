@@ -147,25 +147,30 @@ def _refusal(job: Job, former: PreviousRun, folder: Path) -> ConfigError:
     return ConfigError("resume", "true", problem)
 
 
+def _require_nothing_left_in(folder: Path) -> None:
+    """Hydra may be told to use a folder again: the new run's files would replace the old one's."""
+    if not is_in_store(folder):
+        problem = "holds what an earlier run has not delivered yet; first:"
+        raise ConfigError("hydra.run.dir", folder, f"{problem} {delivery_command([folder])}")
+
+
 def _open_run(
     client: MlflowClient, job: Job, place: Path, sweep: SweepRun | None, former: PreviousRun
 ) -> JobRun:
     """A new run, or the former one; either is told everything, and lacks nothing then."""
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-    kept = _kept_state(place)
-    own = former.record is not None and kept is not None and kept.run_id == former.record.id
-    # Hydra may be told to use a folder again: the new run's files would replace the old one's.
-    if not own and not is_in_store(place) and (kept is not None or former.folder is None):
-        problem = "holds what an earlier run has not delivered yet; first:"
-        raise ConfigError("hydra.run.dir", place, f"{problem} {delivery_command([place])}")
+    kept = RunState.load(place)
+    if former.record is None or (kept is not None and kept.run_id != former.record.id):
+        _require_nothing_left_in(place)
+        kept = None
     with answering(client.tracking_uri, "written"):
         if former.record is None:
             state = _new_state(job, place, sweep)
             create_run(client, state)
-            state.create()
+            state.write()
         else:
-            state = _go_on(client, job, place, former.record, kept if own else None)
+            state = _go_on(client, job, place, former.record, kept)
     patience_s, new = job.config.tracking.patience_s, former.record is None
     run = JobRun(client, state, job.iterations, new=new, patience_s=patience_s)
     if job.data.skipped:
@@ -188,27 +193,19 @@ def _new_state(job: Job, folder: Path, sweep: SweepRun | None) -> RunState:
     return RunState(folder, job.name, tags, params=_params(job), data_set=_data_set(job))
 
 
-def _kept_state(folder: Path) -> RunState | None:
-    with suppress(ConfigError):
-        return RunState.load(folder)
-    return None
-
-
 def _go_on(
     client: MlflowClient, job: Job, folder: Path, record: RunRecord, kept: RunState | None
 ) -> RunState:
     """The state of a run that goes on: as its folder has it, or anew where that is lost."""
     state = kept or RunState(folder, job.name, {}, run_id=record.id, data_set=_data_set(job))
-    state.mend()
-    # The folder is another one where the run's own is gone.
-    tags = {"hydra.output_dir": str(folder), **process_tags()}
     past = dict.fromkeys(("transfer.error", "transfer.traceback"))
-    # What was first told holds: where the images lie may have changed since.
-    params = _params(job) | record.params | state.params
-    state.update(
+    # The folder is another one where the run's own is gone.
+    here = {"hydra.output_dir": str(folder), **process_tags()}
+    state.write(
         uri=client.tracking_uri,
-        tags=state.tags | tags | past,
-        params=params,
+        tags=state.tags | past | here,
+        # What was first told holds: where the images lie may have changed since.
+        params=_params(job) | record.params | state.params,
         status="RUNNING",
         end_time=None,
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,9 +22,10 @@ from filelock import Timeout
 
 from transfer.system.errors import ConfigError, printable, root_cause
 from transfer.tracking.previous_run import lock_of
-from transfer.tracking.run_state import RunState, is_in_store
+from transfer.tracking.run_state import STATE, RunState, is_in_store
 from transfer.tracking.store import answering, open_store
 from transfer.tracking.stored_run import AT_ONCE, Item, Key, StoredRun, UnreadableError, create_run
+from transfer.tracking.sync_thread import SyncThread
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 # Of a command whose runs are trained and kept, but not all in the store.
 EXIT_CODE = 3
 _NOTE = "undelivered.json"
-# Pauses after failures, in seconds: they double from the first to the last.
-_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 # Halving a thousand points to find a bad one fails ten times on the way.
 _FAILURES_IN_A_ROW = 20
 
@@ -174,68 +172,6 @@ class Sync:
         log.warning("the tracking store does not get the %s: %s", what, reason)
 
 
-class SyncThread:
-    """Sends in the background whenever it is woken: training never waits for the store."""
-
-    def __init__(self, sync: Sync, folder: Path) -> None:
-        self._sync = sync
-        self._folder = folder
-        self._changed = threading.Condition()
-        self._wanted, self._done = 1, 0
-        self._ending = self._stopped = False
-        # A daemon: a process that ends does not wait for a request without an answer.
-        threading.Thread(target=self._send_all, name="sync", daemon=True).start()
-
-    def wake(self) -> None:
-        """Have what is new sent soon; what comes while something is sent goes together then."""
-        with self._changed:
-            self._wanted += 1
-            self._changed.notify_all()
-
-    def finish(self, patience_s: float) -> None:
-        """Wait until all is sent, or nothing arrives for so many seconds; then stop."""
-        begin = time.monotonic()
-        with self._changed:
-            self._ending = True
-            self._changed.notify_all()
-            try:
-                while self._done < self._wanted:
-                    end = max(begin, self._sync.progress) + patience_s
-                    if time.monotonic() > end:
-                        break
-                    self._changed.wait(min(1.0, patience_s))
-            finally:
-                self._stopped = True
-                self._changed.notify_all()
-
-    def _send_all(self) -> None:
-        pause_s, failed = 0.0, False
-        while not self._stopped:
-            wanted = self._wanted
-            if self._sync.send():
-                if failed:
-                    log.info("the tracking store can be written again")
-                pause_s, failed = 0.0, False
-                with self._changed:
-                    self._done = wanted
-                    self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._wanted > self._done or self._stopped)
-                continue
-            if not failed:
-                log.warning(
-                    "the tracking store cannot be written (%s); the run goes on, what it logs is "
-                    "kept in %s and sent later", self._sync.failure, self._folder,
-                )  # fmt: skip
-            pause_s, failed = min(max(2 * pause_s, _FIRST_PAUSE_S), _LAST_PAUSE_S), True
-            self._pause(pause_s)
-
-    def _pause(self, seconds: float) -> None:
-        """Wait, unless the end comes meanwhile: then another attempt is worth its while."""
-        with self._changed:
-            ending = self._ending
-            self._changed.wait_for(lambda: self._stopped or self._ending > ending, seconds)
-
-
 def log_run(client: MlflowClient, state: RunState) -> None:
     """Log a run that was not trained here: all of `state`, whose artifacts lie in its folder.
 
@@ -265,6 +201,8 @@ def deliver(folder: Path, patience_s: float, client: MlflowClient | None = None)
     try:
         with lock_of(folder):
             state = RunState.load(folder)
+            if state is None:
+                raise ConfigError("folder", folder, f"{STATE} is gone or cannot be read")
             client = client or open_store(state.uri)
             sync = Sync(client, state, new=False)
             SyncThread(sync, folder).finish(patience_s)
