@@ -229,6 +229,51 @@ def test_a_state_that_cannot_be_read_is_one_line(workplace: Workplace, tmp_path:
     assert workplace.client.get_run(state.run_id).info.status == "RUNNING"
 
 
+def test_a_run_whose_state_is_damaged_goes_on_and_tells_all_anew(
+    workplace: Workplace, job: Job, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt), start_run(job, folder=tmp_path, sweep=None) as run:
+        run.log_epoch(*an_epoch(1, [1.0]))
+        raise KeyboardInterrupt
+    (tmp_path / "run_state.json").write_text("{")
+    again = replace(job, config=replace(job.config, resume=True))
+    with start_run(again, folder=tmp_path / "other", sweep=None) as same:
+        for number in (1, 2):
+            same.log_epoch(*an_epoch(number, [float(number)]))
+    assert (same.id, same.folder) == (run.id, tmp_path)
+    assert _points(workplace, run.id, "val/acc") == [(1, 0.25), (2, 0.25)]
+    stored = workplace.client.get_run(run.id)
+    assert stored.info.status == "FINISHED" and "transfer.error" not in stored.data.tags
+    assert is_in_store(tmp_path)
+
+
+def test_a_run_that_is_deleted_meanwhile_is_said(
+    workplace: Workplace, job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with start_run(_impatient(job), folder=tmp_path, sweep=None) as run:
+        run.log_epoch(*an_epoch(1, [1.0]))
+        workplace.client.delete_run(run.id)
+        run.log_epoch(*an_epoch(2, [2.0]))
+    [said] = [each for each in caplog.messages if "deliver them with" in each]
+    assert "deleted" in said and "1 status" in said
+    workplace.client.restore_run(run.id)
+    assert deliver(tmp_path, patience_s=30) > 0
+    assert _points(workplace, run.id, "step/loss") == [(1, 1), (2, 2)]
+
+
+def test_an_epoch_costs_the_training_no_rewriting(tmp_path: Path) -> None:
+    """An epoch may take 10 ms; what is flushed to the disk is what is new."""
+    state = RunState(tmp_path, "name", {f"tag{index}": "value" for index in range(100)})
+    state.write()
+    written = (tmp_path / "run_state.json").stat().st_mtime_ns
+    sizes = []
+    for epoch in range(1000, 1003):
+        state.append([Point(name, 0.5, epoch, 1) for name in "abcdefgh"])
+        sizes.append((tmp_path / POINTS).stat().st_size)
+    assert sizes[2] - sizes[1] == sizes[1] - sizes[0] < 300
+    assert (tmp_path / "run_state.json").stat().st_mtime_ns == written
+
+
 def test_a_run_that_fails_on_a_full_disk_says_so_in_the_store(
     workplace: Workplace, job: Job, tmp_path: Path
 ) -> None:

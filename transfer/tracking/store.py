@@ -83,8 +83,8 @@ def _settle_mlflow() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # A bar for each small file would drown everything else.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # MLflow would try a request for six minutes, and wait two for an answer. Outboxes try again
-    # themselves, and everything else should say soon that the server is down.
+    # MLflow would try a request for six minutes, and wait two for an answer. A run tries again
+    # itself, and everything else should say soon that the server is down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
