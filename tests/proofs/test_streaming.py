@@ -1,10 +1,12 @@
 """Images that take more than the memory: the real command decodes and trains a set of 2.1 GB
-in a process that may set aside 1.9 GB, and holds no more in one epoch than in another."""
+in a process that may set aside 1.9 GB, holds no more in one epoch than in another, and needs room
+for one copy on the disk."""
 
 from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -56,7 +58,7 @@ def test_more_images_than_memory(
     streamed = Training(
         workplace.folder, workplace.store, *command, "data.resident_gb=0.5", wrapper=_LIMITED
     )
-    with Watch(streamed.id) as watch:
+    with Watch(streamed.id, tmp_path / "cache") as watch:
         assert streamed.wait() == 0, streamed.output
     ends = [start, *streamed.epoch_ends]
     assert len(ends) == 1 + EPOCHS
@@ -65,6 +67,12 @@ def test_more_images_than_memory(
         print(f"epoch {number}: {end - begin:.0f} s to its end, at most {peak:.0f} MB held")
     # The first one ends the decoding and begins the training.
     assert watch.peak_mb(*ends[-2:]) < 1.1 * watch.peak_mb(*ends[:2])
+    # The file that was decoded into is the one that stays.
+    [kept] = tmp_path.glob("cache/decoded/*.npy")
+    assert kept.stat().st_size == 128 + COUNT * 3 * SIDE**2
+    on_disk = max(used for _, _, used in watch.seen)
+    print(f"at most {on_disk:.0f} MB in the cache")
+    assert on_disk < 1.05 * COUNT * 3 * SIDE**2 / 1e6
     resident = Training(
         workplace.folder, workplace.store, *command, "data.resident_gb=4", wrapper=_LIMITED
     )
@@ -74,11 +82,17 @@ def test_more_images_than_memory(
 
 
 class Watch:
-    """How much private memory a process holds, looked at ten times a second."""
+    """How much private memory a process holds, and room on the disk: what it has open in `folder`,
+    named or not, and what else is there. Looked at ten times a second.
 
-    def __init__(self, process: int) -> None:
-        self._status = Path(f"/proc/{process}/status")
-        self._seen: list[tuple[float, float]] = []
+    Attributes:
+        seen: moments, with the memory and the room in MB.
+    """
+
+    def __init__(self, process: int, folder: Path) -> None:
+        self._process = Path(f"/proc/{process}")
+        self._folder = folder
+        self.seen: list[tuple[float, float, float]] = []
         self._over = Event()
         self._thread = Thread(target=self._look)
 
@@ -91,13 +105,24 @@ class Watch:
         self._thread.join()
 
     def peak_mb(self, begin: float, end: float) -> float:
-        return max(held for moment, held in self._seen if begin <= moment <= end)
+        return max(held for moment, held, _ in self.seen if begin <= moment <= end)
 
     def _look(self) -> None:
         while not self._over.wait(0.1):
             try:
-                held = re.search(r"RssAnon:\s+(\d+) kB", self._status.read_text())
+                held = re.search(r"RssAnon:\s+(\d+) kB", (self._process / "status").read_text())
             except OSError:
                 return
             if held:
-                self._seen.append((time.monotonic(), int(held[1]) * 1024 / 1e6))
+                mb = int(held[1]) * 1024 / 1e6
+                self.seen.append((time.monotonic(), mb, self._room_mb()))
+
+    def _room_mb(self) -> float:
+        sizes = {}
+        open_files = (self._process / "fd").glob("*")
+        for path in (*self._folder.rglob("*"), *open_files):
+            with suppress(OSError):
+                if str(self._folder) in str(path.resolve()):
+                    status = path.stat()
+                    sizes[status.st_ino] = status.st_blocks * 512
+        return sum(sizes.values()) / 1e6

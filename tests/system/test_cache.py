@@ -101,7 +101,6 @@ sys.stdin.read()
     DiskCache(cache).tensors("test", "another", _zeros())
     # This process has used them, too.
     assert len(list(cache.glob("test/*"))) == 5
-    assert len(list(cache.glob("users/*.used"))) == 2
 
 
 def test_what_a_kill_left_is_cleared_by_the_next(tmp_path: Path, cache: Path) -> None:
@@ -126,7 +125,6 @@ disk_cache().load_or_make("test", "key", load=lambda _: None, make=make, save=No
     DiskCache(cache).tensors("other", 2, _zeros())
     assert not list(cache.glob("test/*"))
     assert len(list(cache.glob("other/*"))) == 2
-    assert not [path for path in cache.glob("users/*") if "0123" in path.read_text()]
 
 
 def test_an_error_of_the_maker_is_raised_once(cache: Path) -> None:

@@ -121,7 +121,7 @@ def _save(source: Source, digest: str, entry: Path, resident_gb: float) -> tuple
     path = _images_file(entry)
     if not unfinished(path).exists():
         _write_images(splits.values(), unfinished(path))
-    finish(unfinished(path), path)
+    finish(path)
     tensors: dict[str, Tensor] = {}
     for name, split in splits.items():
         parts = {"labels": split.labels, "sums": split.channel_sums(), "files": split.files}

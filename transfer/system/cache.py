@@ -15,21 +15,25 @@ import json
 import logging
 import os
 import shutil
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import safetensors.torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody deletes a file that another has open
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +43,8 @@ Value = TypeVar("Value")
 _VERSION = 2
 _MOST_BYTES = 10 * 10**9
 _BOUND = "TRANSFER_CACHE_GB"
-_USERS = "users"
+# A process may open about a thousand files.
+_MOST_HELD = 200
 
 
 def cache_folder() -> Path:
@@ -55,32 +60,31 @@ def disk_cache() -> DiskCache:
     return _cache_in(cache_folder())
 
 
+@cache
+def _cache_in(folder: Path) -> DiskCache:
+    return DiskCache(folder)
+
+
 class DiskCache:
-    """The entries below a folder, as one process uses them: no process evicts what it has used for
-    as long as this object lives.
+    """The entries below a folder. For as long as this object lives, no process evicts those that
+    were last used through it.
 
     An entry is a path without suffix. Its main file ends in `.safetensors` and is written last;
-    others have the same stem. What ends in `.unfinished` is deleted when the maker is done or dead.
+    others have the same stem. What ends in `.unfinished` is deleted when its maker is done or dead.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # A file that this process keeps locked, and beside it the entries that it has used.
-        self._user = FileLock(folder / _USERS / f"{uuid.uuid4().hex}.lock", thread_local=False)
-        self._used: set[Path] = set()
+        # Main files, open and locked.
+        self._held: dict[Path, BinaryIO] = {}
 
     def tensors(
         self, kind: str, key: object, make: Callable[[], Mapping[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """The tensors of `key`, on the CPU; a file whose content is not what was written is made
-        again. The arguments are those of `load_or_make`."""
-
-        def save(made: dict[str, Tensor], entry: Path) -> dict[str, Tensor]:
-            write_tensors(made, entry)
-            return made
-
+        """The tensors of `key`, on the CPU, as `load_or_make` gives values; those of a file whose
+        content is not what was written are made again."""
         return self.load_or_make(
-            kind, key, load=read_tensors, make=lambda _: _contiguous(make()), save=save
+            kind, key, load=read_tensors, make=lambda _: _contiguous(make()), save=write_tensors
         )
 
     def load_or_make(
@@ -112,7 +116,13 @@ class DiskCache:
         if (kept := self._load(entry, load)) is not None:
             return kept
         self._make_room()
-        with self._making(entry) as writable:
+        with ExitStack() as stack:
+            writable = False
+            try:
+                stack.enter_context(_alone_with(entry))
+                writable = True
+            except OSError as error:
+                _say_nothing_is_kept(entry, error)
             # Another process may have made it while this one waited.
             if writable and (kept := self._load(entry, load)) is not None:
                 return kept
@@ -120,108 +130,63 @@ class DiskCache:
             if writable:
                 try:
                     value = save(value, entry)
+                    self._hold(entry)
                 except OSError as error:
                     _say_nothing_is_kept(entry, error)
         self._make_room()
         return value
 
     def _load(self, entry: Path, load: Callable[[Path], Value | None]) -> Value | None:
-        # Before it is looked for, so that nobody deletes it in between.
-        self._note_use(entry)
+        # First, so that nobody deletes it meanwhile.
+        self._hold(entry)
         value = load(entry)
         if value is not None:
             with suppress(OSError):
                 os.utime(main_file(entry))  # the least recently used go first
         return value
 
-    def _note_use(self, entry: Path) -> None:
-        if entry in self._used:
-            return
+    def _hold(self, entry: Path) -> None:
+        """Keep everybody from evicting an entry, if it is there."""
+        self._held.pop(entry, None)
         with suppress(OSError):
-            if not self._user.is_locked:
-                Path(self._user.lock_file).parent.mkdir(parents=True, exist_ok=True)
-                self._user.acquire()
-            with Path(self._user.lock_file).with_suffix(".used").open("a") as file:
-                file.write(f"{entry.relative_to(self.folder)}\n")
-            self._used.add(entry)
-
-    @contextmanager
-    def _making(self, entry: Path) -> Iterator[bool]:
-        """Keep others from making this entry; False where the folder cannot be written."""
-        lock = FileLock(entry.with_suffix(".lock"))
-        writable = True
-        try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError as error:
-            _say_nothing_is_kept(entry, error)
-            writable = False
-        try:
-            if writable:
-                _delete(_unfinished(entry))
-            yield writable
-        finally:
-            if writable:
-                _release(lock, entry)
+            file = main_file(entry).open("rb")
+            _lock(file, shared=True)
+            self._held[entry] = file
+        if len(self._held) > _MOST_HELD:
+            del self._held[next(iter(self._held))]
 
     def _make_room(self) -> None:
         """Delete what the killed have left, and then the least recently used entries until the
         rest is within bounds."""
-        files = defaultdict(list)
+        files: dict[Path, list[Path]] = defaultdict(list)
         for path in self.folder.glob("*/*"):
-            if path.parent.name != _USERS:
-                files[path.parent / path.name.partition(".")[0]].append(path)
-        finished = {}
+            files[path.parent / path.name.partition(".")[0]].append(path)
+        entries = {}
         for entry, paths in files.items():
             if main_file(entry) not in paths or any(map(_is_leftover, paths)):
-                _clear(entry)
+                with suppress(OSError), _alone_with(entry, timeout=0):
+                    pass
             with suppress(FileNotFoundError):
                 size = sum(path.stat().st_size for path in paths if not _is_leftover(path))
-                finished[entry] = (main_file(entry).stat().st_mtime, size)
-        total = sum(size for _, size in finished.values())
-        by_age = sorted(finished, key=lambda entry: finished[entry][0])
+                entries[entry] = (main_file(entry).stat().st_mtime, size)
+        total = sum(size for _, size in entries.values())
+        most = self._most_bytes(total)
+        by_age = sorted(entries, key=lambda entry: entries[entry][0])
         # Whatever their size: features of a large data set must not cost the data set.
         newest = {entry.parent: entry for entry in by_age}.values()
-        kept = {*newest, *self._used_by_the_living()}
-        most = self._most_bytes(total)
         for entry in by_age:
-            if total > most and entry not in kept:
-                _delete([main_file(entry), *files[entry]])
-                total -= finished[entry][1]
+            if total > most and entry not in newest:
+                with suppress(OSError), main_file(entry).open("rb+") as file:
+                    _lock(file, shared=False)
+                    _delete([main_file(entry), *files[entry]])
+                    total -= entries[entry][1]
 
     def _most_bytes(self, total: int) -> float:
+        """The bound, where the entries take `total` bytes."""
         chosen = _chosen_bound()
-        if chosen is not None:
-            return chosen
-        try:
-            free = shutil.disk_usage(self.folder).free
-        except OSError:
-            return _MOST_BYTES
-        return min(_MOST_BYTES, (free + total) / 2)
-
-    def _used_by_the_living(self) -> set[Path]:
-        """The entries that living processes have used; what the dead noted is deleted."""
-        used = set(self._used)
-        for path in self.folder.glob(f"{_USERS}/*.lock"):
-            if path == Path(self._user.lock_file):
-                continue
-            lock, noted = FileLock(path), path.with_suffix(".used")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                with suppress(OSError):
-                    used |= {self.folder / line for line in noted.read_text().splitlines()}
-            except OSError:
-                continue
-            else:
-                _delete([noted, path])
-                lock.release()
-        return used
-
-
-@cache
-def _cache_in(folder: Path) -> DiskCache:
-    return DiskCache(folder)
+        if chosen is None and self.folder.exists():
+            return min(_MOST_BYTES, (shutil.disk_usage(self.folder).free + total) / 2)
+        return _MOST_BYTES if chosen is None else chosen
 
 
 def main_file(entry: Path) -> Path:
@@ -232,6 +197,13 @@ def main_file(entry: Path) -> Path:
 def unfinished(path: Path) -> Path:
     """What a file of an entry is called until it is whole."""
     return path.with_name(f"{path.name}.unfinished")
+
+
+def finish(path: Path) -> None:
+    """Give an unfinished file, when it is whole, the name `path`, safe from a power cut."""
+    with unfinished(path).open("rb+") as file:
+        os.fsync(file.fileno())
+    unfinished(path).replace(path)
 
 
 def read_tensors(entry: Path) -> dict[str, Tensor] | None:
@@ -245,21 +217,19 @@ def read_tensors(entry: Path) -> dict[str, Tensor] | None:
     return tensors if state_digest(tensors) == expected else None
 
 
-def write_tensors(tensors: dict[str, Tensor], entry: Path) -> None:
-    """Write the main file of an entry; OSError where the disk does not take it."""
-    path = unfinished(main_file(entry))
+def write_tensors(tensors: dict[str, Tensor], entry: Path) -> dict[str, Tensor]:
+    """Write the main file of an entry, and give back what is in it.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    path, metadata = main_file(entry), {"digest": state_digest(tensors)}
     try:
-        safetensors.torch.save_file(tensors, path, metadata={"digest": state_digest(tensors)})
+        safetensors.torch.save_file(tensors, unfinished(path), metadata=metadata)
     except SafetensorError as error:
         raise OSError(str(error)) from error
-    finish(path, main_file(entry))
-
-
-def finish(path: Path, name: Path) -> None:
-    """Give a whole file its name, once it is safe from a power cut."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-    path.replace(name)
+    finish(path)
+    return tensors
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -272,48 +242,53 @@ def _chosen_bound() -> float | None:
     chosen = os.environ.get(_BOUND)
     if not chosen:
         return None
-    try:
-        gigabytes = float(chosen)
-    except ValueError:
-        gigabytes = -1
-    if not gigabytes >= 0:
-        problem = "give the gigabytes that kept images and features may take, such as 20"
-        raise ConfigError(_BOUND, chosen, problem)
-    return gigabytes * 10**9
+    with suppress(ValueError):
+        if float(chosen) >= 0:
+            return float(chosen) * 10**9
+    problem = "give the gigabytes that kept images and features may take, such as 20"
+    raise ConfigError(_BOUND, chosen, problem)
 
 
 def _say_nothing_is_kept(entry: Path, error: OSError) -> None:
     log.info("nothing is kept in %s (%s)", entry.parent, error)
 
 
+@contextmanager
+def _alone_with(entry: Path, timeout: float = -1) -> Iterator[None]:
+    """Make an entry while nobody else does. Nothing unfinished is there before or after."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    lock = entry.with_suffix(".lock")
+    with FileLock(lock, timeout=timeout):
+        try:
+            _clear(entry)
+            yield
+        finally:
+            _clear(entry)
+            # While it is held: whoever waits for it looks whether it is still there.
+            _delete([lock])
+
+
+def _clear(entry: Path) -> None:
+    whole = main_file(entry).exists()
+    files = entry.parent.glob(f"{entry.name}.*")
+    _delete(
+        path
+        for path in files
+        if path.suffix == ".unfinished" or not (whole or path.suffix == ".lock")
+    )
+
+
 def _is_leftover(path: Path) -> bool:
     return path.suffix in (".lock", ".unfinished")
 
 
-def _unfinished(entry: Path) -> list[Path]:
-    return list(entry.parent.glob(f"{entry.name}.*unfinished"))
-
-
-def _clear(entry: Path) -> None:
-    """Delete what a killed maker left of an entry, unless another is making it now."""
-    lock = FileLock(entry.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
-        return
-    if not main_file(entry).exists():
-        _delete(each for each in entry.parent.glob(f"{entry.name}.*") if each.suffix != ".lock")
-    _release(lock, entry)
-
-
-def _release(lock: FileLock, entry: Path) -> None:
-    # The lock's own file goes while it is held: who waits for it looks whether it is still there.
-    _delete([*_unfinished(entry), Path(lock.lock_file)])
-    lock.release()
+def _lock(file: BinaryIO, *, shared: bool) -> None:
+    """Lock a file for as long as it is open; OSError where others do that already."""
+    if fcntl is not None:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 def _delete(paths: Iterable[Path]) -> None:
     for path in paths:
-        # Elsewhere than on Linux, a file that somebody has open may stay.
         with suppress(OSError):
             path.unlink(missing_ok=True)
