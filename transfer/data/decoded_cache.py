@@ -11,21 +11,21 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 import torch
-from torch import Tensor
 
 from transfer.data.image_buffer import map_images, npy_header
 from transfer.data.image_data import Source, Split, content_digest
 from transfer.system.cache import disk_cache, finish, read_tensors, unfinished, write_tensors
 
 _SPLITS = ("train", "val", "test")
+# What a source holds beside them: tuples of text.
+_OTHERS = ("classes", "skipped", "remarks")
 # To be raised when a source holds something else.
 _VERSION = 3
 
@@ -117,28 +117,32 @@ def _images_file(entry: Path) -> Path:
 
 def _save(source: Source, digest: str, entry: Path, resident_gb: float) -> tuple[Source, str]:
     """Keep a source; a large one is a map from then on."""
-    splits = source.splits
     path = _images_file(entry)
     if not unfinished(path).exists():
-        _write_images(splits.values(), unfinished(path))
+        _write_images(source, unfinished(path))
     finish(path)
-    tensors: dict[str, Tensor] = {}
-    for name, split in splits.items():
+    about: dict[str, object] = {name: getattr(source, name) for name in _OTHERS}
+    about |= {"digest": digest, "shape": _shape(source)}
+    text = json.dumps(about).encode()
+    tensors = {"about": torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
+    for name, split in source.splits.items():
         parts = {"labels": split.labels, "sums": split.channel_sums(), "files": split.files}
         tensors |= {f"{name}.{part}": each for part, each in parts.items() if each is not None}
-    others = {name: getattr(source, name) for name in _other_fields()}
-    text = json.dumps({"digest": digest, "others": others}).encode()
-    tensors["about"] = torch.from_numpy(np.frombuffer(text, np.uint8).copy())
     write_tensors(tensors, entry)
     large = source.nbytes > resident_gb * 10**9
     return (_load(entry, resident_gb) if large else None) or (source, digest)
 
 
-def _write_images(splits: Collection[Split], path: Path) -> None:
-    [shape] = {split.stored.shape[1:] for split in splits}
+def _shape(source: Source) -> list[int]:
+    """Of all images, those of the splits one after another."""
+    counts = [len(split) for split in source.splits.values()]
+    return [sum(counts), *source.train.stored.shape[1:]]
+
+
+def _write_images(source: Source, path: Path) -> None:
     with path.open("wb") as file:
-        file.write(npy_header((sum(map(len, splits)), *shape)))
-        for split in splits:
+        file.write(npy_header(_shape(source)))
+        for split in source.splits.values():
             for piece in split.pieces():
                 file.write(piece.numpy().data)
 
@@ -148,28 +152,22 @@ def _load(entry: Path, resident_gb: float) -> tuple[Source, str] | None:
     if tensors is None:
         return None
     about = json.loads(tensors["about"].numpy().tobytes())
-    counts = {
-        name: len(tensors[f"{name}.labels"]) for name in _SPLITS if f"{name}.labels" in tensors
-    }
     path = _images_file(entry)
     try:
         images = map_images(path)
         whole = path.stat().st_size == len(npy_header(images.shape)) + images.nbytes
-        if not whole or len(images) != sum(counts.values()) or images.dtype != torch.uint8:
+        if not whole or [*images.shape] != about["shape"] or images.dtype != torch.uint8:
             return None
         resident = images.nbytes <= resident_gb * 10**9
         if resident:
             images = torch.from_numpy(np.load(path))
     except (OSError, ValueError, EOFError):
         return None
-    parts: dict[str, Any] = {name: tuple(value) for name, value in about["others"].items()}
-    for name, each in zip(counts, images.split(list(counts.values())), strict=True):
-        more = {part: tensors.get(f"{name}.{part}") for part in ("files", "sums")}
-        parts[name] = Split(each, tensors[f"{name}.labels"], **more)
+    parts: dict[str, Any] = {name: tuple(about[name]) for name in _OTHERS}
+    for name in _SPLITS:
+        if (labels := tensors.get(f"{name}.labels")) is not None:
+            more = {part: tensors.get(f"{name}.{part}") for part in ("files", "sums")}
+            parts[name] = Split(images[: len(labels)], labels, **more)
+            images = images[len(labels) :]
     source, digest = Source(**parts), about["digest"]
     return None if resident and content_digest(source) != digest else (source, digest)
-
-
-def _other_fields() -> list[str]:
-    """What a source holds beside its splits: tuples of text."""
-    return [field.name for field in fields(Source) if field.name not in _SPLITS]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -120,10 +121,10 @@ class ImageBuffer:
             raise ConfigError("data.resident_gb", f"{self._resident_gb:g}", problem) from error
 
 
-def npy_header(shape: tuple[int, ...]) -> bytes:
+def npy_header(shape: Sequence[int]) -> bytes:
     """What a .npy file of bytes begins with; of one length for any number of images."""
     file = io.BytesIO()
-    about = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    about = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
     np.lib.format.write_array_header_1_0(file, about)
     return file.getvalue()
 
@@ -134,11 +135,18 @@ def map_images(path: Path) -> Tensor:
 
     Raises:
         OSError, ValueError: the file is missing, or no whole .npy file.
+        MemoryError: so much cannot be mapped.
     """
+    try:
+        array = np.load(path, mmap_mode="r")
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"{path} cannot be mapped") from error
+        raise
     with warnings.catch_warnings():
         # torch has no tensors that cannot be written to, and says so.
         warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(np.load(path, mmap_mode="r"))
+        return torch.from_numpy(array)
 
 
 def _offset(index: int, side: int) -> int:
