@@ -78,11 +78,9 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
             run.log_model(trainer.model, size)
         run.log_history()
         # Imported here, for matplotlib is not needed until now, and takes a second.
-        from transfer.report.figures import plot_job
-        from transfer.tracking.history import condense
+        from transfer.report.figures import write_curves
 
-        curves = condense(run.history())
-        run.log_figure("curves.png", plot_job(curves, config.freeze_epochs, job.name))
+        run.log_file(write_curves(run.folder, config.freeze_epochs, job.name))
     checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
     return summary["best/val_acc"]

@@ -26,7 +26,6 @@ from transfer.tracking.sync import Sync
 from transfer.tracking.sync_thread import SyncThread
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from omegaconf import DictConfig
 
@@ -119,15 +118,16 @@ class JobRun:
         self._state.update(model=folder.name)
         self._thread.wake()
 
-    def log_figure(self, name: str, figure: Figure) -> None:
-        self._keep(name, figure.savefig)
-
-    def history(self) -> pd.DataFrame:
-        """Every point so far, every iteration included: metric, epoch, iteration, value."""
-        return pd.DataFrame(self._history).astype({"iteration": "Int64"})
-
     def log_history(self) -> None:
-        self._keep("history.parquet", lambda path: self.history().to_parquet(path, index=False))
+        """Keep every point, every iteration included: metric, epoch, iteration, value."""
+        history = pd.DataFrame(self._history).astype({"iteration": "Int64"})
+        self._keep("history.parquet", lambda path: history.to_parquet(path, index=False))
+
+    def log_file(self, path: Path) -> None:
+        """Log a file in the run's folder as an artifact."""
+        times = self._state.artifacts.get(path.name, 0) + 1
+        self._state.update(artifacts=self._state.artifacts | {path.name: times})
+        self._thread.wake()
 
     def log_text(self, name: str, text: str) -> None:
         self._keep(name, lambda path: path.write_text(text, encoding="utf-8"))
@@ -198,9 +198,7 @@ class JobRun:
         path = self.folder / name
         with writing(path):
             write(path)
-        times = self._state.artifacts.get(name, 0) + 1
-        self._state.update(artifacts=self._state.artifacts | {name: times})
-        self._thread.wake()
+        self.log_file(path)
 
 
 def _now_ms() -> int:
