@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import STORE, option, run
-from transfer.report import select
 from transfer.system.errors import ConfigError
 from transfer.tracking.archive import keep_run, restore_runs
+from transfer.tracking.selection import select
 from transfer.tracking.store import open_store, store_uri
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from experiments.arguments import STORE, option, run
 from transfer.data.decode import decode_or_refuse
 from transfer.deploy.classifier import Classifier, Prediction, load_classifier
-from transfer.report.figures import plot_prediction
+from transfer.report.figures.prediction import plot_prediction
 from transfer.system.device import resolve_device
 from transfer.system.errors import ConfigError, printable
 from transfer.tracking.find import fetch_weights, find_job_run

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import STORE, option, run
-from transfer.report import select, write_report
+from transfer.report.write import write_report
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.find import RunRecord
+from transfer.tracking.selection import select
 from transfer.tracking.store import open_store, store_uri
 
 

@@ -86,7 +86,8 @@ def test_no_file_grows_too_long() -> None:
     ("module", "libraries"),
     [
         ("transfer.sweep.entry", ("torch", "mlflow", "pandas")),
-        ("transfer.report", ("torch",)),
+        ("transfer.report.write", ("torch",)),
+        ("transfer.report.figures.job", ("torch", "mlflow", "scipy")),
         ("transfer.job", ("mlflow", "matplotlib", "torchvision")),
     ],
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from experiments.deliver import main
+from experiments.arguments import parse
+from experiments.deliver import Options, main
 from tests.conftest import Workplace
 from transfer.system.errors import ConfigError
 from transfer.tracking.run_state import RunState, find_undelivered
@@ -24,36 +24,33 @@ def _left(workplace: Workplace, folder: Path) -> str:
     return state.run_id
 
 
-def _deliver(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["deliver.py", *arguments])
-    main()
+def _deliver(*arguments: str) -> None:
+    main(parse(arguments, Options, ""))
 
 
 def test_every_job_below_a_folder(
     workplace: Workplace,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     runs = [_left(workplace, tmp_path / name) for name in ("0", "1")]
-    _deliver(monkeypatch, f"folder={tmp_path}")
+    _deliver(f"folder={tmp_path}")
     assert capsys.readouterr().out == f"{tmp_path}/0: 2 delivered\n{tmp_path}/1: 2 delivered\n"
     for run_id in runs:
         run = workplace.client.get_run(run_id)
         assert (run.info.status, run.data.tags["name"]) == ("FINISHED", "value")
-    _deliver(monkeypatch, f"folder={tmp_path}")
+    _deliver(f"folder={tmp_path}")
     assert capsys.readouterr().out == "nothing is left to deliver\n"
 
 
 def test_a_store_that_still_takes_nothing_is_one_line_a_job(
     workplace: Workplace,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _left(workplace, tmp_path)
     with pytest.raises(SystemExit) as ended:
-        _deliver(monkeypatch, f"folder={tmp_path}", "tracking_uri=http://127.0.0.1:9")
+        _deliver(f"folder={tmp_path}", "tracking_uri=http://127.0.0.1:9")
     assert ended.value.code == 3
     said = "the store cannot be opened (Connection refused)"
     assert capsys.readouterr().err == f"tracking.uri=http://127.0.0.1:9: {said}\n"
@@ -61,8 +58,6 @@ def test_a_store_that_still_takes_nothing_is_one_line_a_job(
 
 
 @pytest.mark.parametrize("arguments", [(), ("folder=nowhere",), ("folder=.", "other=1")])
-def test_a_wrong_argument_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
-) -> None:
+def test_a_wrong_argument_is_one_line(arguments: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError):
-        _deliver(monkeypatch, *arguments)
+        _deliver(*arguments)

@@ -14,20 +14,13 @@ from PIL import Image
 
 from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
 from transfer.compare.rows import Row
-from transfer.report.figures import (
-    plot_accuracy_against_cost,
-    plot_classes,
-    plot_confusion,
-    plot_curves,
-    plot_iteration_loss,
-    plot_job,
-    plot_parallel,
-    plot_prediction,
-    plot_reliability,
-    save_png,
-    style,
-    write_curves,
-)
+from transfer.report.figures import style
+from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
+from transfer.report.figures.curves import plot_curves, plot_iteration_loss
+from transfer.report.figures.job import plot_job, write_curves
+from transfer.report.figures.prediction import plot_prediction
+from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
+from transfer.report.figures.style import save_png
 from transfer.report.language import Words
 from transfer.system.errors import ConfigError
 from transfer.tracking.history import NO_HISTORY, condense

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_unused, typed_config
 from transfer.job import memory_explained, prepare
-from transfer.report import select_from, write_report
+from transfer.report.write import write_report
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs, plans_all
 from transfer.sweep.endings import exit_interrupted, resume_command
@@ -26,6 +26,7 @@ from transfer.system.errors import ConfigError
 from transfer.tracking.find import find_sweep_run
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
+from transfer.tracking.selection import select_from
 from transfer.tracking.store import answering, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_dead_runs, open_sweep
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transfer.compare.rows import Row
 from transfer.report.figures.style import (
     GREY,
     SHOWN,
@@ -20,6 +20,10 @@ from transfer.report.figures.style import (
 )
 from transfer.report.language import Words
 from transfer.tracking.history import History
+
+if TYPE_CHECKING:
+    # A run that draws its own curves needs no statistics.
+    from transfer.compare.rows import Row
 
 
 def plot_curves(rows: Sequence[Row], words: Words) -> Figure:

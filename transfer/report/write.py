@@ -1,0 +1,159 @@
+"""Runs in, a comparison out: Markdown, one HTML page and tables for programs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pandas as pd
+
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import Row, build_rows, by_test_set
+from transfer.report.document import Picture
+from transfer.report.export import rows_frame
+from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
+from transfer.report.figures.curves import plot_curves, plot_iteration_loss
+from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
+from transfer.report.figures.style import save_png, use_font
+from transfer.report.language import Words
+from transfer.report.markdown import to_markdown
+from transfer.report.page import to_html
+from transfer.report.sections import Part, build_document, build_summary
+from transfer.system.errors import first_line
+from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.history import NO_HISTORY, History, condense
+from transfer.tracking.predictions import Predictions, read_predictions
+from transfer.tracking.selection import Selection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+Content = TypeVar("Content")
+Plot = Callable[[Sequence[Row], Words], "Figure | None"]
+
+_FIGURES: tuple[tuple[str, str, Plot], ...] = (
+    ("figure.curves", "accuracy_and_loss.png", plot_curves),
+    ("figure.iteration", "iteration_loss.png", plot_iteration_loss),
+    ("figure.cost", "accuracy_against_cost.png", plot_accuracy_against_cost),
+    ("figure.classes", "classes.png", plot_classes),
+    ("figure.confusion", "confusion.png", plot_confusion),
+    ("figure.reliability", "reliability.png", plot_reliability),
+    ("figure.parallel", "parallel.png", plot_parallel),
+)
+# What MLflow takes.
+_LONGEST_TAG = 8000
+
+
+def write_report(
+    client: MlflowClient, selection: Selection, folder: Path, language: str = "en"
+) -> Path:
+    """Compare runs from the store alone; nothing is trained.
+
+    Writes report.md, report.html, report.csv, report.parquet and figures/ into `folder`; those of
+    a single whole sweep are kept as artifacts of its run as well.
+
+    Args:
+        language: "en" or "zh".
+
+    Returns:
+        The path of report.md.
+
+    Raises:
+        ConfigError: an unknown language, or no font with its characters.
+    """
+    words = Words(language)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    _remove_figures(folder)
+    with use_font(language):
+        groups = by_test_set(selection.runs)
+        parts = [
+            _build_part(client, runs, folder, words, f"part-{number}-" if len(groups) > 1 else "")
+            for number, runs in enumerate(groups, start=1)
+        ]
+    blocks = build_document(parts, selection, words)
+    report = folder / "report.md"
+    report.write_text(to_markdown(blocks), encoding="utf-8")
+    page = folder / "report.html"
+    page.write_text(to_html(blocks, folder, language), encoding="utf-8")
+    frame = rows_frame([(part.rows, part.comparison) for part in parts])
+    frame.to_csv(folder / "report.csv", index=False, float_format="%.6g")
+    frame.to_parquet(folder / "report.parquet", index=False)
+    if len(selection.sweeps) == 1 and not selection.where:
+        [sweep] = selection.sweeps
+        _keep(client, sweep, folder)
+        if parts:
+            _describe(client, sweep, to_markdown(build_summary(parts)))
+    return report
+
+
+def _build_part(
+    client: MlflowClient, runs: Sequence[RunRecord], folder: Path, words: Words, prefix: str
+) -> Part:
+    """Compare the runs of one test set; `prefix` is that of its figures' names."""
+    rows = build_rows(
+        runs,
+        lambda run: _read_history(client, run),
+        lambda run: _read_predictions(client, run),
+    )
+    return Part(rows, Comparison(rows), _draw(rows, folder, words, prefix), words)
+
+
+def _remove_figures(folder: Path) -> None:
+    """Those of an earlier report in the same folder would tell of other runs."""
+    for _, name, _ in _FIGURES:
+        for path in [folder / "figures" / name, *(folder / "figures").glob(f"part-*-{name}")]:
+            path.unlink(missing_ok=True)
+
+
+def _draw(rows: Sequence[Row], folder: Path, words: Words, prefix: str) -> list[Picture]:
+    pictures = []
+    for title, name, plot in _FIGURES:
+        figure = plot(rows, words)
+        if figure is not None:
+            path = f"figures/{prefix}{name}"
+            save_png(figure, folder / path)
+            pictures.append(Picture(words(title), path))
+    return pictures
+
+
+def _keep(client: MlflowClient, sweep: RunRecord, folder: Path) -> None:
+    """Log the report to its sweep's run, where MLflow's pages show it."""
+    for name in ("report.md", "report.html", "report.csv"):
+        client.log_artifact(sweep.id, str(folder / name))
+    client.log_artifacts(sweep.id, str(folder / "figures"), "figures")
+
+
+def _describe(client: MlflowClient, sweep: RunRecord, summary: str) -> None:
+    """Make the summary the description of the sweep's run, as far as it fits: the rows come best
+    first."""
+    if len(summary) > _LONGEST_TAG:
+        summary = summary[:_LONGEST_TAG].rpartition("\n")[0]
+    client.set_tag(sweep.id, "mlflow.note.content", summary)
+
+
+def _read_history(client: MlflowClient, run: RunRecord) -> History:
+    found = _read(client, run, "history.parquet", lambda path: condense(pd.read_parquet(path)))
+    return NO_HISTORY if found is None else found
+
+
+def _read_predictions(client: MlflowClient, run: RunRecord) -> Predictions | None:
+    return _read(client, run, "predictions.npz", read_predictions)
+
+
+def _read(
+    client: MlflowClient, run: RunRecord, name: str, read: Callable[[Path], Content]
+) -> Content | None:
+    """What an artifact says; None, and a word of it, where it is gone or damaged: what is left can
+    be compared still."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return read(fetch_artifact(client, run, name, Path(folder)))
+        except Exception as error:
+            # Whatever a damaged file makes its reader raise.
+            problem = f"{type(error).__name__}: {first_line(error)}"
+            print(f"run {run.id} ({run.name}) has no {name} to read: {problem}", file=sys.stderr)
+            return None
