@@ -21,7 +21,7 @@ def test_they_are_there_and_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 30e6
     # They are installed with the package, not only found in a checkout.
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert packaged["package-data"] == {"transfer": ["starter_weights/*"]}
+    assert "starter_weights/*" in packaged["package-data"]["transfer"]
 
 
 @pytest.mark.parametrize("name", MODELS)
