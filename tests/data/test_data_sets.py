@@ -19,6 +19,8 @@ def test_what_was_read_and_split_last_is_at_hand() -> None:
     assert sets.load(digits, 32) is first
     second = sets.load(other, 32)
     assert second is not first and second.train.stored is first.train.stored
+    mapped = sets.load(config_of("data=digits", "data.resident_gb=0").data, 32)
+    assert not mapped.resident and mapped.train.stored is not second.train.stored
     # Each object has its own; a process has one.
     assert DataSets().load(digits, 32).train.stored is not first.train.stored
     assert process_data_sets() is process_data_sets()

@@ -110,9 +110,9 @@ def test_ycck_is_cmyk_in_other_coordinates(tmp_path: Path) -> None:
     # Adobe's marker names the coordinates in its last byte: 0 CMYK, 2 YCCK. Adobe stores inks
     # inverted: 255, 0, 0, 255 here, which as YCCK are Y, Cb, Cr of the inks C, M, Y, and no K.
     content = file.getvalue()
-    place = content.index(b"Adobe") + 11
-    assert content[place] == 0
-    (tmp_path / "ycck.jpg").write_bytes(content[:place] + b"\2" + content[place + 1 :])
+    index = content.index(b"Adobe") + 11
+    assert content[index] == 0
+    (tmp_path / "ycck.jpg").write_bytes(content[:index] + b"\2" + content[index + 1 :])
     luma, blue, red = 255, 0 - 128, 0 - 128
     cmy = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
     expected = np.broadcast_to(255 - np.clip(cmy, 0, 255), (16, 16, 3))

@@ -31,7 +31,7 @@ class DataSets:
     hand, and so does the way that it was split last."""
 
     def __init__(self) -> None:
-        self._last_read: dict[str, tuple[Source, str]] = {}
+        self._last_read: dict[tuple[str, float], tuple[Source, str]] = {}
         self._last_split: dict[str, ImageData] = {}
 
     def load(self, config: DataConfig, image_size: int, validation: str = "held_out") -> ImageData:
@@ -54,14 +54,15 @@ class DataSets:
         return self._last_split[key]
 
     def _read(self, config: DataConfig, image_size: int) -> tuple[Source, str]:
-        settings = asdict(config)
         what = {
-            key: settings[key]
-            for key in settings
-            if key in ("name", "on_bad_image") or "folder" in key
+            name: value
+            for name, value in asdict(config).items()
+            if name in ("name", "on_bad_image") or "folder" in name
         }
         key = json.dumps([what, config.root, image_size if config.name == "image_folder" else None])
-        if key not in self._last_read:
+        # What is kept is the same, whether it is read into memory or mapped.
+        at_hand = (key, config.resident_gb)
+        if at_hand not in self._last_read:
             if config.name not in (*READERS, "image_folder"):
                 choices = ", ".join([*READERS, "image_folder"])
                 raise ConfigError("data.name", config.name, f"choose from {choices}")
@@ -74,12 +75,12 @@ class DataSets:
             # First, for what was split of it is as large.
             self._last_split.clear()
             self._last_read.clear()
-            self._last_read[key] = read_through_cache(
+            self._last_read[at_hand] = read_through_cache(
                 key, original_files(config), read, config.resident_gb
             )
-            for remark in self._last_read[key][0].remarks:
+            for remark in self._last_read[at_hand][0].remarks:
                 log.warning(remark)
-        return self._last_read[key]
+        return self._last_read[at_hand]
 
 
 @cache

@@ -134,7 +134,7 @@ def _save(source: Source, digest: str, entry: Path, resident_gb: float) -> tuple
 
 
 def _shape(source: Source) -> list[int]:
-    """Of all images, those of the splits one after another."""
+    """The shape of all images, those of the splits one after another."""
     counts = [len(split) for split in source.splits.values()]
     return [sum(counts), *source.train.stored.shape[1:]]
 

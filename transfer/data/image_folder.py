@@ -117,7 +117,7 @@ def _read_into(
 
 
 def _file_hash(path: Path) -> int:
-    """Of the content, 64 bits; read in pieces, for a file may have a gigabyte."""
+    """A hash of the content, 64 bits; read in pieces, for a file may have a gigabyte."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8))
     return int.from_bytes(digest.digest(), "little", signed=True)
