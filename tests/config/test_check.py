@@ -83,6 +83,11 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
     ("override", "line"),
     [
         ("batch_size=1", "batch_size=1: must be at least 2 images"),
+        (
+            "freeze_epochs=-1",
+            "freeze_epochs=-1: must be from 0 (train everything) to epochs=40 (train the head "
+            "only)",
+        ),
         ("image_size=4", "image_size=4: must be from 8 to 1024 pixels"),
         ("optimizer.lr=inf", "optimizer.lr=inf: must be a finite number, above 0"),
         ("schedule.factor=1", "schedule.factor=1.0: must be above 0 and below 1"),

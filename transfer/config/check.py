@@ -11,9 +11,9 @@ from transfer.system.errors import ConfigError
 
 def check_config(config: Config) -> None:
     """Raise ConfigError at the first value that cannot work; touches no file and no device."""
+    _check_freeze(config)
     for name, key, value in leaves(config):
         _check(name, key, value)
-    _check_freeze(config)
     _check_frozen_features(config)
     _check_device(config.device)
     if isinstance(config.data, ImageFolderConfig):
@@ -48,7 +48,7 @@ def _instead(name: str, key: Key, value: str) -> str:
 
 
 def _check_freeze(config: Config) -> None:
-    if config.freeze_epochs > config.epochs:
+    if config.epochs >= 1 and not 0 <= config.freeze_epochs <= config.epochs:
         raise ConfigError(
             "freeze_epochs",
             config.freeze_epochs,
