@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.conftest import ROOT
 from transfer.report.document import Bullets, Code, Heading, Paragraph, Picture, Table
 from transfer.report.markdown import to_markdown
 from transfer.report.page import to_html
@@ -18,7 +19,7 @@ BLOCKS = [
     Bullets(["one", "two"]),
     Table(["name", "value"], [["<img src=x>", "**1.5 k** ◆"], ["a|b", "–"]], 1),
     Code("key=<value>"),
-    Picture("A figure", "figures/one.png"),
+    Picture('A "figure"', "figures/one.png"),
 ]
 
 
@@ -43,6 +44,16 @@ def test_text_is_escaped_and_its_two_marks_are_tags(tmp_path: Path) -> None:
     assert "<strong>bold</strong> and <code>a&lt;b</code>" in page
     assert "&lt;img src=x&gt;" in page and "<pre>key=&lt;value&gt;</pre>" in page
     assert '<td class="number"><strong>1.5 k</strong> ◆</td>' in page
+    assert 'alt="A &#34;figure&#34;"' in page
+
+
+def test_the_style_sheet_and_the_script_are_in_the_page(tmp_path: Path) -> None:
+    page = _page(tmp_path)
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
+    style, script = re.search(r"<style>(.*?)</style>.*<script>(.*?)</script>", page, re.S).groups()  # type: ignore[union-attr]
+    templates = ROOT / "transfer/report/templates"
+    assert style.strip() == (templates / "report.css").read_text().strip()
+    assert script.strip() == (templates / "report.js").read_text().strip()
 
 
 def test_nothing_is_loaded_from_anywhere(tmp_path: Path) -> None:
@@ -67,4 +78,4 @@ def test_markdown_has_the_same_blocks() -> None:
     assert text.startswith("# Two & <script>\n\n**bold** and `a<b`\n\n- one\n- two\n")
     assert "a\\|b" in text
     assert "```text\nkey=<value>\n```" in text
-    assert text.endswith("![A figure](figures/one.png)\n")
+    assert text.endswith('![A "figure"](figures/one.png)\n')
