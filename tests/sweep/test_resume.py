@@ -81,8 +81,8 @@ def test_a_sweep_killed_twice_ends_as_if_undisturbed(sweep: Sweep, workplace: Wo
 def test_an_interrupted_sweep_reports_what_is_done(
     workplace: Workplace, by: signal.Signals
 ) -> None:
-    command = ("-m", *PLAIN, "seed=0,1,2", *TINY, "epochs=30")
-    status, errors = kill_after_epochs(workplace, 32, *command, by=by)
+    command = ("-m", *PLAIN, "seed=0,1,2", *TINY, "epochs=15")
+    status, errors = kill_after_epochs(workplace, 17, *command, by=by)
     assert status == 130, errors
     assert "Traceback" not in errors
     typed = shlex.join([sys.executable, "-u", str(ROOT / "train.py"), *command])
