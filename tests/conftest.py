@@ -45,6 +45,7 @@ PLAIN = ("model=simple_cnn", "weights=none")
 TIMED = tuple(metric.name for metric in METRICS.values() if metric.timed)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker run every test of the sweep, so that it is made once."""
     for item in items:
