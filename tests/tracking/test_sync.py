@@ -143,6 +143,19 @@ def test_what_does_not_fit_on_the_disk_leaves_the_rest(tmp_path: Path) -> None:
     assert kept.tags == {"third": "value"} and not kept.unreadable
 
 
+def test_what_the_disk_refuses_may_still_reach_the_store(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    state = _new_run(workplace, tmp_path)
+    with pytest.raises(DiskError), files_up_to(10):
+        state.append([Point("val/acc", 0.5, 1, 1)])
+    with pytest.raises(DiskError), files_up_to(10):
+        state.update(end_time=1000, status="FAILED")
+    assert Sync(workplace.client, state, new=True).send()
+    assert workplace.client.get_run(state.run_id).info.status == "FAILED"
+    assert _points(workplace, state.run_id, "val/acc") == [(1, 0.5)]
+
+
 def test_a_kill_in_the_middle_of_a_line_costs_that_line(
     workplace: Workplace, tmp_path: Path
 ) -> None:

@@ -151,9 +151,13 @@ class JobRun:
             # Part of a stretch is a point only where nothing follows: a run that goes on fills it.
             if self._pending and status == "FINISHED":
                 self._append([self._mean_point()])
-            self._state.update(status=status, end_time=_now_ms(), tags=self._state.tags | tags)
-        except DiskError as error_:
-            refused = error_
+        except DiskError as full:
+            refused = full
+        try:
+            # The status last, after which nothing is expected.
+            self._state.update(tags=self._state.tags | tags, end_time=_now_ms(), status=status)
+        except DiskError as full:
+            refused = full
         self._thread.wake()
         # Whoever pressed Ctrl-C waits no longer than must be.
         patience_s = min(self._patience_s, 5.0) if status == "KILLED" else self._patience_s

@@ -104,8 +104,8 @@ class RunState:
         self.update(**changes)
 
     def update(self, **changes: Any) -> None:
-        """Take new values of attributes; where the disk refuses them, the store may still learn
-        them."""
+        """Take new values of attributes, in this order; where the disk refuses them, the store may
+        still learn them."""
         for name, value in changes.items():
             setattr(self, name, value)
         left_out = ("folder", "points", "unreadable")
