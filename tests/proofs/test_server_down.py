@@ -113,9 +113,7 @@ def test_a_server_that_never_comes_back(workplace: Workplace, server: Server) ->
     process.kill()
     process.wait()
     assert not is_in_store(folder)
-    print(
-        f"{before} epochs and files were there, {_epochs_in(database)} when the delivery was killed"
-    )
+    print(f"{before} epochs were there, {_epochs_in(database)} when the delivery was killed")
     delivered = subprocess.run(delivery, capture_output=True, text=True, check=False)
     assert delivered.returncode == 0, delivered.stderr
     print(delivered.stdout)

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 EXIT_CODE = 3
 _NOTE = "undelivered.json"
 # Halving a thousand points to find a bad one fails ten times on the way.
-_FAILURES_IN_A_ROW = 20
+_FAILURES_IN_A_ROW = 12
 
 
 class Sync:
