@@ -19,7 +19,7 @@ sweep: setup ## compare two models, frozen first or not, on the digits; writes a
 	$(BIN)/python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,5
 
 test: setup ## run every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 proofs: setup ## the long proofs: kills, workers, faults, scale and more; see docs/proofs.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -s

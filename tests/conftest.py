@@ -45,14 +45,6 @@ PLAIN = ("model=simple_cnn", "weights=none")
 TIMED = tuple(metric.name for metric in METRICS.values() if metric.timed)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run every test of the sweep, so that it is made once."""
-    for item in items:
-        if "sweep" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("sweep"))
-
-
 def config_of(*overrides: str) -> Config:
     """The configuration that train.py would get from these overrides."""
     register_schema()
