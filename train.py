@@ -29,14 +29,17 @@ def main(composed: DictConfig) -> float:
 def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
-    from transfer.evaluate import cost_metrics, evaluate_logits, reset_peak_memory
+    from transfer.evaluate.cost import cost_metrics, reset_peak_memory
+    from transfer.evaluate.metrics import evaluate_logits
     from transfer.job import memory_explained, prepare
     from transfer.system.device import keep_freed_memory
     from transfer.system.interrupt import deferred
     from transfer.tracking.previous_run import folder_of
     from transfer.tracking.run_weights import fetch_run_weights
     from transfer.tracking.start import find_finished, start_run
-    from transfer.training import Checkpoints, Trainer, saved_when_interrupted, summary_metrics
+    from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
+    from transfer.training.epoch import summary_metrics
+    from transfer.training.trainer import Trainer
 
     keep_freed_memory()
     with memory_explained(config):
@@ -68,14 +71,13 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
                 log.info(epoch)
         logits, labels = trainer.test_logits()
         test = evaluate_logits(logits, labels)
-        summary = summary_metrics(trainer.history, test)
-        size = job.config.image_size
-        cost = cost_metrics(trainer.model, size, job.device, trainer.autocast)
-        run.log_summary(summary | job.cost_metrics | cost)
+        cost = cost_metrics(trainer.model, job.config.image_size, job.device, trainer.autocast)
+        summary = summary_metrics(trainer.history, test) | job.cost_metrics | cost
+        run.log_summary(summary)
         run.log_predictions(logits, labels, job.data.classes)
         run.log_weights(trainer.best_weights, job)
         if config.tracking.log_model:
-            run.log_model(trainer.model, size)
+            run.log_model(trainer.model, job.config.image_size)
         run.log_history()
         # Imported here, for matplotlib is not needed until now, and takes a second.
         from transfer.report.figures.job import write_curves

@@ -8,21 +8,24 @@ Prints the accuracy of the weights as they are, and rounded to float16.
 from __future__ import annotations
 
 import copy
+import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
+import safetensors.torch
 import torch
 from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from experiments.arguments import STORE, option, run
 from transfer.config.schema import ImageFolderConfig
 from transfer.data import Batches, DataSets, ImageData
 from transfer.deploy.classifier import Classifier, load_classifier
-from transfer.evaluate import evaluate_logits, predict_logits
-from transfer.models.starter import FOLDER, StarterCard, starter_state, write_starter
+from transfer.evaluate.metrics import evaluate_logits, predict_logits
+from transfer.models.families import family_of
+from transfer.models.sources import STARTER_FOLDER
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
@@ -34,8 +37,38 @@ from transfer.tracking.store import open_store, store_uri
 @dataclass
 class Options:
     run: str = option("latest", "id of the run, or latest")
-    out: str = option(str(FOLDER), "folder for <model>.safetensors and <model>.json")
+    out: str = option(str(STARTER_FOLDER), "folder for <model>.safetensors and <model>.json")
     tracking_uri: str | None = option(None, STORE)
+
+
+@dataclass(frozen=True)
+class StarterCard:
+    """How a file of starter weights was made, and how good it is.
+
+    Attributes:
+        data: name of the data set that it was trained on.
+        data_digest, digest: content hashes of that data and of the tensors in the file.
+        command, commit: what made it, at which state of this project.
+        image_size: pixels.
+        epochs: how many that training had.
+        accuracy: the trained model's, on the data set's validation images, 0 to 1.
+        float16_accuracy: the same with the numbers rounded as they are in the file.
+        parameters: how many are in the file.
+        size_mb: the file's, in 10^6 bytes.
+    """
+
+    model: str
+    data: str
+    data_digest: str
+    command: str
+    commit: str
+    image_size: int
+    epochs: int
+    accuracy: float
+    float16_accuracy: float
+    parameters: int
+    size_mb: float
+    digest: str
 
 
 def main(options: Options) -> None:
@@ -50,7 +83,7 @@ def main(options: Options) -> None:
         classifier = load_classifier(weights, torch.device("cpu"))
     if data.digest != pretrained.params["data.digest"]:
         raise ConfigError("run", pretrained.id, f"its images have changed since: {data.digest} now")
-    state = starter_state(classifier.model, classifier.model.state_dict())
+    state = _starter_state(classifier.model)
     rounded = copy.deepcopy(classifier.model)
     rounded.load_state_dict(state, strict=False)
     card = StarterCard(
@@ -69,8 +102,10 @@ def main(options: Options) -> None:
     )
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    write_starter(state, card, out)
-    print(f"{out / card.model}.safetensors: {card.size_mb} MB, digest {card.digest}")
+    weights_file = out / f"{card.model}.safetensors"
+    safetensors.torch.save_file(state, weights_file)
+    weights_file.with_suffix(".json").write_text(json.dumps(asdict(card), indent=2) + "\n")
+    print(f"{weights_file}: {card.size_mb} MB, digest {card.digest}")
     print(f"accuracy {card.accuracy:.2%}, rounded to float16 {card.float16_accuracy:.2%}")
 
 
@@ -81,6 +116,23 @@ def _read_data(config_file: Path) -> ImageData:
         raise ConfigError("run", config.data.name, "only runs on data=image_folder can be shipped")
     merged = OmegaConf.merge(OmegaConf.structured(ImageFolderConfig), config.data)
     return DataSets().load(cast(ImageFolderConfig, OmegaConf.to_object(merged)), config.image_size)
+
+
+def _starter_state(model: nn.Module) -> dict[str, Tensor]:
+    """A trained model's state dict as it is shipped: without the last layer, numbers as float16.
+
+    Raises:
+        ValueError: a number is too large for float16.
+    """
+    last_layer = family_of(model).last_layer(model) + "."
+    kept: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        if name.startswith(last_layer) or name.endswith("num_batches_tracked"):
+            continue
+        kept[name] = tensor.to(torch.float16).contiguous()
+        if not kept[name].isfinite().all():
+            raise ValueError(f"{name} holds a number that is too large for float16")
+    return kept
 
 
 def _accuracy(model: nn.Module, classifier: Classifier, data: ImageData) -> float:

@@ -3,8 +3,6 @@
 Everything that can be wrong with a job is found here, before a run of it exists.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,19 +12,11 @@ from torch import nn
 
 from transfer.config import Config, configuration, fingerprint
 from transfer.data import DataSets, ImageData, process_data_sets, training_batches
-from transfer.evaluate import count_macs, count_parameters
-from transfer.models import (
-    Weights,
-    WeightsMatch,
-    build_model,
-    family_named,
-    load_into,
-    match_weights,
-    meta_model,
-    read_weights,
-    replace_last_layer,
-    use_matmul_convs,
-)
+from transfer.evaluate.cost import count_macs, count_parameters
+from transfer.models.families import build_model, family_named, meta_model
+from transfer.models.matmul_convs import use_matmul_convs
+from transfer.models.sources import read_weights
+from transfer.models.weights import Weights, WeightsMatch, match_weights
 from transfer.system.device import memory_format, resolve_device
 from transfer.system.errors import ConfigError
 from transfer.system.memory import out_of_memory_explained
@@ -93,7 +83,7 @@ class Job:
         # The last layer is drawn from it, and all else where there are no weights.
         torch.manual_seed(config.seed)
         model = build_model(config.model.name, len(self.data.classes), config.image_size)
-        load_into(model, self.weights)
+        model.load_state_dict(self.fit.loaded, strict=False)
         if self.device.type == "cpu":
             use_matmul_convs(model)
         layout = memory_format(self.device)
@@ -117,8 +107,8 @@ def prepare(
         ConfigError: something is missing, damaged, or does not fit.
     """
     device = resolve_device(config.device, number)
-    chosen = config
-    dense = family_named(config.model.name).is_dense(config.model.name)
+    chosen, family = config, family_named(config.model.name)
+    dense = family.is_dense(config.model.name)
     precision = resolve_precision(config.precision, device, dense=dense)
     config = replace(config, device=str(device), precision=precision)
     model = meta_model(config.model.name, config.image_size)
@@ -128,7 +118,7 @@ def prepare(
     data = data_sets.load(config.data, config.image_size, config.protocol.validation)
     _require_unseen(weights, data)
     with torch.device("meta"):
-        replace_last_layer(model, len(data.classes))
+        family.replace_last_layer(model, len(data.classes))
     fit = match_weights(model, weights)
     digests = {"data_digest": data.digest, "weights_digest": weights.digest}
     return Job(

@@ -21,9 +21,9 @@ from transfer.job import Job, prepare
 from transfer.system.device import autocast
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
-from transfer.training import Trainer
 from transfer.training.optim import build_optimizer
 from transfer.training.phases import plan_phases, set_training_mode
+from transfer.training.trainer import Trainer
 
 # More epochs than any measurement takes.
 _ENDLESS = 10_000

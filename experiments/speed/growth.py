@@ -14,7 +14,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from experiments.speed.contest import endless, job_of
-from transfer.evaluate import peak_memory_mb, reset_peak_memory
+from transfer.evaluate.cost import peak_memory_mb, reset_peak_memory
 from transfer.system.device import keep_freed_memory
 from transfer.system.paths import REPOSITORY
 

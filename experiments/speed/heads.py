@@ -11,7 +11,7 @@ from tabulate import tabulate
 from experiments.speed.contest import environment, job_of
 from experiments.speed.timing import CLOCKS
 from transfer.job import Job
-from transfer.training import Trainer
+from transfer.training.trainer import Trainer
 
 _RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 

@@ -11,9 +11,9 @@ from tabulate import tabulate
 from experiments.speed.contest import config_of, evenly, pillow_images, reference
 from experiments.speed.reference_loop import BATCH_SIZE, faster_workers
 from experiments.speed.timing import Spread
-from transfer.evaluate import evaluate_logits
+from transfer.evaluate.metrics import evaluate_logits
 from transfer.job import Job, prepare
-from transfer.training import Trainer
+from transfer.training.trainer import Trainer
 
 _FREEZE_EPOCHS = 5
 

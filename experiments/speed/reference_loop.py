@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from transfer.config.schema import AugmentConfig
 from transfer.data import Split
-from transfer.models import backbone_parameters, build_model
+from transfer.models.families import build_model
+from transfer.models.head import backbone_parameters
 from transfer.system.torchvision import load_torchvision
 
 BATCH_SIZE = 64

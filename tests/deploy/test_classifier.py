@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tests.conftest import config_of
 from transfer.data import DataSets
 from transfer.deploy.classifier import load_classifier, save_classifier
-from transfer.models import build_model
+from transfer.models.families import build_model
 from transfer.system.torchvision import load_torchvision
 
 torchvision = load_torchvision()

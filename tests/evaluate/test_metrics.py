@@ -6,8 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from transfer.evaluate import evaluate_logits
-from transfer.evaluate.metrics import calibration_error
+from transfer.evaluate.metrics import calibration_error, evaluate_logits
 
 
 def test_agrees_with_scikit_learn() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from safetensors.torch import load_file
 
+from experiments.starter import StarterCard
 from tests.conftest import Workplace, write_images
-from transfer.models.starter import StarterCard, read_card, read_starter
+from transfer.models.sources import read_card, read_starter
 
 
 def test_a_finished_run_becomes_a_file_and_its_card(
@@ -25,9 +26,9 @@ def test_a_finished_run_becomes_a_file_and_its_card(
     assert trained.returncode == 0, trained.stderr
     made = workplace.run("experiments/starter.py", "run=latest", "out=starter")
     assert made.returncode == 0, made.stderr
-    monkeypatch.setattr("transfer.models.starter.FOLDER", workplace.folder / "starter")
+    monkeypatch.setattr("transfer.models.sources.STARTER_FOLDER", workplace.folder / "starter")
     [run] = workplace.runs()
-    card = read_card("mobilenet_v3_small")
+    card = StarterCard(**read_card("mobilenet_v3_small"))
     assert card == StarterCard(
         model="mobilenet_v3_small",
         data="pretraining",

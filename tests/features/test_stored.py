@@ -9,7 +9,8 @@ import torch
 
 from tests.conftest import TINY, config_of
 from transfer.job import prepare
-from transfer.training import Epoch, Trainer
+from transfer.training.epoch import Epoch
+from transfer.training.trainer import Trainer
 
 _NUMBERS = ("iteration_losses", "train_accuracy", "val_loss", "val_accuracy")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from transfer.models import build_model, use_matmul_convs
-from transfer.models.matmul_convs import SmallMapConv2d
+from transfer.models.families import build_model
+from transfer.models.matmul_convs import SmallMapConv2d, use_matmul_convs
 
 # Channels in and out and what else a convolution takes, with the size of its input.
 LAYERS: list[tuple[tuple[int, int, int], dict[str, Any], tuple[int, int]]] = [

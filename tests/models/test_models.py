@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transfer.models import (
-    backbone_parameters,
-    backbone_stages,
-    build_model,
-    head_name,
-    head_parameters,
-    meta_model,
-    replace_last_layer,
-)
+from transfer.models.families import build_model, family_of, meta_model
+from transfer.models.head import backbone_parameters, head_name, head_parameters
 from transfer.system.errors import ConfigError
 
 # One of each family, with its head's name and the smallest usual input.
@@ -50,7 +43,7 @@ def test_every_family_gets_a_head_for_the_classes(name: str) -> None:
     model = meta_model(name, size)
     assert model(torch.zeros(3, 3, size, size, device="meta")).shape == (3, 2)
     with torch.device("meta"):
-        replace_last_layer(model, 7)
+        family_of(model).replace_last_layer(model, 7)
     assert model(torch.zeros(3, 3, size, size, device="meta")).shape == (3, 7)
     assert head_name(model) == head
     parts = [*head_parameters(model), *backbone_parameters(model)]
@@ -61,7 +54,7 @@ def test_every_family_gets_a_head_for_the_classes(name: str) -> None:
 def test_images_pass_through_the_stages_in_order_and_then_the_head(name: str) -> None:
     size = FAMILIES[name][1]
     model = meta_model(name, size)
-    stages = [*backbone_stages(model), ("head", model.get_submodule(head_name(model)))]
+    stages = [*family_of(model).stages(model), ("head", model.get_submodule(head_name(model)))]
     run: list[int] = []
     for index, (_, stage) in enumerate(stages):
         for module in stage.modules():

@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from transfer.models import build_model, match_weights, read_weights
-from transfer.models.starter import FOLDER, read_card, read_starter, starter_models
+from transfer.models.families import build_model
+from transfer.models.sources import (
+    STARTER_FOLDER,
+    read_card,
+    read_starter,
+    read_weights,
+    starter_models,
+)
+from transfer.models.weights import match_weights
 from transfer.system.errors import ConfigError
 
 MODELS = ("mobilenet_v3_small", "resnet18")
@@ -18,7 +25,7 @@ MODELS = ("mobilenet_v3_small", "resnet18")
 
 def test_they_are_there_and_small() -> None:
     assert starter_models() == list(MODELS)
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 30e6
+    assert sum(path.stat().st_size for path in STARTER_FOLDER.iterdir()) < 30e6
     # They are installed with the package, not only found in a checkout.
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert "starter_weights/*" in packaged["package-data"]["transfer"]
@@ -27,10 +34,10 @@ def test_they_are_there_and_small() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_file_is_what_its_card_says(name: str) -> None:
     card, state = read_card(name), read_starter(name)
-    assert read_weights("starter", name).digest == card.digest
-    assert sum(tensor.numel() for tensor in state.values()) == card.parameters
+    assert read_weights("starter", name).digest == card["digest"]
+    assert sum(tensor.numel() for tensor in state.values()) == card["parameters"]
     # Rounding to float16 costs next to nothing.
-    assert abs(card.accuracy - card.float16_accuracy) < 0.002
+    assert abs(card["accuracy"] - card["float16_accuracy"]) < 0.002
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -52,8 +59,8 @@ def test_a_file_that_was_tampered_with_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "starter"
-    shutil.copytree(FOLDER, folder)
-    monkeypatch.setattr("transfer.models.starter.FOLDER", folder)
+    shutil.copytree(STARTER_FOLDER, folder)
+    monkeypatch.setattr("transfer.models.sources.STARTER_FOLDER", folder)
     path = folder / "mobilenet_v3_small.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1

@@ -21,7 +21,8 @@ from transfer.tracking.process import process_tags, start_of
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
 from transfer.tracking.sweep_run import PlannedJob, open_sweep
-from transfer.training import Checkpoints, Trainer
+from transfer.training.checkpoint import Checkpoints
+from transfer.training.trainer import Trainer
 
 
 def _run_left(workplace: Workplace, tags: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ from transfer.tracking.start import find_finished, start_run
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sync import Sync, deliver, noted_folders
 from transfer.tracking.sync_thread import SyncThread
-from transfer.training import Checkpoints
+from transfer.training.checkpoint import Checkpoints
 
 
 @pytest.fixture

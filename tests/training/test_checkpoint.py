@@ -14,10 +14,12 @@ import torch
 
 from tests.conftest import PLAIN, TINY, config_of, files_up_to
 from transfer.job import prepare
-from transfer.models import head_of
+from transfer.models.head import head_of
 from transfer.system import interrupt
 from transfer.system.disk import DiskError
-from transfer.training import Checkpoints, Trainer, TrainingDivergedError, saved_when_interrupted
+from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
+from transfer.training.epoch import TrainingDivergedError
+from transfer.training.trainer import Trainer
 
 
 def _trainer(*overrides: str) -> Trainer:

@@ -7,7 +7,7 @@ import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from tests.conftest import config_of
-from transfer.models import build_model
+from transfer.models.families import build_model
 from transfer.training.optim import Schedule, build_optimizer
 from transfer.training.phases import plan_phases
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 
 from tests.conftest import config_of
-from transfer.models import backbone_parameters, build_model, head_parameters
-from transfer.training.phases import Phase, parameter_groups, plan_phases, set_training_mode
+from transfer.config.schema import AdamConfig
+from transfer.models.families import build_model
+from transfer.models.head import backbone_parameters, head_parameters
+from transfer.training.optim import build_optimizer
+from transfer.training.phases import Phase, plan_phases, set_training_mode
 
 
 def _plan(*overrides: str) -> list[Phase]:
@@ -34,10 +37,11 @@ def test_frozen_to_the_end() -> None:
 def test_frozen_parameters_are_in_no_group() -> None:
     model = build_model("mobilenet_v3_small", 10, 32)
     frozen, rest = _plan("freeze_epochs=1")
-    [head] = parameter_groups(model, frozen)
+    adam = AdamConfig()
+    [head] = build_optimizer(model, frozen, adam).param_groups
     assert head["params"] == head_parameters(model)
     assert not any(parameter.requires_grad for parameter in backbone_parameters(model))
-    groups = parameter_groups(model, rest)
+    groups = build_optimizer(model, rest, adam).param_groups
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
     assert all(parameter.requires_grad for parameter in model.parameters())
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from tests.conftest import TINY, config_of
 from transfer.job import prepare
-from transfer.models import head_name
-from transfer.training import Trainer
+from transfer.models.head import head_name
+from transfer.training.trainer import Trainer
 
 
 def _trainer(*overrides: str) -> Trainer:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from tests.conftest import TINY, config_of
 from transfer.job import prepare
-from transfer.models import head_name
-from transfer.training import Epoch, Trainer, TrainingDivergedError
+from transfer.models.head import head_name
+from transfer.training.epoch import Epoch, TrainingDivergedError
+from transfer.training.trainer import Trainer
 
 
 def _train(*overrides: str) -> tuple[Trainer, list[Epoch], dict[str, Tensor]]:

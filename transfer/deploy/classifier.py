@@ -1,7 +1,5 @@
 """A trained classifier as one file, and back: weights with all that a prediction needs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
 from transfer.data.decode import resize_square
-from transfer.models import build_model
+from transfer.models.families import build_model
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
 """A trained network as an MLflow model."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from transfer.models import use_matmul_convs
+from transfer.models.matmul_convs import use_matmul_convs
 from transfer.system.disk import writing
 
 

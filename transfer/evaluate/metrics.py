@@ -1,7 +1,5 @@
 """What a test set says of a classifier, all of it from saved logits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

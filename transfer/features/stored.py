@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transfer.augment import Preprocess
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
-from transfer.models import backbone_state, features_of
+from transfer.models.head import backbone_state, features_of
 from transfer.system.cache import disk_cache
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest

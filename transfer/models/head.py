@@ -1,7 +1,9 @@
-"""A model's head, which a new task replaces and trains first, and the backbone before it."""
+"""A classifier in two: the backbone, which gives features, and the head, which reads them.
 
-from __future__ import annotations
+A new task replaces the last layer of the head, and trains the head first.
+"""
 
+import torch
 from torch import Tensor, nn
 
 from transfer.models.families import family_of
@@ -17,12 +19,6 @@ def head_of(model: nn.Module) -> nn.Module:
     return model.get_submodule(head_name(model))
 
 
-def backbone_modules(model: nn.Module) -> list[nn.Module]:
-    """The model's children outside the head."""
-    head = head_of(model)
-    return [child for child in model.children() if child is not head]
-
-
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
     return list(head_of(model).parameters())
 
@@ -33,21 +29,51 @@ def backbone_parameters(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if id(parameter) not in in_head]
 
 
-def backbone_stages(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The backbone as named parts, in the order that images pass through them.
-
-    Each parameter outside the head is in one of them. A part shares the model's parameters, and
-    may be a mere container of layers, which cannot be called.
-    """
-    return family_of(model).stages(model)
-
-
 def backbone_state(model: nn.Module) -> dict[str, Tensor]:
     """The state dict without the head's entries."""
     head = head_name(model) + "."
     return {name: each for name, each in model.state_dict().items() if not name.startswith(head)}
 
 
-def replace_last_layer(model: nn.Module, num_classes: int) -> None:
-    """Give `model` a fresh last layer with `num_classes` outputs, drawn as torch draws it."""
-    family_of(model).replace_last_layer(model, num_classes)
+class _Catch(nn.Module):
+    """Stands where the head was, and keeps what it is given."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.features = features
+        return features
+
+
+def features_of(model: nn.Module, images: Tensor) -> Tensor:
+    """What the head of `model` is given for float [N, 3, H, W]: [N, …]; the head is not run."""
+    name, head, catch = head_name(model), head_of(model), _Catch()
+    # Every family calls its head by this name, and none needs it to be anything but a module.
+    setattr(model, name, catch)
+    try:
+        model(images)
+    finally:
+        setattr(model, name, head)
+    return catch.features
+
+
+def head_alone(model: nn.Module) -> nn.Module:
+    """The head of a classifier, which reads features [N, …] and gives logits [N, K]."""
+    # SqueezeNet's head ends in a pooling, and is flattened by the model.
+    return nn.Sequential(head_of(model), nn.Flatten())
+
+
+class FrozenBackbone(nn.Module):
+    """A classifier that trains its head alone: the backbone is run without gradient or graph.
+
+    Args:
+        model: shares its parameters; float [N, 3, H, W] gives logits [N, K] as ever.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.head = head_alone(model)
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = features_of(self.model, images)
+        return self.head(features)

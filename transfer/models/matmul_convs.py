@@ -7,8 +7,6 @@ Here a tap is multiplied only where it meets a pixel. A kernel of one pixel meet
 small maps a matmul is faster there too. The sums are the same, in another order.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import torch

@@ -1,7 +1,5 @@
 """Initial weights for a model: what of them fits, and what is left out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -58,17 +56,8 @@ class WeightsMatch:
         return f"{len(self.loaded)} tensors loaded{left_out}"
 
 
-def load_into(model: nn.Module, weights: Weights) -> None:
-    """Copy the weights into `model`; its last layer, made for its own classes, stays as it is.
-
-    Raises:
-        ConfigError: see `match_weights`.
-    """
-    model.load_state_dict(match_weights(model, weights).loaded, strict=False)
-
-
 def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
-    """Match the weights with `model`, which may lie on the meta device.
+    """Match the weights with `model`, which may lie on the meta device: names and shapes decide.
 
     The last layer is always left out, even where its shape fits: ten classes of one data set
     are not the ten of another. The rest of a head (MobileNetV3's first layer of it, say) is

@@ -13,7 +13,7 @@ from transfer.job import Job, prepare
 from transfer.tracking.find import find_similar
 from transfer.tracking.previous_run import State, find_previous_run
 from transfer.tracking.run_weights import fetch_run_weights
-from transfer.training import Checkpoints
+from transfer.training.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from transfer.config import Config
-from transfer.models import TrainedOn, Weights, read_weights_file
+from transfer.models.sources import read_weights_file
+from transfer.models.weights import TrainedOn, Weights
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import fetch_weights, find_job_run

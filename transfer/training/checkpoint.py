@@ -1,7 +1,5 @@
 """A training's state on disk: written whole or not at all, and read without running anything."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math

@@ -1,9 +1,15 @@
-"""What one pass over the training images gave."""
+"""What passes over the training images give: while they last, when they are over, all together."""
 
-from __future__ import annotations
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from dataclasses import dataclass
+import torch
+from torch import Tensor
 
+from transfer.evaluate.metrics import Evaluation
 from transfer.system.errors import UserError
 
 
@@ -59,3 +65,126 @@ class Epoch:
             f"val loss {self.val_loss:.3f} acc {100 * self.val_accuracy:5.1f} %"
             f"{' *' if self.best else '  '}  {self.seconds:.1f} s"
         )
+
+
+def is_best(validation: Evaluation, history: Sequence[Epoch]) -> bool:
+    """Whether validation is better than after every epoch before: the loss decides between equal
+    accuracies, as they are common on a small split."""
+    best = [(epoch.val_accuracy, -epoch.val_loss) for epoch in history if epoch.best]
+    return not best or (validation.accuracy, -validation.loss) > best[-1]
+
+
+def summary_metrics(history: Sequence[Epoch], test: Evaluation) -> dict[str, float]:
+    """The figures that a training has once: accuracy and its kin, as fractions; loss in nats; times
+    in seconds.
+
+    Args:
+        history: every epoch.
+        test: measures of the weights that were best on validation.
+    """
+    best = [epoch for epoch in history if epoch.best][-1]
+    speeds = [epoch.train_images_per_second for epoch in history]
+    return {
+        "best/val_acc": best.val_accuracy,
+        "best/epoch": best.number,
+        "test/acc": test.accuracy,
+        "test/loss": test.loss,
+        "test/ece": test.ece,
+        "time/train_s": sum(epoch.seconds for epoch in history),
+        "throughput/train_img_s": statistics.median(speeds),
+    }
+
+
+@dataclass
+class UnfinishedEpoch:
+    """The training part of an epoch, as far as it has come: what a continuation starts from.
+
+    Attributes:
+        number: the epoch's, from 1.
+        losses: float32 [iterations of the whole epoch], zeros from `iteration` on.
+        correct: images that were classified correctly, int64.
+        iteration: batches done.
+        seen: images in them.
+        seconds: training time, earlier processes included.
+        rates: learning rates of the head and the backbone in each iteration.
+        generators: states of the random generators after the last batch, where another process
+            left off; None once this one goes on from them.
+    """
+
+    number: int
+    # Filled in place: on the device, for reading a number would make a GPU wait; and without a
+    # tensor an iteration, which would lie between the large blocks that the allocator reuses.
+    losses: Tensor
+    correct: Tensor
+    iteration: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    rates: list[tuple[float, float]] = field(default_factory=list)
+    generators: dict[str, Tensor] | None = None
+
+    @classmethod
+    def first(cls, number: int, iterations: int, device: torch.device) -> Self:
+        """Before its first batch."""
+        losses = torch.zeros(iterations, device=device)
+        return cls(number, losses, torch.zeros((), dtype=torch.long, device=device))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> Self:
+        """What `state()` gave, in this process or another."""
+        tensors = {name: state[name].to(device) for name in ("losses", "correct")}
+        return cls(**(state | tensors))
+
+    def state(self, generators: dict[str, Tensor]) -> dict[str, Any]:
+        """All of it as tensors, numbers, lists and tuples."""
+        return vars(self) | {"generators": generators}
+
+    def count(
+        self, logits: Tensor, labels: Tensor, loss: Tensor, rates: tuple[float, float]
+    ) -> None:
+        """Take in a batch: its float [B, K] logits, int64 [B] labels, mean loss, and the learning
+        rates."""
+        self.losses[self.iteration] = loss.detach()
+        self.correct += (logits.detach().argmax(dim=1) == labels).sum()
+        self.rates.append(rates)
+        self.seen += len(labels)
+        self.iteration += 1
+
+    @property
+    def finite(self) -> bool:
+        """Whether every loss so far is a number."""
+        return bool(self.losses.isfinite().all())
+
+    def finished(self) -> list[float]:
+        """Every iteration's loss.
+
+        Raises:
+            TrainingDivergedError: one is NaN or infinite; the first is named.
+        """
+        losses: list[float] = self.losses[: self.iteration].tolist()
+        for index, loss in enumerate(losses):
+            moment = f"epoch {self.number}, iteration {index + 1}"
+            require_finite(loss, "the loss", moment, self.rates[index][0])
+        return losses
+
+
+def require_finite(loss: float, name: str, moment: str, rate: float) -> None:
+    """Raise TrainingDivergedError where a loss is NaN or infinite.
+
+    Args:
+        rate: the head's learning rate.
+    """
+    if not math.isfinite(loss):
+        raise TrainingDivergedError(
+            f"{name} became {loss} in {moment}, at a learning rate of {rate:g}; try a lower "
+            "optimizer.lr (or, of frozen epochs, optimizer.head_lr)"
+        )
+
+
+def generators(own: torch.Generator, device: torch.device) -> dict[str, torch.Generator]:
+    """All that an epoch draws from: its own generator, and torch's global ones (dropout)."""
+    every = {"epoch": own, "cpu": torch.default_generator}
+    if device.type == "cuda":
+        every["cuda"] = torch.cuda.default_generators[device.index or 0]
+    elif device.type == "mps":
+        every["mps"] = torch.mps._get_default_mps_generator()
+    return every

@@ -4,15 +4,19 @@ A scheduler or an Adam state that outlives the boundary between phases is the cl
 Plateau's counters cut the new rate, one-cycle overwrites it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from transfer.config.schema import (
     AdamConfig,
@@ -24,12 +28,20 @@ from transfer.config.schema import (
     ScheduleConfig,
     SgdConfig,
 )
-from transfer.training.phases import Phase, parameter_groups
+from transfer.models.head import backbone_parameters, head_parameters
+from transfer.training.phases import Phase
 
 
 def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> Optimizer:
-    """An optimiser over what `phase` trains; freezes the rest of `model`."""
-    groups = cast(list[dict[str, Any]], parameter_groups(model, phase))
+    """An optimiser over what `phase` trains: the head's group, then the backbone's unless it is
+    frozen. Of `model`, what does not train needs no gradient from now on."""
+    for parameter in backbone_parameters(model):
+        parameter.requires_grad_(not phase.frozen)
+        # A gradient left from before would outlive the phase and keep its memory.
+        parameter.grad = None
+    groups: list[dict[str, Any]] = [{"params": head_parameters(model), "lr": phase.head_lr}]
+    if not phase.frozen:
+        groups.append({"params": backbone_parameters(model), "lr": phase.backbone_lr})
     if isinstance(config, AdamConfig):
         kind: type[Adam] | type[AdamW] = AdamW if isinstance(config, AdamWConfig) else Adam
         betas = (config.betas[0], config.betas[1])
@@ -37,7 +49,6 @@ def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> 
     assert isinstance(config, SgdConfig)
     return SGD(
         groups,
-        lr=phase.head_lr,
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=config.weight_decay,
@@ -46,44 +57,38 @@ def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> 
 
 
 class Schedule:
-    """The learning rates of one phase; some schedules move by iteration, plateau by epoch.
+    """The learning rates of one phase: plateau moves them by epoch, every other by iteration.
 
     Args:
         optimizer: whose groups' rates are moved; their present rates are the schedule's own.
         phase: gives the number of epochs.
         iterations: training batches an epoch.
+
+    Attributes:
+        scheduler: torch's own.
     """
 
     def __init__(
         self, optimizer: Optimizer, phase: Phase, iterations: int, config: ScheduleConfig
     ) -> None:
-        self._by_epoch: ReduceLROnPlateau | None = None
-        self._by_iteration: LRScheduler | None = None
+        self.scheduler: LRScheduler
         if isinstance(config, PlateauConfig):
-            self._by_epoch = ReduceLROnPlateau(
-                optimizer, factor=config.factor, patience=config.patience
-            )
+            factor, patience = config.factor, config.patience
+            self.scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
         elif isinstance(config, OneCycleConfig):
-            self._by_iteration = _one_cycle(optimizer, phase.epochs * iterations, config)
+            self.scheduler = _one_cycle(optimizer, phase.epochs * iterations, config)
         elif isinstance(config, CosineConfig):
-            self._by_iteration = _cosine(optimizer, phase.epochs, iterations, config)
+            self.scheduler = _cosine(optimizer, phase.epochs, iterations, config)
+        else:
+            self.scheduler = ConstantLR(optimizer, factor=1)
 
     def after_iteration(self) -> None:
-        if self._by_iteration is not None:
-            self._by_iteration.step()
+        if not isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step()
 
     def after_epoch(self, validation_loss: float) -> None:
-        if self._by_epoch is not None:
-            self._by_epoch.step(validation_loss)
-
-    def state_dict(self) -> dict[str, Any]:
-        scheduler = self._by_epoch or self._by_iteration
-        return scheduler.state_dict() if scheduler is not None else {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        scheduler = self._by_epoch or self._by_iteration
-        if scheduler is not None:
-            scheduler.load_state_dict(state)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(validation_loss)
 
 
 def _one_cycle(optimizer: Optimizer, steps: int, config: OneCycleConfig) -> OneCycleLR:

@@ -5,14 +5,12 @@ layers are in evaluation mode, so that their running statistics stay as they are
 off `requires_grad` alone would let the statistics drift towards the new images.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn
 
 from transfer.config import Config
-from transfer.models import backbone_modules, backbone_parameters, head_parameters
+from transfer.models.head import head_of
 
 
 @dataclass(frozen=True)
@@ -38,38 +36,13 @@ class Phase:
 
 def plan_phases(config: Config) -> list[Phase]:
     """One phase, or two: the head alone for `freeze_epochs`, then everything to the last epoch."""
-    phases, rates = [], config.optimizer
-    if config.freeze_epochs > 0:
-        phases.append(
-            Phase(1, config.freeze_epochs, frozen=True, head_lr=rates.head_lr, backbone_lr=0)
-        )
-    if config.freeze_epochs < config.epochs:
-        phases.append(
-            Phase(
-                config.freeze_epochs + 1,
-                config.epochs,
-                frozen=False,
-                head_lr=rates.lr,
-                backbone_lr=rates.lr * rates.backbone_lr_scale,
-            )
-        )
-    return phases
-
-
-def parameter_groups(model: nn.Module, phase: Phase) -> list[dict[str, object]]:
-    """What this phase's optimiser is given, and mark everything else as needing no gradient.
-
-    Returns:
-        The head's group, then the backbone's unless it is frozen.
-    """
-    for parameter in backbone_parameters(model):
-        parameter.requires_grad_(not phase.frozen)
-        # A gradient left from before would outlive the phase and keep its memory.
-        parameter.grad = None
-    groups: list[dict[str, object]] = [{"params": head_parameters(model), "lr": phase.head_lr}]
-    if not phase.frozen:
-        groups.append({"params": backbone_parameters(model), "lr": phase.backbone_lr})
-    return groups
+    frozen, rates = config.freeze_epochs, config.optimizer
+    backbone_lr = rates.lr * rates.backbone_lr_scale
+    phases = [
+        Phase(1, frozen, frozen=True, head_lr=rates.head_lr, backbone_lr=0),
+        Phase(frozen + 1, config.epochs, frozen=False, head_lr=rates.lr, backbone_lr=backbone_lr),
+    ]
+    return [phase for phase in phases if phase.epochs > 0]
 
 
 def set_training_mode(model: nn.Module, phase: Phase, frozen_batchnorm: str = "fixed") -> None:
@@ -80,5 +53,6 @@ def set_training_mode(model: nn.Module, phase: Phase, frozen_batchnorm: str = "f
     """
     model.train()
     if phase.frozen and frozen_batchnorm == "fixed":
-        for module in backbone_modules(model):
-            module.eval()
+        head = head_of(model)
+        for child in model.children():
+            child.train(child is head)

@@ -1,8 +1,5 @@
 """The training loop: phases, epochs, batches. Knows no MLflow."""
 
-from __future__ import annotations
-
-import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,17 +15,15 @@ from tqdm import tqdm
 from transfer.augment import Preprocess
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
-from transfer.evaluate import Evaluation, evaluate_logits, predict_logits
+from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.features.stored import StoredFeatures
-from transfer.models import FrozenBackbone, HeadAlone
+from transfer.models.head import FrozenBackbone, head_alone
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
-from transfer.training.best_weights import BestWeights
-from transfer.training.epoch import Epoch, TrainingDivergedError
+from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
 from transfer.training.optim import Schedule, build_optimizer
 from transfer.training.phases import Phase, plan_phases, set_training_mode
-from transfer.training.unfinished import UnfinishedEpoch, generator_states, restore_generators
 
 # A loss that is no number is noticed after so many iterations: to look makes a GPU wait.
 _LOOK_EVERY = 100
@@ -45,6 +40,8 @@ class Trainer:
 
     Attributes:
         history: every epoch so far.
+        best_weights: the state dict of the epoch that was best on validation, on the CPU; with
+            `protocol.result=last`, that of the last epoch; {} before the first.
     """
 
     def __init__(
@@ -59,17 +56,18 @@ class Trainer:
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
         self.history: list[Epoch] = []
-        self._best = BestWeights(config.protocol.result)
-        self._optimizer: Optimizer | None = None
-        self._schedule: Schedule | None = None
+        self.best_weights: dict[str, Tensor] = {}
         self._restored: dict[str, Any] | None = None
         self._unfinished: UnfinishedEpoch | None = None
         self._generator = torch.Generator()
+        # Each phase has its own.
+        self._optimizer: Optimizer | None = None
+        self._schedule: Schedule | None = None
         self._network = model
         self._stored: StoredFeatures | None = None
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train what is left; yields after each epoch, with `best_weights` up to date."""
+        """Train what is left; yields after each epoch."""
         for phase in plan_phases(self.config):
             done = len(self.history)
             if done >= phase.last_epoch:
@@ -79,12 +77,6 @@ class Trainer:
             for number in range(max(phase.first_epoch, done + 1), phase.last_epoch + 1):
                 self._run_epoch(number, phase, optimizer, schedule)
                 yield self.history[-1]
-
-    @property
-    def best_weights(self) -> dict[str, Tensor]:
-        """The state dict of the epoch that was best on validation, on the CPU; with
-        `protocol.result=last`, that of the last epoch."""
-        return self._best.weights
 
     @property
     def iteration(self) -> int:
@@ -106,22 +98,22 @@ class Trainer:
         if self._unfinished is not None and self._unfinished.iteration:
             if not self._unfinished.finite:
                 return None
-            unfinished = self._unfinished.state(
-                self._unfinished.generators or generator_states(self._generator, self.device)
-            )
+            drawing = generators(self._generator, self.device).items()
+            states = self._unfinished.generators or {n: each.get_state() for n, each in drawing}
+            unfinished = self._unfinished.state(states)
         return {
             "unfinished": unfinished,
             "model": self.model.state_dict(),
-            **self._best.state(),
+            "best_weights": self.best_weights,
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
+            "schedule": self._schedule.scheduler.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state()` gave, in this process or another."""
         self.model.load_state_dict(state["model"])
-        self._best.restore(state)
+        self.best_weights = state["best_weights"]
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         if unfinished := state["unfinished"]:
             self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
@@ -142,7 +134,7 @@ class Trainer:
         schedule = Schedule(optimizer, phase, iterations, self.config.schedule)
         if resumed and self._restored is not None:
             optimizer.load_state_dict(self._restored["optimizer"])
-            schedule.load_state_dict(self._restored["schedule"])
+            schedule.scheduler.load_state_dict(self._restored["schedule"])
         self._optimizer, self._schedule, self._restored = optimizer, schedule, None
         self._network, self._stored = self._network_of(phase)
         return optimizer, schedule
@@ -150,34 +142,39 @@ class Trainer:
     def _run_epoch(
         self, number: int, phase: Phase, optimizer: Optimizer, schedule: Schedule
     ) -> None:
-        if self._unfinished is None:
-            rates, iterations = _learning_rates(optimizer), self.train.training_batches()
-            self._unfinished = UnfinishedEpoch(number, rates, iterations, self.device)
-        training = self._unfinished
+        iterations = self.train.training_batches()
+        training = self._unfinished or UnfinishedEpoch.first(number, iterations, self.device)
+        self._unfinished = training
         self._train_epoch(training, phase, optimizer, schedule)
-        training.require_finite()
+        losses = training.finished()
         start = time.perf_counter()
         features = self._stored.val() if self._stored is not None else None
         validation = evaluate_logits(*self._logits(self.val, number, features))
         seconds = training.seconds + time.perf_counter() - start
-        _require_finite(validation, number, optimizer)
-        losses = training.losses
+        # The last step may have broken what the losses, computed before it, do not show.
+        moment, (rate, _) = f"epoch {number}, after its last iteration", _learning_rates(optimizer)
+        require_finite(validation.loss, "the validation loss", moment, rate)
+        takes_last = self.config.protocol.result == "last"
         with deferred():
             schedule.after_epoch(validation.loss)
+            best = takes_last or is_best(validation, self.history)
+            if best:
+                self.best_weights = _copied(self.model.state_dict())
+            head_lr, backbone_lr = training.rates[0]
             self.history.append(
                 Epoch(
                     number=number,
                     frozen=phase.frozen,
                     train_loss=sum(losses) / len(losses),
-                    train_accuracy=training.accuracy,
+                    train_accuracy=training.correct.item() / training.seen,
                     val_loss=validation.loss,
                     val_accuracy=validation.accuracy,
-                    head_lr=training.rates[0],
-                    backbone_lr=training.rates[1],
+                    head_lr=head_lr,
+                    backbone_lr=backbone_lr,
                     seconds=seconds,
                     train_images_per_second=len(self.train.labels) / training.seconds,
                     iteration_losses=losses,
-                    best=self._best.take(self.model, number, validation),
+                    best=best,
                 )
             )
             self._unfinished = None
@@ -196,7 +193,10 @@ class Trainer:
         # Drawn before the generator is set to where it was, for the order is its first draw.
         shuffled = train.shuffled(generator, skip=epoch.iteration)
         if epoch.generators is not None:
-            restore_generators(epoch.generators, generator, self.device)
+            # On another kind of device, as near to what was left as can be.
+            for name, each in generators(generator, self.device).items():
+                if name in epoch.generators:
+                    each.set_state(epoch.generators[name])
             epoch.generators = None
         batches = tqdm(
             shuffled,
@@ -212,7 +212,7 @@ class Trainer:
                 with deferred():
                     inputs = images if stored else self.preprocess(images, generator)
                     logits, loss = self._train_batch(inputs, labels, optimizer)
-                    epoch.count(logits, labels, loss, rate=_learning_rates(optimizer)[0])
+                    epoch.count(logits, labels, loss, _learning_rates(optimizer))
                     schedule.after_iteration()
                     epoch.seconds = time.perf_counter() - start
                 if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
@@ -243,7 +243,7 @@ class Trainer:
         if self.config.frozen_features == "exact":
             return FrozenBackbone(self.model), None
         features = StoredFeatures(self.model, self.data, self.config, self.device)
-        return HeadAlone(self.model), features
+        return head_alone(self.model), features
 
     def _logits(
         self, batches: Batches, epoch: int, features: Tensor | None
@@ -284,12 +284,5 @@ def _learning_rates(optimizer: Optimizer) -> tuple[float, float]:
     return rates[0], rates[1] if len(rates) > 1 else 0.0
 
 
-def _require_finite(validation: Evaluation, epoch: int, optimizer: Optimizer) -> None:
-    """The last step of an epoch may have broken what its losses, computed before, do not show."""
-    if not math.isfinite(validation.loss):
-        rate = _learning_rates(optimizer)[0]
-        raise TrainingDivergedError(
-            f"the validation loss became {validation.loss} in epoch {epoch}, after its last "
-            f"iteration, at a learning rate of {rate:g}; try a lower optimizer.lr (or, of frozen "
-            "epochs, optimizer.head_lr)"
-        )
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: each.detach().to("cpu", copy=True) for name, each in state.items()}

@@ -1,7 +1,5 @@
 """What a family of models tells the rest of the project about itself."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -95,13 +93,11 @@ class Family(ABC):
         """Give `model` a fresh last layer with `num_classes` outputs, drawn as torch draws it."""
         name = self.last_layer(model)
         old = model.get_submodule(name)
-        new: nn.Module
         if isinstance(old, nn.Conv2d):
-            new = nn.Conv2d(old.in_channels, num_classes, kernel_size=1)
+            model.set_submodule(name, nn.Conv2d(old.in_channels, num_classes, kernel_size=1))
         else:
             assert isinstance(old, nn.Linear)
-            new = nn.Linear(old.in_features, num_classes)
-        model.set_submodule(name, new)
+            model.set_submodule(name, nn.Linear(old.in_features, num_classes))
 
 
 def shrinks_map(layer: nn.Module) -> bool:

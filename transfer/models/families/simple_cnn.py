@@ -1,7 +1,5 @@
 """The yardstick: a plain CNN that no one pretrained."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from transfer.models.families.base import Family, NamedModules, group_into_stages

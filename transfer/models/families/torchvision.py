@@ -1,7 +1,5 @@
 """Every classifier of torchvision."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext

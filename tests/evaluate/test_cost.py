@@ -7,7 +7,7 @@ import statistics
 import pytest
 import torch
 
-from transfer.evaluate import (
+from transfer.evaluate.cost import (
     count_macs,
     count_parameters,
     latencies_ms,
@@ -15,7 +15,7 @@ from transfer.evaluate import (
     reset_peak_memory,
     size_mb,
 )
-from transfer.models import build_model
+from transfer.models.families import build_model
 from transfer.system.device import autocast
 from transfer.system.torchvision import load_torchvision
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transfer.models import (
+from transfer.models.families import build_model
+from transfer.models.head import (
     FrozenBackbone,
-    HeadAlone,
     backbone_parameters,
-    build_model,
     features_of,
+    head_alone,
     head_parameters,
 )
 
@@ -35,7 +35,7 @@ def test_backbone_and_head_together_are_the_model(name: str) -> None:
     images = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         expected = model(images)
-        assert torch.equal(HeadAlone(model)(features_of(model, images)), expected)
+        assert torch.equal(head_alone(model)(features_of(model, images)), expected)
         assert torch.equal(FrozenBackbone(model)(images), expected)
     assert list(model.state_dict()) == names
 

@@ -1,0 +1,68 @@
+"""Which epoch is the best, and whose weights are kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import TINY, config_of
+from transfer.evaluate.metrics import Evaluation
+from transfer.job import prepare
+from transfer.training.checkpoint import Checkpoints
+from transfer.training.epoch import Epoch, is_best
+from transfer.training.trainer import Trainer
+
+# Accuracy and loss after each epoch.
+EPOCHS = [(0.5, 1.0), (0.5, 1.0), (0.5, 0.9), (0.4, 0.1), (0.6, 2.0), (0.6, 2.1)]
+
+
+@pytest.mark.parametrize("stopped", [0, 2, 3])
+def test_accuracy_decides_then_the_loss_through_a_continuation(stopped: int) -> None:
+    history: list[Epoch] = []
+    for number, (accuracy, loss) in enumerate(EPOCHS, start=1):
+        if number == stopped + 1:
+            history = [Epoch(**asdict(epoch)) for epoch in history]
+        best = is_best(Evaluation(accuracy, loss, ece=0), history)
+        history.append(Epoch(number, False, 1, 0.5, loss, accuracy, 0.1, 0.1, 1, 1, [1.0], best))
+    assert [epoch.number for epoch in history if epoch.best] == [1, 3, 5]
+
+
+def _trainer(result: str) -> Trainer:
+    # At this rate some epochs are worse than one before, whatever the rounding.
+    unsteady = ("epochs=6", "optimizer.head_lr=1e-3", "optimizer.lr=0.05")
+    words = (*TINY, *unsteady, f"protocol.result={result}")
+    job = prepare(config_of("model=mobilenet_v3_small", *words))
+    return Trainer(job.model(), job.data, job.config, job.device)
+
+
+@pytest.mark.parametrize("result", ["best", "last"])
+@pytest.mark.parametrize("stopped", [2, 3])
+def test_the_weights_of_the_best_epoch_are_kept_as_they_were(
+    tmp_path: Path, result: str, stopped: int
+) -> None:
+    trainer, checkpoints = _trainer(result), Checkpoints(tmp_path)
+    assert trainer.best_weights == {}
+    after: dict[int, dict[str, torch.Tensor]] = {}
+
+    def train(trainer: Trainer, last: int) -> None:
+        for epoch in trainer.epochs():
+            state = trainer.model.state_dict()
+            after[epoch.number] = {name: each.clone() for name, each in state.items()}
+            best = [each.number for each in trainer.history if each.best]
+            expected = after[best[-1]]
+            assert all(torch.equal(expected[n], each) for n, each in trainer.best_weights.items())
+            if epoch.number == last:
+                break
+
+    train(trainer, stopped)
+    checkpoints.keep(trainer)
+    state = checkpoints.newest()
+    assert state is not None
+    continued = _trainer(result)
+    continued.restore(state)
+    train(continued, 6)
+    assert len(continued.history) == 6
+    assert all(epoch.best for epoch in continued.history) == (result == "last")
