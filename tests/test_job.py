@@ -39,7 +39,9 @@ def test_rates_that_no_epoch_uses_make_no_other_result() -> None:
 def test_what_auto_comes_to_is_no_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {}
     for resolved in ("float32", "bfloat16"):
-        monkeypatch.setattr("transfer.job.resolve_precision", lambda *_, found=resolved: found)
+        monkeypatch.setattr(
+            "transfer.job.resolve_precision", lambda *_, found=resolved, **__: found
+        )
         job = prepare(config_of(*PLAIN))
         assert job.config.precision == resolved
         names[resolved] = job.fingerprint

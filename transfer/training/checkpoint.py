@@ -101,14 +101,8 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         """Newest first."""
-        return sorted(
-            (path for path in self._listing() if _NAME.fullmatch(path.name)),
-            key=_position,
-            reverse=True,
-        )
-
-    def _listing(self) -> list[Path]:
-        return list(self.folder.iterdir()) if self.folder.is_dir() else []
+        named = [path for path in self.folder.glob("*.pt") if _NAME.fullmatch(path.name)]
+        return sorted(named, key=_position, reverse=True)
 
 
 def _position(path: Path) -> tuple[int, int]:
