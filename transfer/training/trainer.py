@@ -159,7 +159,8 @@ class Trainer:
             schedule.after_epoch(validation.loss)
             best = takes_last or is_best(validation, self.history)
             if best:
-                self.best_weights = _copied(self.model.state_dict())
+                state = self.model.state_dict().items()
+                self.best_weights = {name: each.to("cpu", copy=True) for name, each in state}
             head_lr, backbone_lr = training.rates[0]
             self.history.append(
                 Epoch(
@@ -282,7 +283,3 @@ def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
 def _learning_rates(optimizer: Optimizer) -> tuple[float, float]:
     rates = [group["lr"] for group in optimizer.param_groups]
     return rates[0], rates[1] if len(rates) > 1 else 0.0
-
-
-def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: each.detach().to("cpu", copy=True) for name, each in state.items()}
