@@ -28,7 +28,7 @@ def test_one_side_is_kept_and_several_become_image_size(
     """A bound of 2e-6 lies between the five small images and as many large ones."""
     random = np.random.default_rng(0)
     given = [random.integers(0, 256, (3, each, each), dtype=np.uint8) for each in sides]
-    file = tmp_path / "images.npy"
+    file = tmp_path / "images"
     buffer = ImageBuffer(file, len(given) + 2, 12, resident_gb)
     for image in given:
         buffer.append(image)
@@ -37,9 +37,9 @@ def test_one_side_is_kept_and_several_become_image_size(
     large = resident_gb < 1 and not (resident_gb and side == 8)
     assert file.exists() == large
     if large:
-        # A plain .npy file, and nothing more in it.
-        assert torch.equal(map_images(file), expected)
-        assert file.stat().st_size == 128 + expected.nbytes
+        # The images, and nothing more.
+        assert torch.equal(map_images(file, expected.shape), expected)
+        assert file.stat().st_size == expected.nbytes
 
 
 def test_no_image_at_all_is_an_empty_tensor(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_a_folder_read_into_a_file_is_the_folder(tmp_path: Path) -> None:
     folder = ("data=image_folder", f"data.root={tmp_path}", "data.on_bad_image=skip")
     sources = [
         read_image_folder(
-            config_of(*folder, f"data.resident_gb={gb}").data, 16, tmp_path / f"{gb}.npy"
+            config_of(*folder, f"data.resident_gb={gb}").data, 16, tmp_path / f"images of {gb}"
         )
         for gb in (0, 4)
     ]
-    assert [(tmp_path / f"{gb}.npy").exists() for gb in (0, 4)] == [True, False]
+    assert [(tmp_path / f"images of {gb}").exists() for gb in (0, 4)] == [True, False]
     for part in ("train", "test"):
         in_file, in_memory = (getattr(source, part) for source in sources)
         assert torch.equal(in_file.images, in_memory.images)
@@ -85,14 +85,14 @@ def test_a_cache_folder_that_cannot_be_written_is_named(
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    buffer = ImageBuffer(tmp_path / "images.npy", 1000, 32, 0)
+    buffer = ImageBuffer(tmp_path / "images", 1000, 32, 0)
     with files_up_to(100_000), pytest.raises(ConfigError, match=r"resident_gb=0: .* too large"):
         for _ in range(1000):
             buffer.append(np.zeros((3, 32, 32), np.uint8))
 
 
 def test_what_still_waits_to_be_written_finds_the_full_disk_too(tmp_path: Path) -> None:
-    buffer = ImageBuffer(tmp_path / "images.npy", 10, 32, 0)
+    buffer = ImageBuffer(tmp_path / "images", 10, 32, 0)
     buffer.append(np.zeros((3, 32, 32), np.uint8))
     with files_up_to(3000), pytest.raises(ConfigError, match=r"resident_gb=0: .* too large"):
         buffer.append(np.zeros((3, 32, 32), np.uint8))

@@ -28,7 +28,7 @@ def load_each(root: Path, names: list[str], results: Connection) -> None:
     logging.getLogger("transfer").setLevel(logging.ERROR)
     configs = {choice: _config(root, choice) for choice in ("fail", "skip")}
     # A file for images that are too many for the memory.
-    unused = root / "images.npy"
+    unused = root / "images"
     train = root / "train" / "cat"
     for name in names:
         (root / name).rename(train / name)

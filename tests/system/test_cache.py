@@ -56,7 +56,7 @@ print(int(disk_cache().tensors("test", "key", make)["numbers"].sum()))
     processes = [_python(code, tmp_path) for _ in range(2)]
     assert [process.communicate(timeout=120)[0].strip() for process in processes] == ["499500"] * 2
     assert (tmp_path / "made").read_text() == "x"
-    assert [path.suffix for path in cache.glob("test/*")] == [".safetensors"]
+    assert [path.suffix for path in cache.glob("test/*")] == [""]
 
 
 def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.Monke
     for index in range(4):
         # As a process each.
         DiskCache(cache).tensors("test", index, _zeros())
-        for path in cache.glob("test/*.safetensors"):
+        for path in cache.glob("test/*"):
             os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**9))
     made: list[int] = []
     for index in (3, 2, 0):
@@ -76,7 +76,7 @@ def test_the_newest_of_each_kind_stays(cache: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TRANSFER_CACHE_GB", "3e-6")
     for kind, count in (("large", 1000), ("small", 1), ("small", 2)):
         DiskCache(cache).tensors(kind, count, _zeros(count))
-    assert [len(list(cache.glob(f"{kind}/*.safetensors"))) for kind in ("large", "small")] == [1, 1]
+    assert [len(list(cache.glob(f"{kind}/*"))) for kind in ("large", "small")] == [1, 1]
 
 
 def test_what_a_living_process_has_used_stays_and_a_dead_ones_goes(
@@ -105,10 +105,11 @@ sys.stdin.read()
 
 def test_what_a_kill_left_is_cleared_by_the_next(tmp_path: Path, cache: Path) -> None:
     code = """
-from transfer.system.cache import disk_cache, unfinished
-def make(entry):
-    for suffix in (".npy", ".safetensors"):
-        unfinished(entry.with_suffix(suffix)).write_bytes(bytes(1000))
+from transfer.system.cache import disk_cache
+def make(folder):
+    folder.mkdir()
+    for name in ("images", "tensors.safetensors"):
+        (folder / name).write_bytes(bytes(1000))
     print("half", flush=True)
     __import__("time").sleep(100)
 disk_cache().load_or_make("test", "key", load=lambda _: None, make=make, save=None)
@@ -116,12 +117,12 @@ disk_cache().load_or_make("test", "key", load=lambda _: None, make=make, save=No
     process = _python(code, tmp_path)
     assert process.stdout is not None and process.stdout.readline() == "half\n"
     DiskCache(cache).tensors("other", 1, _zeros())
-    suffixes = [".lock", ".unfinished", ".unfinished"]
-    assert sorted(path.suffix for path in cache.glob("test/*")) == suffixes
+    assert sorted(path.suffix for path in cache.glob("test/*")) == [".lock", ".unfinished"]
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    # Images without the file that names them, as where the kill came between the two.
-    (cache / "test" / "0123.npy").touch()
+    # Images without the file that names them, as where the kill came while they were deleted.
+    (cache / "test" / "0123").mkdir()
+    (cache / "test" / "0123" / "images").touch()
     DiskCache(cache).tensors("other", 2, _zeros())
     assert not list(cache.glob("test/*"))
     assert len(list(cache.glob("other/*"))) == 2
@@ -154,12 +155,12 @@ def test_unless_it_is_set_the_bound_leaves_half_of_the_disk(
 
     class Usage:
         def __init__(self, folder: Path) -> None:
-            self.free = room - sum(path.stat().st_size for path in folder.glob("test/*"))
+            self.free = room - sum(path.stat().st_size for path in folder.glob("test/*/*"))
 
     monkeypatch.setattr("shutil.disk_usage", Usage)
     for index in range(3):
         DiskCache(cache).tensors("test", index, _zeros())
-    [size, _, _] = [path.stat().st_size for path in cache.glob("test/*")]
+    [size, _, _] = [path.stat().st_size for path in cache.glob("test/*/*")]
     room = 5 * size
     DiskCache(cache).tensors("test", "more", _zeros())
     assert len(list(cache.glob("test/*"))) == 2

@@ -1,9 +1,6 @@
-"""Decoded images on their way into one tensor, in memory or in a .npy file."""
-
-from __future__ import annotations
+"""Decoded images on their way into one tensor, in memory or in a file."""
 
 import errno
-import io
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -64,10 +61,9 @@ class ImageBuffer:
         if self._file is None:
             assert self._array is not None
             return torch.from_numpy(self._array[: self._count])
-        with self._file_explained(), self._file as file:
-            file.seek(0)
-            file.write(npy_header((self._count, 3, self._side, self._side)))
-        return map_images(self._path)
+        with self._file_explained():
+            self._file.close()
+        return map_images(self._path, (self._count, 3, self._side, self._side))
 
     def _begin(self, side: int) -> None:
         self._side = side
@@ -97,12 +93,12 @@ class ImageBuffer:
             return
         assert self._file is not None
         # Written, not stored through a map: there, a full disk would kill the process.
-        self._file.seek(_offset(index, self._side))
+        self._file.seek(index * image.nbytes)
         self._file.write(image.data)
 
     def _read(self, index: int, side: int) -> Pixels:
         assert self._file is not None
-        self._file.seek(_offset(index, side))
+        self._file.seek(index * 3 * side**2)
         return np.frombuffer(self._file.read(3 * side**2), np.uint8).reshape(3, side, side)
 
     @contextmanager
@@ -121,24 +117,17 @@ class ImageBuffer:
             raise ConfigError("data.resident_gb", f"{self._resident_gb:g}", problem) from error
 
 
-def npy_header(shape: Sequence[int]) -> bytes:
-    """What a .npy file of bytes begins with; of one length for any number of images."""
-    file = io.BytesIO()
-    about = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
-    np.lib.format.write_array_header_1_0(file, about)
-    return file.getvalue()
-
-
-def map_images(path: Path) -> Tensor:
-    """The array in a .npy file, mapped for reading: its pages are read when they are asked for,
+def map_images(path: Path, shape: Sequence[int]) -> Tensor:
+    """The levels (uint8) in a file, mapped for reading: its pages are read when they are asked for,
     the kernel may drop them at any time, and to write to them kills the process.
 
     Raises:
-        OSError, ValueError: the file is missing, or no whole .npy file.
+        OSError: the file is missing.
+        ValueError: it holds less than `shape`.
         MemoryError: so much cannot be mapped.
     """
     try:
-        array = np.load(path, mmap_mode="r")
+        array = np.memmap(path, np.uint8, "r", shape=tuple(shape))
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError(f"{path} cannot be mapped") from error
@@ -147,7 +136,3 @@ def map_images(path: Path) -> Tensor:
         # torch has no tensors that cannot be written to, and says so.
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(array)
-
-
-def _offset(index: int, side: int) -> int:
-    return len(npy_header((index, 3, side, side))) + index * 3 * side**2

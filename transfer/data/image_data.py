@@ -1,17 +1,17 @@
 """The one form that every data set takes in memory."""
 
-from __future__ import annotations
-
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from transfer.system.digest import hex_digest
 
 # What is hashed or counted at a time: a split may be larger than the memory.
 _PIECE_BYTES = 16 * 10**6
@@ -59,15 +59,13 @@ class Split:
     @cached_property
     def digest(self) -> str:
         """Content hash of the images, in their order: 16 hexadecimal digits."""
-        digest = hashlib.sha256()
-        self.add_to(digest)
-        return digest.hexdigest()[:16]
+        return hex_digest(self.content())
 
-    def add_to(self, digest: hashlib._Hash) -> None:
-        """Hash the images: their shape and content."""
-        digest.update(str((len(self), *self.stored.shape[1:])).encode())
+    def content(self) -> Iterator[bytes | memoryview]:
+        """What a hash of the images is taken of: their shape and their levels."""
+        yield str((len(self), *self.stored.shape[1:])).encode()
         for piece in self.pieces():
-            digest.update(piece.numpy().data)
+            yield piece.numpy().data
 
     def take(self, indices: Tensor) -> Tensor:
         """A copy of the images at `indices` (int64 [M], on the CPU): uint8 [M, 3, H, W]."""
@@ -83,17 +81,16 @@ class Split:
             else:
                 yield _gather(self.stored, self.rows[start : start + count])
 
-    def subset(self, indices: Tensor) -> Split:
+    def subset(self, indices: Tensor) -> Self:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
         rows = indices if self.rows is None else self.rows[indices]
         files = None if self.files is None else self.files[indices]
         sums = None if self.sums is None else self.sums[indices]
-        return Split(self.stored, self.labels[indices], rows, files, sums)
+        return replace(self, labels=self.labels[indices], rows=rows, files=files, sums=sums)
 
-    def in_memory(self) -> Split:
+    def in_memory(self) -> Self:
         """The same with the images, and no others, copied into memory."""
-        images = self.take(torch.arange(len(self)))
-        return replace(self, stored=images, rows=None)
+        return replace(self, stored=self.take(torch.arange(len(self))), rows=None)
 
     def channel_sums(self) -> Tensor:
         """`sums`; a pass over the images where nobody has added them up yet."""
@@ -168,22 +165,24 @@ class ImageData:
         images cannot be compared. Of pictures in files the same for every `image_size`."""
         if self.test.files is None:
             return content_digest(Source(self.classes, self.test))
-        digest = hashlib.sha256("\n".join(self.classes).encode())
-        for each in (self.test.files, self.test.labels):
-            digest.update(each.contiguous().numpy().data)
-        return digest.hexdigest()[:16]
+        parts = (self.test.files, self.test.labels)
+        content = (each.contiguous().numpy().data for each in parts)
+        return hex_digest(["\n".join(self.classes).encode(), *content])
 
 
 def content_digest(source: Source) -> str:
     """Hash what the data set holds, not where it lies: 16 hexadecimal digits."""
-    digest = hashlib.sha256("\n".join(source.classes).encode())
-    for split in (source.train, source.val, source.test):
-        if split is None:
-            digest.update(b"absent")
-            continue
-        split.add_to(digest)
-        digest.update(split.labels.contiguous().numpy().data)
-    return digest.hexdigest()[:16]
+
+    def parts() -> Iterator[bytes | memoryview]:
+        yield "\n".join(source.classes).encode()
+        for split in (source.train, source.val, source.test):
+            if split is None:
+                yield b"absent"
+            else:
+                yield from split.content()
+                yield split.labels.contiguous().numpy().data
+
+    return hex_digest(parts())
 
 
 def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,7 +1,5 @@
 """Your own images: one folder a class."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +27,7 @@ def read_image_folder(config: DataConfig, image_size: int, file: Path) -> Source
 
     Square images of one size up to `image_size` are kept as they are. Else each image is resized so
     that its shorter side is `image_size`, and its central square is kept: their bytes then depend
-    on `image_size`, not on the camera. More than `data.resident_gb` of them go into `file`, a .npy
-    file.
+    on `image_size`, not on the camera. More than `data.resident_gb` of them go into `file`.
 
     With `data.on_bad_image=skip` the result is that of a folder without the files that cannot be
     read; they are named in `Source.skipped`.

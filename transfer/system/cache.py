@@ -8,16 +8,12 @@ process has used stay, and so does the newest of each kind: a sweep needs its da
 Everything in the folder may be deleted while nothing runs.
 """
 
-from __future__ import annotations
-
-import hashlib
 import json
 import logging
 import os
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -27,7 +23,7 @@ from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from transfer.system.digest import state_digest
+from transfer.system.digest import hex_digest, state_digest
 from transfer.system.errors import ConfigError
 
 try:
@@ -40,11 +36,135 @@ log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 # Part of every key: to be raised when what is kept under a key changes.
-_VERSION = 2
+_VERSION = 3
 _MOST_BYTES = 10 * 10**9
 _BOUND = "TRANSFER_CACHE_GB"
 # A process may open about a thousand files.
 _MOST_HELD = 200
+
+
+class DiskCache:
+    """The entries below a folder. For as long as this object lives, no process evicts those that
+    were last used through it.
+
+    An entry is a folder of files, among them `tensors.safetensors`. Beside it are, while it is
+    made, a lock and its files so far, under the suffixes `.lock` and `.unfinished`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # The main files of entries, open and locked.
+        self._held: dict[Path, BinaryIO] = {}
+
+    def tensors(
+        self, kind: str, key: object, make: Callable[[], Mapping[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """The tensors of `key`, on the CPU, as `load_or_make` gives values; those of a file whose
+        content is not what was written are made again."""
+
+        def contiguous(_: Path) -> dict[str, Tensor]:
+            # As they come from disk too: a sum over another layout may round otherwise.
+            return {name: tensor.contiguous() for name, tensor in make().items()}
+
+        return self.load_or_make(kind, key, load=read_tensors, make=contiguous, save=write_tensors)
+
+    def load_or_make(
+        self,
+        kind: str,
+        key: object,
+        *,
+        load: Callable[[Path], Value | None],
+        make: Callable[[Path], Value],
+        save: Callable[[Value, Path], Value] | None,
+    ) -> Value:
+        """What is kept under `key`, else made and kept. Where the folder cannot be written, it is
+        made each time.
+
+        Args:
+            kind: name of a folder within the cache.
+            key: everything that the value depends on, of what JSON knows.
+            load: reads an entry; None where it is missing or damaged.
+            make: gives the value; what it raises is raised once, as it is. It is told the folder
+                that becomes the entry, and may make it, and files in it.
+            save: writes the other files, and gives the value to go on with; None: keep nothing.
+
+        Raises:
+            ConfigError: TRANSFER_CACHE_GB is no number.
+        """
+        _chosen_bound()
+        name = hex_digest([json.dumps([_VERSION, key], sort_keys=True).encode()])
+        entry = self.folder / kind / name
+        if (kept := self._load(entry, load)) is not None:
+            return kept
+        self._make_room()
+        unfinished = entry.with_suffix(".unfinished")
+        with _alone_with(entry) as writable:
+            # Another process may have made it while this one waited.
+            if writable and (kept := self._load(entry, load)) is not None:
+                return kept
+            value = make(unfinished)
+            if writable and save is not None:
+                try:
+                    unfinished.mkdir(exist_ok=True)
+                    value = save(value, unfinished)
+                    _finish(unfinished, entry)
+                    self._hold(entry)
+                except OSError as error:
+                    _say_nothing_is_kept(entry, error)
+        self._make_room()
+        return value
+
+    def _load(self, entry: Path, load: Callable[[Path], Value | None]) -> Value | None:
+        # First, so that nobody deletes it meanwhile.
+        self._hold(entry)
+        value = load(entry)
+        if value is not None:
+            with suppress(OSError):
+                os.utime(entry)  # the least recently used go first
+        return value
+
+    def _hold(self, entry: Path) -> None:
+        """Keep everybody from evicting an entry, if it is there."""
+        self._held.pop(entry, None)
+        with suppress(OSError):
+            file = _main_file(entry).open("rb")
+            _lock(file, shared=True)
+            self._held[entry] = file
+        if len(self._held) > _MOST_HELD:
+            del self._held[next(iter(self._held))]
+
+    def _make_room(self) -> None:
+        """Delete what the killed have left, and then the least recently used entries until the
+        rest is within bounds."""
+        used: dict[Path, float] = {}
+        sizes: dict[Path, int] = {}
+        for path in self.folder.glob("*/*"):
+            with suppress(OSError):
+                if not path.suffix and _main_file(path).exists():
+                    used[path] = path.stat().st_mtime
+                    sizes[path] = sum(file.stat().st_size for file in path.iterdir())
+                else:
+                    with FileLock(path.with_suffix(".lock"), timeout=0):
+                        _delete(path)
+                        _delete(path.with_suffix(".lock"))
+        total = sum(sizes.values())
+        most = self._most_bytes(total)
+        by_age = sorted(sizes, key=lambda entry: used[entry])
+        # Whatever their size: features of a large data set must not cost the data set.
+        newest = {entry.parent: entry for entry in by_age}.values()
+        for entry in by_age:
+            if total > most and entry not in newest:
+                with suppress(OSError), _main_file(entry).open("rb+") as file:
+                    _lock(file, shared=False)
+                    _delete(entry)
+                    total -= sizes[entry]
+
+    def _most_bytes(self, total: int) -> float:
+        """The bound, where the entries take `total` bytes."""
+        chosen = _chosen_bound()
+        if chosen is None and self.folder.exists():
+            return min(_MOST_BYTES, (shutil.disk_usage(self.folder).free + total) / 2)
+        return _MOST_BYTES if chosen is None else chosen
 
 
 def cache_folder() -> Path:
@@ -60,181 +180,36 @@ def disk_cache() -> DiskCache:
     return _cache_in(cache_folder())
 
 
-@cache
-def _cache_in(folder: Path) -> DiskCache:
-    return DiskCache(folder)
-
-
-class DiskCache:
-    """The entries below a folder. For as long as this object lives, no process evicts those that
-    were last used through it.
-
-    An entry is a path without suffix. Its main file ends in `.safetensors` and is written last;
-    others have the same stem. What ends in `.unfinished` is deleted when its maker is done or dead.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # Main files, open and locked.
-        self._held: dict[Path, BinaryIO] = {}
-
-    def tensors(
-        self, kind: str, key: object, make: Callable[[], Mapping[str, Tensor]]
-    ) -> dict[str, Tensor]:
-        """The tensors of `key`, on the CPU, as `load_or_make` gives values; those of a file whose
-        content is not what was written are made again."""
-        return self.load_or_make(
-            kind, key, load=read_tensors, make=lambda _: _contiguous(make()), save=write_tensors
-        )
-
-    def load_or_make(
-        self,
-        kind: str,
-        key: object,
-        *,
-        load: Callable[[Path], Value | None],
-        make: Callable[[Path], Value],
-        save: Callable[[Value, Path], Value],
-    ) -> Value:
-        """What is kept under `key`, else made and kept. Where the folder cannot be written, it is
-        made each time.
-
-        Args:
-            kind: name of a folder within the cache.
-            key: everything that the value depends on, of what JSON knows.
-            load: reads an entry; None where it is missing or damaged.
-            make: gives the value; what it raises is raised once, as it is. It is told the entry,
-                and may write unfinished files of it.
-            save: writes the entry, and gives the value to go on with.
-
-        Raises:
-            ConfigError: TRANSFER_CACHE_GB is no number.
-        """
-        _chosen_bound()
-        digest = hashlib.sha256(json.dumps([_VERSION, key], sort_keys=True).encode()).hexdigest()
-        entry = self.folder / kind / digest[:32]
-        if (kept := self._load(entry, load)) is not None:
-            return kept
-        self._make_room()
-        with ExitStack() as stack:
-            writable = False
-            try:
-                stack.enter_context(_alone_with(entry))
-                writable = True
-            except OSError as error:
-                _say_nothing_is_kept(entry, error)
-            # Another process may have made it while this one waited.
-            if writable and (kept := self._load(entry, load)) is not None:
-                return kept
-            value = make(entry)
-            if writable:
-                try:
-                    value = save(value, entry)
-                    self._hold(entry)
-                except OSError as error:
-                    _say_nothing_is_kept(entry, error)
-        self._make_room()
-        return value
-
-    def _load(self, entry: Path, load: Callable[[Path], Value | None]) -> Value | None:
-        # First, so that nobody deletes it meanwhile.
-        self._hold(entry)
-        value = load(entry)
-        if value is not None:
-            with suppress(OSError):
-                os.utime(main_file(entry))  # the least recently used go first
-        return value
-
-    def _hold(self, entry: Path) -> None:
-        """Keep everybody from evicting an entry, if it is there."""
-        self._held.pop(entry, None)
-        with suppress(OSError):
-            file = main_file(entry).open("rb")
-            _lock(file, shared=True)
-            self._held[entry] = file
-        if len(self._held) > _MOST_HELD:
-            del self._held[next(iter(self._held))]
-
-    def _make_room(self) -> None:
-        """Delete what the killed have left, and then the least recently used entries until the
-        rest is within bounds."""
-        files: dict[Path, list[Path]] = defaultdict(list)
-        for path in self.folder.glob("*/*"):
-            files[path.parent / path.name.partition(".")[0]].append(path)
-        entries = {}
-        for entry, paths in files.items():
-            if main_file(entry) not in paths or any(map(_is_leftover, paths)):
-                with suppress(OSError), _alone_with(entry, timeout=0):
-                    pass
-            with suppress(FileNotFoundError):
-                size = sum(path.stat().st_size for path in paths if not _is_leftover(path))
-                entries[entry] = (main_file(entry).stat().st_mtime, size)
-        total = sum(size for _, size in entries.values())
-        most = self._most_bytes(total)
-        by_age = sorted(entries, key=lambda entry: entries[entry][0])
-        # Whatever their size: features of a large data set must not cost the data set.
-        newest = {entry.parent: entry for entry in by_age}.values()
-        for entry in by_age:
-            if total > most and entry not in newest:
-                with suppress(OSError), main_file(entry).open("rb+") as file:
-                    _lock(file, shared=False)
-                    _delete([main_file(entry), *files[entry]])
-                    total -= entries[entry][1]
-
-    def _most_bytes(self, total: int) -> float:
-        """The bound, where the entries take `total` bytes."""
-        chosen = _chosen_bound()
-        if chosen is None and self.folder.exists():
-            return min(_MOST_BYTES, (shutil.disk_usage(self.folder).free + total) / 2)
-        return _MOST_BYTES if chosen is None else chosen
-
-
-def main_file(entry: Path) -> Path:
-    """Where the tensors of an entry lie; it is there when all of the entry is."""
-    return entry.with_suffix(".safetensors")
-
-
-def unfinished(path: Path) -> Path:
-    """What a file of an entry is called until it is whole."""
-    return path.with_name(f"{path.name}.unfinished")
-
-
-def finish(path: Path) -> None:
-    """Give an unfinished file, when it is whole, the name `path`, safe from a power cut."""
-    with unfinished(path).open("rb+") as file:
-        os.fsync(file.fileno())
-    unfinished(path).replace(path)
+_cache_in = cache(DiskCache)
 
 
 def read_tensors(entry: Path) -> dict[str, Tensor] | None:
     """The tensors of an entry; None where they are missing or not what was written."""
     try:
-        with safe_open(main_file(entry), framework="np") as file:
+        with safe_open(_main_file(entry), framework="np") as file:
             expected = (file.metadata() or {}).get("digest")
-        tensors = safetensors.torch.load_file(main_file(entry))
+        tensors = safetensors.torch.load_file(_main_file(entry))
     except (OSError, SafetensorError):
         return None
     return tensors if state_digest(tensors) == expected else None
 
 
 def write_tensors(tensors: dict[str, Tensor], entry: Path) -> dict[str, Tensor]:
-    """Write the main file of an entry, and give back what is in it.
+    """Write the tensors of an entry, and give them back.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: the disk does not take them.
     """
-    path, metadata = main_file(entry), {"digest": state_digest(tensors)}
     try:
-        safetensors.torch.save_file(tensors, unfinished(path), metadata=metadata)
+        metadata = {"digest": state_digest(tensors)}
+        safetensors.torch.save_file(tensors, _main_file(entry), metadata)
     except SafetensorError as error:
         raise OSError(str(error)) from error
-    finish(path)
     return tensors
 
 
-def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As they come from disk too: a sum over another layout may round otherwise."""
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+def _main_file(entry: Path) -> Path:
+    return entry / "tensors.safetensors"
 
 
 def _chosen_bound() -> float | None:
@@ -254,32 +229,35 @@ def _say_nothing_is_kept(entry: Path, error: OSError) -> None:
 
 
 @contextmanager
-def _alone_with(entry: Path, timeout: float = -1) -> Iterator[None]:
-    """Make an entry while nobody else does. Nothing unfinished is there before or after."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    lock = entry.with_suffix(".lock")
-    with FileLock(lock, timeout=timeout):
-        try:
-            _clear(entry)
-            yield
-        finally:
-            _clear(entry)
-            # While it is held: whoever waits for it looks whether it is still there.
-            _delete([lock])
+def _alone_with(entry: Path) -> Iterator[bool]:
+    """Make an entry while nobody else does; False where that cannot be written. Nothing
+    unfinished is there before or after."""
+    lock = FileLock(entry.with_suffix(".lock"))
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        _say_nothing_is_kept(entry, error)
+    if not lock.is_locked:
+        yield False
+        return
+    try:
+        _delete(entry.with_suffix(".unfinished"))
+        yield True
+    finally:
+        _delete(entry.with_suffix(".unfinished"))
+        # While it is held: whoever waits for it looks whether it is still there.
+        _delete(entry.with_suffix(".lock"))
+        lock.release()
 
 
-def _clear(entry: Path) -> None:
-    whole = main_file(entry).exists()
-    files = entry.parent.glob(f"{entry.name}.*")
-    _delete(
-        path
-        for path in files
-        if path.suffix == ".unfinished" or not (whole or path.suffix == ".lock")
-    )
-
-
-def _is_leftover(path: Path) -> bool:
-    return path.suffix in (".lock", ".unfinished")
+def _finish(unfinished: Path, entry: Path) -> None:
+    """Give the files of an entry, when they are whole, its name, safe from a power cut."""
+    for path in unfinished.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    _delete(entry)
+    unfinished.replace(entry)
 
 
 def _lock(file: BinaryIO, *, shared: bool) -> None:
@@ -288,7 +266,10 @@ def _lock(file: BinaryIO, *, shared: bool) -> None:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
+def _delete(path: Path) -> None:
+    """A file or a folder, if it is there and can be deleted."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
+            path.unlink()
