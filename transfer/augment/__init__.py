@@ -1,7 +1,5 @@
 """From a batch of stored images to what a network reads: resize, augment, normalise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

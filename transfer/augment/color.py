@@ -4,8 +4,6 @@ Images are float [N, 3, H, W], 0 to 1; a factor is [N], one number an image. Not
 what was drawn but numbers: the CPU hands them over, and reads nothing back from a GPU.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

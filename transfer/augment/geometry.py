@@ -5,8 +5,6 @@ in a few indexing operations. Random numbers come from a CPU generator, so that 
 the same ones on every device.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,11 +1,10 @@
 """A split handed out in batches on the device, where it lies as a whole or is streamed to."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -54,7 +53,7 @@ class Batches:
         elif resident:
             self._inputs = split.images.to(device)
 
-    def with_inputs(self, inputs: Tensor) -> Batches:
+    def with_inputs(self, inputs: Tensor) -> Self:
         """The same labels with other inputs [N, …], on the device, such as features."""
         other = copy.copy(self)
         other._inputs, other._rows = inputs, None

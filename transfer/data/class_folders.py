@@ -1,7 +1,5 @@
 """Which images a folder of class folders holds: `train/cat/1.jpg` is an image of class cat."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from collections import Counter

@@ -1,7 +1,5 @@
 """Data sets read, kept at hand and split."""
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import asdict

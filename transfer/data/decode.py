@@ -11,8 +11,6 @@ What is in the file is what Pillow makes of it, with these decisions:
 - A damaged or truncated file is refused, not shown in part.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import stat

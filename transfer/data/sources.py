@@ -1,7 +1,5 @@
 """The data sets that are known by name, each read into memory in one go."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from collections.abc import Callable

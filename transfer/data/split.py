@@ -1,7 +1,5 @@
 """Stratified splits that depend on the data seed alone."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

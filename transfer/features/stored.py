@@ -5,8 +5,6 @@ images themselves included, but not the run's seed, optimiser or rates: a sweep 
 one pass.
 """
 
-from __future__ import annotations
-
 from contextlib import closing
 
 import torch

@@ -1,7 +1,5 @@
 """Where to compute, and with which memory."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 

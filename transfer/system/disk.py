@@ -1,7 +1,5 @@
 """Files written whole or not at all, and a disk that is full or read-only in one line."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterator

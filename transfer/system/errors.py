@@ -1,7 +1,5 @@
 """Errors for people: one line each, no traceback."""
 
-from __future__ import annotations
-
 import sys
 import unicodedata
 from typing import NoReturn

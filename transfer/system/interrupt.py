@@ -4,8 +4,6 @@ Ctrl-C, SIGTERM, a closed terminal (SIGHUP) and the warnings that Slurm sends be
 (SIGUSR1, SIGUSR2) all mean the same.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """Out of memory, said in a line that helps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

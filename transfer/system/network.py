@@ -1,7 +1,5 @@
 """Downloads that give up soon, in words that say how to go on."""
 
-from __future__ import annotations
-
 import threading
 import urllib.error
 import urllib.request

@@ -6,8 +6,6 @@ depthwise ones, for which oneDNN has no fast gradient in bfloat16: a family of m
 its own are dense, as measured. Without the instructions bfloat16 is emulated, and slower.
 """
 
-from __future__ import annotations
-
 import torch
 
 

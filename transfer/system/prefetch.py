@@ -1,7 +1,5 @@
 """Work that threads do ahead of whoever waits for it."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor

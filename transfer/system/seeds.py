@@ -1,7 +1,5 @@
 """Random generators for the numbered parts of one seed's work: epochs, augmented views."""
 
-from __future__ import annotations
-
 import torch
 
 

@@ -7,8 +7,6 @@ Classifiers, data sets and transforms use none of these operators, so declaring 
 schemas is enough. Where the operators do load, nothing is declared.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
