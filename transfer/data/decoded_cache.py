@@ -96,9 +96,9 @@ def _files(top: Path) -> Iterator[Path]:
 
     if top.is_file():
         yield top
-    for name, folders, files in (
-        os.walk(top, followlinks=True, onerror=fail) if top.is_dir() else ()
-    ):
+    if not top.is_dir():
+        return
+    for name, folders, files in os.walk(top, followlinks=True, onerror=fail):
         folder = Path(name)
         folders[:] = sorted(each for each in folders if not leads_back(folder / each))
         yield from filter(Path.is_file, (folder / each for each in sorted(files)))
