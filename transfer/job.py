@@ -17,10 +17,13 @@ from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.sources import read_weights
 from transfer.models.weights import Weights, WeightsMatch, match_weights
-from transfer.system.device import memory_format, resolve_device
-from transfer.system.errors import ConfigError
-from transfer.system.memory import out_of_memory_explained
-from transfer.system.precision import resolve_precision
+from transfer.system.device import (
+    is_out_of_memory,
+    memory_format,
+    resolve_device,
+    resolve_precision,
+)
+from transfer.system.errors import ConfigError, UserError
 
 
 @dataclass(frozen=True)
@@ -157,14 +160,15 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
 
 @contextmanager
 def memory_explained(config: Config) -> Iterator[None]:
-    """Raise OutOfMemoryError, with what would need less, where a job does not fit into memory."""
-
-    def explain() -> str:
-        sizes = f"with batch_size={config.batch_size} and image_size={config.image_size}"
-        return f"{sizes}; try {', or '.join(_smaller(config))}"
-
-    with out_of_memory_explained(explain):
+    """Raise UserError, with what would need less, where a job does not fit into memory."""
+    try:
         yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        sizes = f"with batch_size={config.batch_size} and image_size={config.image_size}"
+        smaller = ", or ".join(_smaller(config))
+        raise UserError(f"out of memory {sizes}; try {smaller}") from error
 
 
 def _smaller(config: Config) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which device a choice stands for, and what autocast computes in."""
+"""Which device and precision a choice stands for, and what autocast computes in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from transfer.system.device import assign_gpu, autocast, memory_format, resolve_device
+from transfer.system import device
+from transfer.system.device import (
+    assign_gpu,
+    autocast,
+    memory_format,
+    resolve_device,
+    resolve_precision,
+)
 from transfer.system.errors import ConfigError
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,7 @@ def test_jobs_at_the_same_time_share_the_gpus() -> None:
 def test_autocast_computes_in_the_precision_asked_for() -> None:
     layer = torch.nn.Linear(4, 4)
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        with autocast(torch.device("cpu"), precision):
+        with autocast(CPU, precision):
             assert layer(torch.ones(1, 4)).dtype == dtype
 
 
@@ -66,3 +75,25 @@ counts = [faults() for _ in range(20)]
 assert counts[0] > 10_000 and counts[-1] < 1000, counts
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_auto_goes_by_the_model_where_the_cpu_has_bfloat16(
+    fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "cpu_computes_in_bfloat16", lambda: fast)
+    assert resolve_precision("auto", CPU, dense=True) == ("bfloat16" if fast else "float32")
+    assert resolve_precision("auto", CPU, dense=False) == "float32"
+
+
+def test_a_choice_is_kept() -> None:
+    for choice in ("float32", "bfloat16"):
+        assert resolve_precision(choice, CPU, dense=True) == choice
+
+
+def test_the_instructions_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not public: that this torch still answers is what matters.
+    assert isinstance(torch.cpu._is_avx512_bf16_supported(), bool)
+    for answer in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda answer=answer: answer)
+        assert device.cpu_computes_in_bfloat16() == answer

@@ -1,4 +1,10 @@
-"""Where to compute, and with which memory."""
+"""Where to compute, in which precision, and with which memory.
+
+GPUs that compute in bfloat16 are faster in it throughout. A CPU with AVX-512's bfloat16
+instructions is where the work lies in matmuls and dense convolutions, and slower where it lies in
+depthwise ones, for which oneDNN has no fast gradient in bfloat16: a family of models says which of
+its own are dense, as measured. Without the instructions bfloat16 is emulated, and slower.
+"""
 
 import ctypes
 import sys
@@ -10,6 +16,8 @@ from transfer.system.errors import ConfigError
 # From glibc's malloc.h: no block of its own mapping (M_MMAP_MAX), up to 1 GiB kept
 # (M_TRIM_THRESHOLD), and 64 MiB asked for at a time (M_TOP_PAD).
 _MALLOC_OPTIONS = {-4: 0, -1: 2**30, -2: 2**26}
+# What torch's allocators say: that of a CPU, of Windows, of MPS. CUDA's has a class of its own.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def resolve_device(choice: str, number: int = 0) -> torch.device:
@@ -25,20 +33,43 @@ def resolve_device(choice: str, number: int = 0) -> torch.device:
         if torch.cuda.is_available():
             return torch.device(assign_gpu(number, torch.cuda.device_count()))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(choice)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        have = torch.cuda.device_count()
-        raise ConfigError(
-            "device", choice, f"this machine has {have} CUDA devices; try device=auto"
-        )
+    device, gpus = torch.device(choice), torch.cuda.device_count()
+    problem = None
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        problem = f"this machine has {gpus} CUDA devices"
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device", choice, "this machine has no MPS device; try device=auto")
+        problem = "this machine has no MPS device"
+    if problem:
+        raise ConfigError("device", choice, f"{problem}; try device=auto")
     return device
 
 
 def assign_gpu(number: int, gpus: int) -> str:
     """The GPU of job `number`, where there are `gpus` of them."""
     return f"cuda:{number % gpus}" if gpus > 1 else "cuda"
+
+
+def resolve_precision(choice: str, device: torch.device, *, dense: bool) -> str:
+    """ "float32" or "bfloat16"; "auto" is what is faster on this device.
+
+    Args:
+        dense: whether most of the model's work is matmuls and dense convolutions.
+    """
+    if choice != "auto":
+        return choice
+    if device.type == "cuda":
+        # including_emulation=False: an older GPU emulates bfloat16 at a fraction of its speed.
+        faster = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        faster = device.type == "cpu" and dense and cpu_computes_in_bfloat16()
+    return "bfloat16" if faster else "float32"
+
+
+def cpu_computes_in_bfloat16() -> bool:
+    """Whether this CPU has the instructions, and torch the library that uses them."""
+    # Not public in torch 2.11 to 2.13; where it is gone, float32 is the safe answer.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return torch.backends.mkldnn.is_available() and bool(supported())
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -58,6 +89,13 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether numpy, Python or torch raised it for want of memory, on whatever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def keep_freed_memory() -> None:
