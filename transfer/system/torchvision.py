@@ -7,9 +7,10 @@ Classifiers, data sets and transforms use none of these operators, so declaring 
 schemas is enough. Where the operators do load, nothing is declared.
 """
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -40,15 +41,12 @@ def operators_load() -> bool:
     if package is None or package.origin is None:
         raise ModuleNotFoundError("torchvision is not installed: run make setup")
     folder = Path(package.origin).parent
-    finder = FileFinder(str(folder), (ExtensionFileLoader, EXTENSION_SUFFIXES))
-    library = finder.find_spec("_C")
-    if library is None or library.origin is None:
-        return False
-    try:
-        torch.ops.load_library(library.origin)
-    except (ImportError, OSError):
-        return False
-    return True
+    for library in (folder / f"_C{suffix}" for suffix in EXTENSION_SUFFIXES):
+        if library.exists():
+            with suppress(ImportError, OSError):
+                torch.ops.load_library(str(library))
+                return True
+    return False
 
 
 @cache
