@@ -66,9 +66,10 @@ def test_every_order_of_the_steps_equals_torchvisions() -> None:
 
 
 def _jitter(images: Tensor, seed: int, **strength: float) -> Tensor:
-    strengths = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0} | strength
+    names = ("brightness", "contrast", "saturation", "hue")
     generator = torch.Generator().manual_seed(seed)
-    return color.random_color_jitter(images, **strengths, generator=generator)
+    strengths = [strength.get(name, 0.0) for name in names]
+    return color.random_color_jitter(images, strengths, generator)
 
 
 def test_factors_are_of_each_image_and_uniform() -> None:

@@ -11,8 +11,6 @@ from transfer.augment.geometry import random_crop, random_flip, random_rotation
 from transfer.config.schema import AugmentConfig
 from transfer.system.device import memory_format
 
-__all__ = ["Preprocess", "augment"]
-
 # crop_padding is given for images of this size and grows with image_size, so that a
 # sweep over sizes shifts by the same share of the picture.
 _PADDING_REFERENCE_SIZE = 32
@@ -34,15 +32,9 @@ def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -
         images = random_crop(images, padding, generator)
     if config.flip:
         images = random_flip(images, generator)
-    if config.brightness or config.contrast or config.saturation or config.hue:
-        images = random_color_jitter(
-            images,
-            brightness=config.brightness,
-            contrast=config.contrast,
-            saturation=config.saturation,
-            hue=config.hue,
-            generator=generator,
-        )
+    jitter = (config.brightness, config.contrast, config.saturation, config.hue)
+    if any(jitter):
+        images = random_color_jitter(images, jitter, generator)
     if config.rotation:
         images = random_rotation(images, config.rotation, generator)
     return images
@@ -68,8 +60,8 @@ class Preprocess:
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Augment only when given a generator: evaluation images never are."""
         pixels = images.float() / 255
-        if pixels.shape[-2:] != (self.image_size, self.image_size):
-            size = (self.image_size, self.image_size)
+        size = (self.image_size, self.image_size)
+        if pixels.shape[-2:] != size:
             pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True)
         if generator is not None:
             pixels = augment(pixels, self.config, generator)

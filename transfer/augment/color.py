@@ -4,6 +4,8 @@ Images are float [N, 3, H, W], 0 to 1; a factor is [N], one number an image. Not
 what was drawn but numbers: the CPU hands them over, and reads nothing back from a GPU.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,28 +16,21 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
 def random_color_jitter(
-    images: Tensor,
-    *,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
-    generator: torch.Generator,
+    images: Tensor, strengths: Sequence[float], generator: torch.Generator
 ) -> Tensor:
     """Brightness, contrast, saturation and hue of each image, in an order drawn for each image.
 
     Args:
         images: float [N, 3, H, W], 0 to 1.
-        brightness, contrast, saturation: 0 to 1; the factor is drawn from 1 - value to 1 + value.
-        hue: 0 to 0.5; the shift is drawn from -hue to hue.
+        strengths: of brightness, contrast and saturation, 0 to 1: the factor is drawn from
+            1 - strength to 1 + strength; of hue, 0 to 0.5: the shift is drawn from -hue to hue.
         generator: CPU generator.
 
     Returns:
         [N, 3, H, W], 0 to 1, a new tensor.
     """
     uniform = torch.rand(len(images), 4, generator=generator) * 2 - 1
-    spread = torch.tensor([brightness, contrast, saturation, hue])
-    amounts = torch.tensor([1.0, 1.0, 1.0, 0.0]) + spread * uniform
+    amounts = torch.tensor([1.0, 1.0, 1.0, 0.0]) + torch.tensor(strengths) * uniform
     order = torch.rand(len(images), 4, generator=generator).argsort(dim=1)
     return color_jitter(images, amounts.to(images.device), order.to(images.device))
 
