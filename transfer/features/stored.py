@@ -63,9 +63,8 @@ class StoredFeatures:
         if name not in self._loaded:
             if view is not None and not self._another_view_fits():
                 self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
-            key = [*self._key(), split.digest, *self._view_key(view)]
             made = disk_cache().tensors(
-                "features", key, lambda: {"features": self._run(split, view)}
+                "features", self._key(split, view), lambda: {"features": self._run(split, view)}
             )
             self._loaded[name] = made["features"].to(self._device)
         return self._loaded[name]
@@ -75,8 +74,9 @@ class StoredFeatures:
         sizes = [each.nbytes for key, each in self._loaded.items() if key[1] is not None]
         return sum(sizes) + max(sizes, default=0) <= self._config.data.resident_gb * 10**9
 
-    def _key(self) -> list[object]:
+    def _key(self, split: Split, view: int | None) -> list[object]:
         config, data = self._config, self._data
+        augmented = [] if view is None else [view, config.data.seed, vars(config.data.augment)]
         return [
             config.model.name,
             self._backbone,
@@ -88,12 +88,9 @@ class StoredFeatures:
             self._device.type,
             torch.get_num_threads(),
             torch.__version__,
+            split.digest,
+            *augmented,
         ]
-
-    def _view_key(self, view: int | None) -> list[object]:
-        if view is None:
-            return []
-        return [view, self._config.data.seed, vars(self._config.data.augment)]
 
     @torch.no_grad()
     def _run(self, split: Split, view: int | None) -> Tensor:
