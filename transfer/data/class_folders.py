@@ -4,7 +4,8 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,8 +30,8 @@ class Listing:
     """
 
     classes: tuple[str, ...]
-    samples: list[tuple[Path, int]] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
+    samples: list[tuple[Path, int]]
+    left_out: Counter[str]
 
 
 def list_images(folder: Path) -> Listing:
@@ -48,7 +49,10 @@ def list_images(folder: Path) -> Listing:
     for name in filter(_is_wanted, found):
         path = folder / name
         if is_folder(path):
-            _require_printable(path)
+            if printable(name) != name:
+                # It goes into tables, figures and files.
+                problem = "a class's name must be UTF-8 without control characters"
+                _refuse(path, f"{problem}; rename the folder")
             names.append(name)
         else:
             _leave_out(path, left_out)
@@ -56,14 +60,14 @@ def list_images(folder: Path) -> Listing:
         _refuse(folder, "holds no class folder; make one a class, with its images")
     if len(names) < 2:
         _refuse(folder, f"holds one class only ({names[0]}); a classifier needs two or more")
-    listing = Listing(tuple(names), [], left_out)
+    samples = []
     for label, name in enumerate(names):
         paths = _images_of(folder, folder / name, left_out)
         if not paths:
             known = ", ".join(_SUFFIXES)
             _refuse(folder / name, f"holds no image ({known}); add some, or remove the folder")
-        listing.samples.extend((path, label) for path in paths)
-    return listing
+        samples += [(path, label) for path in paths]
+    return Listing(tuple(names), samples, left_out)
 
 
 def require_same_classes(
@@ -81,7 +85,7 @@ def require_same_classes(
         here, there = f"{folders[part]}/", f"{folders['train']}/"
         extra = sorted(set(listing.classes) - set(train))
         missing = sorted(set(train) - set(listing.classes))
-        alike = [(one, other) for one in extra for other in missing if _same_name(one, other)]
+        alike = [pair for pair in product(extra, missing) if len({*map(_as_read, pair)}) == 1]
         if alike:
             pairs = ", ".join(f"{here}{one} is {there}{other}" for one, other in alike[:5])
             problem = f"one class is spelt in two ways ({pairs}, but for case or accents)"
@@ -95,11 +99,8 @@ def require_same_classes(
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is one that can be reached; where that is forbidden, Python's own would raise."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+    """Whether it is one that can be reached; Path.is_dir raises where that is forbidden."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
@@ -118,14 +119,11 @@ def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
             _refuse(folder, "is a link to a folder that holds it; remove the link")
         folders[:] = sorted(filter(_is_wanted, folders))
         inside.append((folder, sorted(filter(_is_wanted, files))))
-    paths = []
-    for folder, files in sorted(inside):
-        for path in (Path(folder, name) for name in files):
-            if path.name.lower().endswith(_SUFFIXES):
-                paths.append(path)
-            else:
-                _leave_out(path, left_out)
-    return paths
+    paths = [Path(folder, name) for folder, files in sorted(inside) for name in files]
+    for path in paths:
+        if not _is_image(path):
+            _leave_out(path, left_out)
+    return list(filter(_is_image, paths))
 
 
 def _leave_out(path: Path, left_out: Counter[str]) -> None:
@@ -139,22 +137,16 @@ def _leave_out(path: Path, left_out: Counter[str]) -> None:
     left_out[path.suffix.lower() or "without suffix"] += 1
 
 
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(_SUFFIXES)
+
+
 def _is_wanted(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in _CLUTTER
 
 
-def _require_printable(path: Path) -> None:
-    """A class's name goes into tables, figures and files."""
-    if printable(path.name) != path.name:
-        _refuse(path, "a class's name must be UTF-8 without control characters; rename the folder")
-
-
-def _same_name(one: str, other: str) -> bool:
-    """Whether a person would read them as the same; é, for one, can be written in two ways."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(name: str) -> str:
+def _as_read(name: str) -> str:
+    """Equal for names that a person would read as the same; é, for one, is written in two ways."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

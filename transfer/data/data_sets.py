@@ -2,13 +2,14 @@
 
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 import torch
 
-from transfer.config.schema import DataConfig
+from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import ImageData, Source, Split, channel_statistics
 from transfer.data.image_folder import read_image_folder
@@ -61,12 +62,9 @@ class DataSets:
         # What is kept is the same, whether it is read into memory or mapped.
         at_hand = (key, config.resident_gb)
         if at_hand not in self._last_read:
-            if config.name not in (*READERS, "image_folder"):
-                choices = ", ".join([*READERS, "image_folder"])
-                raise ConfigError("data.name", config.name, f"choose from {choices}")
 
             def read(file: Path) -> Source:
-                if config.name == "image_folder":
+                if isinstance(config, ImageFolderConfig):
                     return read_image_folder(config, image_size, file)
                 return READERS[config.name](config)
 
@@ -102,7 +100,7 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
     # Adding up may take a second on a large set: only where a statistic is not given.
     given = config.mean and config.std
     mean, std = ((), ()) if given else channel_statistics(train)
-    shared = _shared_files(test, [split for split in (train, val) if split is not test])
+    shared = _shared_files(test, (split for split in (train, val) if split is not test))
     if shared:
         log.warning(_SHARED, shared, len(test))
     bound = config.resident_gb * 10**9
@@ -125,7 +123,7 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
     )
 
 
-def _shared_files(test: Split, others: list[Split]) -> int:
+def _shared_files(test: Split, others: Iterable[Split]) -> int:
     """How many test images are copies of those of other splits, byte for byte."""
     files = [split.files for split in others if split.files is not None]
     if test.files is None or not files:

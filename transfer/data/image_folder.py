@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from transfer.config.schema import DataConfig, ImageFolderConfig
+from transfer.config.schema import ImageFolderConfig
 from transfer.data.class_folders import Listing, is_folder, list_images, require_same_classes
 from transfer.data.decode import decode_or_refuse
 from transfer.data.image_buffer import ImageBuffer, Pixels
@@ -22,7 +22,7 @@ from transfer.system.prefetch import ordered_prefetch
 _LISTED = 10
 
 
-def read_image_folder(config: DataConfig, image_size: int, file: Path) -> Source:
+def read_image_folder(config: ImageFolderConfig, image_size: int, file: Path) -> Source:
     """Decode `data.root`'s train folder, and its validation and test folders where they exist.
 
     Square images of one size up to `image_size` are kept as they are. Else each image is resized so
@@ -37,7 +37,6 @@ def read_image_folder(config: DataConfig, image_size: int, file: Path) -> Source
             file cannot be read; of those skipped, one was the last of its class; or the images
             need a file, which cannot be written.
     """
-    assert isinstance(config, ImageFolderConfig)
     root = Path(config.root or "").expanduser()
     folders = _folders(config, root)
     found = {part: list_images(root / name) for part, name in folders.items()}
@@ -53,15 +52,13 @@ def read_image_folder(config: DataConfig, image_size: int, file: Path) -> Source
         count = len(labels)
         splits[part] = Split(images[:count], torch.tensor(labels), files=hashes[:count])
         images, hashes = images[count:], hashes[count:]
-    skipped = tuple(f"{_below(root, path)}: {bad[path].problem}" for path in paths if path in bad)
-    return Source(
-        found["train"].classes,
-        splits["train"],
-        splits.get("val"),
-        splits.get("test"),
-        skipped,
-        remarks=(*_of_left_out(folders, found), *_of_skipped(skipped, len(paths))),
+    skipped = tuple(
+        f"{printable(os.path.relpath(path, root))}: {bad[path].problem}"
+        for path in paths
+        if path in bad
     )
+    remarks = (*_left_out_lines(folders, found), *_skipped_lines(skipped, len(paths)))
+    return Source(found["train"].classes, **splits, skipped=skipped, remarks=remarks)
 
 
 def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
@@ -123,17 +120,15 @@ def _file_hash(path: Path) -> int:
 def _require_every_class(
     folder: Path, listing: Listing, labels: list[int], bad: Mapping[Path, ConfigError]
 ) -> None:
-    lost = set(range(len(listing.classes))) - set(labels)
-    if lost:
-        label = min(lost)
-        count = sum(each == label for _, each in listing.samples)
-        first = next(path for path, each in listing.samples if each == label)
-        problem = f"none of the {count} images in {folder / listing.classes[label]} can be read"
-        reason = f"the first, {first.name}, {bad[first].problem}"
+    for label in sorted(set(range(len(listing.classes))) - set(labels)):
+        paths = [path for path, each in listing.samples if each == label]
+        name = folder / listing.classes[label]
+        problem = f"none of the {len(paths)} images in {name} can be read"
+        reason = f"the first, {paths[0].name}, {bad[paths[0]].problem}"
         raise ConfigError("data.on_bad_image", "skip", f"{problem}; {reason}")
 
 
-def _of_skipped(skipped: Sequence[str], total: int) -> Iterator[str]:
+def _skipped_lines(skipped: Sequence[str], total: int) -> Iterator[str]:
     if skipped:
         lines = [f"data.on_bad_image=skip: {len(skipped)} of {total} images are left out"]
         lines += skipped[:_LISTED]
@@ -143,16 +138,11 @@ def _of_skipped(skipped: Sequence[str], total: int) -> Iterator[str]:
         yield "\n  ".join(lines)
 
 
-def _of_left_out(folders: Mapping[str, str], found: Mapping[str, Listing]) -> Iterator[str]:
+def _left_out_lines(folders: Mapping[str, str], found: Mapping[str, Listing]) -> Iterator[str]:
     """A photo under a name that is not read would else be missed by nobody."""
     for part, listing in found.items():
         if listing.left_out:
-            kinds = ", ".join(
-                f"{count} {printable(suffix)}" for suffix, count in listing.left_out.most_common(5)
-            )
+            most = listing.left_out.most_common(5)
+            kinds = ", ".join(f"{count} {printable(suffix)}" for suffix, count in most)
             problem = "left out what is no image by its name or lies in no class folder"
             yield f"{folders[part]}/: {problem}: {kinds}"
-
-
-def _below(root: Path, path: Path) -> str:
-    return printable(os.path.relpath(path, root))

@@ -2,7 +2,8 @@
 
 import gzip
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,6 @@ from transfer.system.torchvision import load_torchvision
 
 # Where Debian's package dataset-fashion-mnist puts its files.
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-
-_INSTEAD = "use data=digits, which needs no network, or put {files} into data.root={root}"
 
 
 def read_digits(config: DataConfig) -> Source:
@@ -40,23 +39,15 @@ def read_cifar(config: DataConfig) -> Source:
     kind = _cifar(config)
     root = _folder(config)
     archive = root / kind.filename
-    complete = _complete(root / kind.base_folder, kind)
-    instead = _INSTEAD.format(files=kind.filename, root=config.root)
+    names = [name for name, _ in kind.train_list + kind.test_list]
+    complete = all((root / kind.base_folder / name).is_file() for name in names)
     if not complete and archive.is_file():
         _require_md5(archive, kind.tgz_md5)
-    elif not complete:
-        require_network(kind.url, key="data", value=config.name, instead=instead)
-    try:
+    url = None if complete or archive.is_file() else kind.url
+    with _fetching(config, url, f"put {kind.filename} into data.root={root}"):
         parts = [kind(root, train=train, download=not complete) for train in (True, False)]
-    except (OSError, RuntimeError) as error:
-        # torchvision's words for a file whose MD5 differs, and whatever ends a download.
-        problem = f"could not be fetched or read ({first_line(error)}); {instead}"
-        raise ConfigError("data", config.name, problem) from error
     train, test = (
-        Split(
-            torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(),
-            torch.tensor(part.targets),
-        )
+        Split(torch.from_numpy(part.data.transpose(0, 3, 1, 2).copy()), torch.tensor(part.targets))
         for part in parts
     )
     return Source(tuple(parts[0].classes), train, test=test)
@@ -69,15 +60,10 @@ def read_fashion_mnist(config: DataConfig) -> Source:
     folders = (root / "FashionMNIST" / "raw", root, DEBIAN_FASHION_MNIST)
     found = next((folder for folder in folders if _idx_file(folder, "train-labels-idx1")), None)
     if found is None:
-        instead = _INSTEAD.format(files="its four IDX files", root=config.root)
+        instead = f"put its four IDX files into data.root={root}"
         instead += ", or install Debian's package dataset-fashion-mnist"
-        url = kind.mirrors[0] + kind.resources[0][0]
-        require_network(url, key="data", value=config.name, instead=instead)
-        try:
+        with _fetching(config, kind.mirrors[0] + kind.resources[0][0], instead):
             kind(root, download=True)
-        except (OSError, RuntimeError) as error:
-            problem = f"could not be fetched ({first_line(error)}); {instead}"
-            raise ConfigError("data", config.name, problem) from error
         found = folders[0]
     train, test = (
         Split(
@@ -129,9 +115,22 @@ def _cifar(config: DataConfig) -> Any:
     return datasets.CIFAR10 if config.name == "cifar10" else datasets.CIFAR100
 
 
-def _complete(folder: Path, kind: Any) -> bool:
-    names = [name for name, _ in kind.train_list + kind.test_list]
-    return all((folder / name).is_file() for name in names)
+@contextmanager
+def _fetching(config: DataConfig, url: str | None, instead: str) -> Iterator[None]:
+    """Explain what torchvision makes of a failed download or a damaged file.
+
+    Args:
+        url: what it is going to download first, if it is.
+        instead: what a person can do, beside taking digits.
+    """
+    instead = f"use data=digits, which needs no network, or {instead}"
+    if url is not None:
+        require_network(url, key="data", value=config.name, instead=instead)
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        problem = f"could not be fetched or read ({first_line(error)}); {instead}"
+        raise ConfigError("data", config.name, problem) from error
 
 
 def _require_md5(archive: Path, expected: str) -> None:
@@ -157,7 +156,9 @@ def _read_idx(folder: Path, stem: str) -> Tensor:
     if path is None:
         raise ConfigError("data.root", folder, f"{stem}-ubyte or {stem}-ubyte.gz is missing there")
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
         rank = content[3]
         shape = np.frombuffer(content, dtype=">u4", count=rank, offset=4).astype(int)
         values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * rank).reshape(shape)

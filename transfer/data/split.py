@@ -1,5 +1,7 @@
 """Stratified splits that depend on the data seed alone."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -16,11 +18,8 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
         Indices kept and indices held out, both int64 and ascending. A class of two or more
         images has at least one on each side; a class of one stays with the kept.
     """
-    generator = torch.Generator().manual_seed(seed)
     kept, held_out = [], []
-    for label in labels.unique():
-        members = (labels == label).nonzero().squeeze(1)
-        members = members[torch.randperm(len(members), generator=generator)]
+    for members in _shuffled_classes(labels, seed):
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         held_out.append(members[:count])
         kept.append(members[count:])
@@ -29,9 +28,12 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
 
 def keep_per_class(labels: Tensor, count: int, seed: int) -> Tensor:
     """Indices (int64, ascending) of `count` random images of each class, or all where fewer."""
+    kept = [members[:count] for members in _shuffled_classes(labels, seed)]
+    return torch.cat(kept).sort().values
+
+
+def _shuffled_classes(labels: Tensor, seed: int) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    kept = []
     for label in labels.unique():
         members = (labels == label).nonzero().squeeze(1)
-        kept.append(members[torch.randperm(len(members), generator=generator)[:count]])
-    return torch.cat(kept).sort().values
+        yield members[torch.randperm(len(members), generator=generator)]
