@@ -15,7 +15,7 @@ from tests.conftest import config_of, write_images
 from transfer.data import DataSets
 from transfer.data.decode import decode_or_refuse
 from transfer.data.decoded_cache import files_digest, read_through_cache
-from transfer.data.image_data import Source, Split, content_digest
+from transfer.data.image_data import Source, Split
 from transfer.data.image_folder import read_image_folder
 from transfer.system.errors import ConfigError
 
@@ -42,11 +42,9 @@ class Reader:
 def test_a_second_reading_is_the_first_one_kept(tmp_path: Path) -> None:
     write_images(tmp_path / "images", {"a": 2, "b": 2})
     reader = Reader()
-    (first, digest), (again, same) = (
-        read_through_cache("key", [tmp_path / "images"], reader) for _ in range(2)
-    )
+    first, again = (read_through_cache("key", [tmp_path / "images"], reader) for _ in range(2))
     assert reader.times == 1
-    assert digest == same
+    assert first.digest == again.digest
     assert again.classes == first.classes and again.val is None
     assert again.test is not None and torch.equal(again.train.images, first.train.images)
     assert torch.equal(again.test.labels, torch.arange(2))
@@ -84,7 +82,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, cache: Path, name: str) ->
     content[-1] ^= 1
     for damaged in (bytes(content), bytes(content[: len(content) // 2]), b""):
         kept.write_bytes(damaged)
-        source, _ = read_through_cache("key", [tmp_path / "images"], reader)
+        source = read_through_cache("key", [tmp_path / "images"], reader)
         assert torch.equal(source.train.images, reader.source.train.images)
     assert reader.times == 4
     kept.unlink()
@@ -102,7 +100,7 @@ def test_a_large_file_of_another_length_is_made_again(tmp_path: Path, cache: Pat
         # Another file of that name: the old one is still mapped.
         kept.unlink()
         kept.write_bytes(damaged)
-        source, _ = read_through_cache("key", [tmp_path / "images"], reader, resident_gb=0)
+        source = read_through_cache("key", [tmp_path / "images"], reader, resident_gb=0)
         assert torch.equal(source.train.images, reader.source.train.images)
     assert reader.times == 6
 
@@ -115,7 +113,7 @@ def test_a_folder_that_cannot_be_written_costs_time_only(
     write_images(tmp_path / "images", {"a": 1})
     reader = Reader()
     for _ in range(2):
-        source, _ = read_through_cache("key", [tmp_path / "images"], reader)
+        source = read_through_cache("key", [tmp_path / "images"], reader)
         assert len(source.train) == 6
     assert reader.times == 2
 
@@ -126,14 +124,14 @@ def test_a_large_set_is_a_map_that_holds_the_same(tmp_path: Path, resident_gb: f
     reader = Reader()
     maps = Path("/proc/self/maps")
     for _ in range(2):
-        source, digest = read_through_cache("key", [tmp_path / "images"], reader, resident_gb)
+        source = read_through_cache("key", [tmp_path / "images"], reader, resident_gb)
         assert torch.equal(source.train.images, reader.source.train.images)
         assert source.test is not None and len(source.test) == 2
         assert torch.equal(source.train.labels, torch.arange(6))
         # Mapped for reading, and shared: no memory is set aside for it.
         kept = [line for line in maps.read_text().splitlines() if "/cache/decoded/" in line]
         assert any(" r--s " in line for line in kept) == (resident_gb == 0)
-        assert digest == content_digest(reader.source)
+        assert source.digest == reader.source.digest
         del source
     assert reader.times == 1
 

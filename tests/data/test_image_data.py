@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from transfer.data import image_data
-from transfer.data.image_data import Source, Split, channel_statistics, content_digest
+from transfer.data.image_data import Source, Split, channel_statistics
 
 
 def _source(seed: int = 0, classes: tuple[str, ...] = ("a", "b")) -> Source:
@@ -16,18 +16,18 @@ def _source(seed: int = 0, classes: tuple[str, ...] = ("a", "b")) -> Source:
 
 
 def test_the_digest_names_the_content() -> None:
-    digest = content_digest(_source())
-    assert digest == content_digest(_source())
+    digest = _source().digest
+    assert digest == _source().digest
     assert len(digest) == 16
-    assert digest != content_digest(_source(seed=1))
-    assert digest != content_digest(_source(classes=("a", "c")))
+    assert digest != _source(seed=1).digest
+    assert digest != _source(classes=("a", "c")).digest
 
 
 def test_the_digest_sees_which_split_an_image_is_in() -> None:
     source = _source()
     as_test = Source(source.classes, source.train, test=source.train)
     as_val = Source(source.classes, source.train, val=source.train)
-    assert content_digest(as_test) != content_digest(as_val)
+    assert as_test.digest != as_val.digest
 
 
 def test_statistics_agree_with_floating_point() -> None:
@@ -58,7 +58,7 @@ def test_no_name_of_data_changes_with_the_pieces_that_are_read(
     few = split.subset(torch.tensor([7, 2, 5]))
     assert split.digest == "2b6749a7a601f896"
     assert few.digest == "702076823030e406"
-    assert content_digest(Source(("a", "b"), split, test=few)) == "e319554aee6ee6ab"
+    assert Source(("a", "b"), split, test=few).digest == "e319554aee6ee6ab"
     assert channel_statistics(split) == (
         (0.49207843137254903, 0.4775686274509804, 0.4984941176470588),
         (0.27710908332275386, 0.28560145429581796, 0.28970065139765044),

@@ -30,7 +30,7 @@ class DataSets:
     hand, and so does the way that it was split last."""
 
     def __init__(self) -> None:
-        self._last_read: dict[tuple[str, float], tuple[Source, str]] = {}
+        self._last_read: dict[tuple[str, float], Source] = {}
         self._last_split: dict[str, ImageData] = {}
 
     def load(self, config: DataConfig, image_size: int, validation: str = "held_out") -> ImageData:
@@ -44,15 +44,15 @@ class DataSets:
         Raises:
             ConfigError: the data is missing, damaged, or too small to split.
         """
-        source, digest = self._read(config, image_size)
+        source = self._read(config, image_size)
         settings = {name: value for name, value in asdict(config).items() if name != "augment"}
-        key = json.dumps([digest, settings, validation])
+        key = json.dumps([source.digest, settings, validation])
         if key not in self._last_split:
             self._last_split.clear()
-            self._last_split[key] = _split(config, source, digest, validation)
+            self._last_split[key] = _split(config, source, validation)
         return self._last_split[key]
 
-    def _read(self, config: DataConfig, image_size: int) -> tuple[Source, str]:
+    def _read(self, config: DataConfig, image_size: int) -> Source:
         what = {
             name: value
             for name, value in asdict(config).items()
@@ -74,7 +74,7 @@ class DataSets:
             self._last_read[at_hand] = read_through_cache(
                 key, original_files(config), read, config.resident_gb
             )
-            for remark in self._last_read[at_hand][0].remarks:
+            for remark in self._last_read[at_hand].remarks:
                 log.warning(remark)
         return self._last_read[at_hand]
 
@@ -85,7 +85,7 @@ def process_data_sets() -> DataSets:
     return DataSets()
 
 
-def _split(config: DataConfig, source: Source, digest: str, validation: str) -> ImageData:
+def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
     train, test = source.train, source.test
     if test is None:
         kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
@@ -114,7 +114,7 @@ def _split(config: DataConfig, source: Source, digest: str, validation: str) -> 
         train=train,
         val=val,
         test=test,
-        digest=digest,
+        digest=source.digest,
         mean=tuple(config.mean or mean),
         std=tuple(config.std or std),
         skipped=source.skipped,

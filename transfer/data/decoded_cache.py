@@ -17,7 +17,7 @@ import PIL
 import torch
 
 from transfer.data.image_buffer import map_images
-from transfer.data.image_data import Source, Split, content_digest
+from transfer.data.image_data import Source, Split
 from transfer.system.cache import disk_cache, read_tensors, write_tensors
 from transfer.system.digest import hex_digest
 
@@ -33,8 +33,8 @@ def read_through_cache(
     originals: Sequence[Path],
     read: Callable[[Path], Source],
     resident_gb: float = math.inf,
-) -> tuple[Source, str]:
-    """A decoded data set and its content digest, from the cache where it holds them.
+) -> Source:
+    """A decoded data set, from the cache where it holds it.
 
     Args:
         key: what else decides how the files are read.
@@ -45,18 +45,16 @@ def read_through_cache(
             one is every byte checked: it is read as a whole anyway.
     """
 
-    def make(folder: Path) -> tuple[Source, str]:
-        source = read(_images_file(folder))
-        return source, content_digest(source)
-
-    def load(folder: Path) -> tuple[Source, str] | None:
+    def load(folder: Path) -> Source | None:
         return _load(folder, resident_gb)
 
-    def save(made: tuple[Source, str], folder: Path) -> tuple[Source, str]:
-        _save(*made, folder)
+    def make(folder: Path) -> Source:
+        return read(_images_file(folder))
+
+    def save(source: Source, folder: Path) -> Source:
+        _save(source, folder)
         # A large one is a map from now on.
-        large = made[0].nbytes > resident_gb * 10**9
-        return (load(folder) if large else None) or made
+        return (load(folder) if source.nbytes > resident_gb * 10**9 else None) or source
 
     files = files_digest(originals)
     # Another Pillow may decode a JPEG otherwise. A key that nobody else has serves for the file of
@@ -108,7 +106,7 @@ def _images_file(folder: Path) -> Path:
     return folder / "images"
 
 
-def _save(source: Source, digest: str, folder: Path) -> None:
+def _save(source: Source, folder: Path) -> None:
     path = _images_file(folder)
     if not path.exists():
         with path.open("wb") as file:
@@ -117,7 +115,7 @@ def _save(source: Source, digest: str, folder: Path) -> None:
                     file.write(piece.numpy().data)
     count = sum(len(split) for split in source.splits.values())
     about: dict[str, object] = {name: getattr(source, name) for name in _OTHERS}
-    about |= {"digest": digest, "shape": [count, *source.train.stored.shape[1:]]}
+    about |= {"digest": source.digest, "shape": [count, *source.train.stored.shape[1:]]}
     text = bytearray(json.dumps(about).encode())
     tensors = {"about": torch.frombuffer(text, dtype=torch.uint8)}
     for name, split in source.splits.items():
@@ -126,7 +124,7 @@ def _save(source: Source, digest: str, folder: Path) -> None:
     write_tensors(tensors, folder)
 
 
-def _load(folder: Path, resident_gb: float) -> tuple[Source, str] | None:
+def _load(folder: Path, resident_gb: float) -> Source | None:
     tensors = read_tensors(folder)
     if tensors is None:
         return None
@@ -148,5 +146,5 @@ def _load(folder: Path, resident_gb: float) -> tuple[Source, str] | None:
             more = {part: tensors.get(f"{name}.{part}") for part in ("files", "sums")}
             parts[name] = Split(images[: len(labels)], labels, **more)
             images = images[len(labels) :]
-    source, digest = Source(**parts), about["digest"]
-    return None if resident and content_digest(source) != digest else (source, digest)
+    source = Source(**parts, known_digest=None if resident else about["digest"])
+    return source if source.digest == about["digest"] else None

@@ -113,6 +113,7 @@ class Source:
     Attributes:
         skipped: a line for each file that `data.on_bad_image=skip` left out: its name and why.
         remarks: what whoever uses the set should hear, such as what was left out.
+        known_digest: `digest`, where somebody has computed it.
     """
 
     classes: tuple[str, ...]
@@ -121,6 +122,21 @@ class Source:
     test: Split | None = None
     skipped: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    known_digest: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Content hash of what the set holds, not of where it lies: 16 hexadecimal digits."""
+        return self.known_digest or hex_digest(self._content())
+
+    def _content(self) -> Iterator[bytes | memoryview]:
+        yield "\n".join(self.classes).encode()
+        for split in (self.train, self.val, self.test):
+            if split is None:
+                yield b"absent"
+            else:
+                yield from split.content()
+                yield split.labels.contiguous().numpy().data
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -164,25 +180,10 @@ class ImageData:
         """Content hash of the test images and labels, 16 hexadecimal digits: accuracies on other
         images cannot be compared. Of pictures in files the same for every `image_size`."""
         if self.test.files is None:
-            return content_digest(Source(self.classes, self.test))
+            return Source(self.classes, self.test).digest
         parts = (self.test.files, self.test.labels)
         content = (each.contiguous().numpy().data for each in parts)
         return hex_digest(["\n".join(self.classes).encode(), *content])
-
-
-def content_digest(source: Source) -> str:
-    """Hash what the data set holds, not where it lies: 16 hexadecimal digits."""
-
-    def parts() -> Iterator[bytes | memoryview]:
-        yield "\n".join(source.classes).encode()
-        for split in (source.train, source.val, source.test):
-            if split is None:
-                yield b"absent"
-            else:
-                yield from split.content()
-                yield split.labels.contiguous().numpy().data
-
-    return hex_digest(parts())
 
 
 def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:

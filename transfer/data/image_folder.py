@@ -58,7 +58,14 @@ def read_image_folder(config: ImageFolderConfig, image_size: int, file: Path) ->
         if path in bad
     )
     remarks = (*_left_out_lines(folders, found), *_skipped_lines(skipped, len(paths)))
-    return Source(found["train"].classes, **splits, skipped=skipped, remarks=remarks)
+    return Source(
+        found["train"].classes,
+        splits["train"],
+        splits.get("val"),
+        splits.get("test"),
+        skipped,
+        remarks,
+    )
 
 
 def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
