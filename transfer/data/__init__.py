@@ -2,13 +2,12 @@
 
 from transfer.data.batches import Batches, training_batches
 from transfer.data.data_sets import DataSets, process_data_sets
-from transfer.data.image_data import ImageData, Source, Split
+from transfer.data.image_data import ImageData, Split
 
 __all__ = [
     "Batches",
     "DataSets",
     "ImageData",
-    "Source",
     "Split",
     "process_data_sets",
     "training_batches",

@@ -34,7 +34,7 @@ class Batches:
         split: the images and labels.
         batch_size: images a batch; the last batch of an epoch may be smaller.
         device: where the batches are.
-        resident: on a GPU, the split is copied there as a whole; on a CPU, batches are taken from
+        resident: on a GPU, the split is copied there as a whole; on a CPU, each batch is taken from
             where it is stored, in memory. Else threads do that, a few batches ahead.
     """
 
@@ -44,19 +44,15 @@ class Batches:
         self.labels = split.labels.to(device)
         self.batch_size = batch_size
         self._split = split
-        self._inputs: Tensor | None = None
-        # Where in the inputs each image is; None: they are all of them, in their order.
-        self._rows: Tensor | None = None
-        if resident and device.type == "cpu":
-            # As they are: other splits of the data set have theirs in the same tensor.
-            self._inputs, self._rows = split.stored, split.rows
-        elif resident:
-            self._inputs = split.images.to(device)
+        self._resident = resident
+        # On a CPU it stays where it is: other splits of the data set are in the same tensor.
+        copied = resident and device.type != "cpu"
+        self._inputs = split.images.to(device) if copied else None
 
     def with_inputs(self, inputs: Tensor) -> Self:
         """The same labels with other inputs [N, …], on the device, such as features."""
         other = copy.copy(self)
-        other._inputs, other._rows = inputs, None
+        other._inputs = inputs
         return other
 
     def __len__(self) -> int:
@@ -65,15 +61,7 @@ class Batches:
 
     def in_order(self) -> Generator[Batch, None, None]:
         """Every image once, in the split's order: uint8 [B, 3, H, W] and int64 [B]."""
-        if self._inputs is None:
-            yield from self._stream(torch.arange(len(self.labels)).split(self.batch_size))
-            return
-        labels = self.labels.split(self.batch_size)
-        if self._rows is None:
-            yield from zip(self._inputs.split(self.batch_size), labels, strict=True)
-            return
-        for rows, some in zip(self._rows.split(self.batch_size), labels, strict=True):
-            yield self._inputs.index_select(0, rows), some
+        return self._batches(torch.arange(len(self.labels)), slice(None))
 
     def training_batches(self) -> int:
         """How many batches `shuffled` gives."""
@@ -88,18 +76,17 @@ class Batches:
             skip: leave out so many batches at the start.
         """
         order = torch.randperm(len(self.labels), generator=generator)
-        inputs = self._inputs
-        if inputs is not None:
-            order = order.to(inputs.device)
-        chosen = slice(skip, self.training_batches())
-        batches = order.split(self.batch_size)[chosen]
-        if inputs is None:
-            return self._stream(batches)
-        rows = batches
-        if self._rows is not None:
-            rows = self._rows[order].split(self.batch_size)[chosen]
-        pairs = zip(rows, batches, strict=True)
-        return ((inputs.index_select(0, where), self.labels[each]) for where, each in pairs)
+        return self._batches(order, slice(skip, self.training_batches()))
+
+    def _batches(self, order: Tensor, chosen: slice) -> Generator[Batch, None, None]:
+        if self._inputs is not None:
+            for each in order.to(self._inputs.device).split(self.batch_size)[chosen]:
+                yield self._inputs.index_select(0, each), self.labels[each]
+        elif self._resident:
+            for each in order.split(self.batch_size)[chosen]:
+                yield self._split.take(each), self.labels[each]
+        else:
+            yield from self._stream(order.split(self.batch_size)[chosen])
 
     def _stream(self, batches: Sequence[Tensor]) -> Generator[Batch, None, None]:
         """Take each batch (int64 [B], on the CPU) from the split, ahead of its use.

@@ -32,6 +32,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 # A "decompression bomb" declares a size that fills the memory. This is Pillow's own bound: above
 # 89 million pixels, 268 MB as RGB.
 MAX_PIXELS = 89_478_485
+_TOO_MANY_PIXELS = f"more than {MAX_PIXELS / 1e6:.0f} million pixels"
 # Some decoders read the whole file first; 16-bit RGB of MAX_PIXELS takes 537 MB.
 MAX_BYTES = 2**30
 
@@ -112,7 +113,7 @@ def _decode(path: Path, side: int | None) -> Image.Image:
     # meanwhile would kill the process.
     with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise _RefusedError(_too_many_pixels())
+            raise _RefusedError(_TOO_MANY_PIXELS)
         if side is not None and image.width * image.height > _LARGE_PIXELS:
             image.draft(None, (4 * side, 4 * side))
         with _large if image.width * image.height > _LARGE_PIXELS else nullcontext():
@@ -164,11 +165,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a JPEG, PNG, GIF, BMP, TIFF, WebP or PPM image, or its header is damaged"
     if isinstance(error, Image.DecompressionBombError):
-        return _too_many_pixels()
+        return _TOO_MANY_PIXELS
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return first_line(error)
-
-
-def _too_many_pixels() -> str:
-    return f"more than {MAX_PIXELS / 1e6:.0f} million pixels"

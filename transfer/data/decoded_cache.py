@@ -21,6 +21,7 @@ from transfer.data.image_data import Source, Split
 from transfer.system.cache import disk_cache, read_tensors, write_tensors
 from transfer.system.digest import hex_digest
 
+_IMAGES = "images"
 _SPLITS = ("train", "val", "test")
 # What a source holds beside them: tuples of text.
 _OTHERS = ("classes", "skipped", "remarks")
@@ -48,9 +49,6 @@ def read_through_cache(
     def load(folder: Path) -> Source | None:
         return _load(folder, resident_gb)
 
-    def make(folder: Path) -> Source:
-        return read(_images_file(folder))
-
     def save(source: Source, folder: Path) -> Source:
         _save(source, folder)
         # A large one is a map from now on.
@@ -61,7 +59,11 @@ def read_through_cache(
     # the images alone.
     full_key = [_VERSION, key, files or uuid.uuid4().hex, PIL.__version__]
     return disk_cache().load_or_make(
-        "decoded", full_key, load=load, make=make, save=save if files else None
+        "decoded",
+        full_key,
+        load=load,
+        make=lambda folder: read(folder / _IMAGES),
+        save=save if files else None,
     )
 
 
@@ -102,12 +104,8 @@ def _files(top: Path) -> Iterator[Path]:
         yield from filter(Path.is_file, (folder / each for each in sorted(files)))
 
 
-def _images_file(folder: Path) -> Path:
-    return folder / "images"
-
-
 def _save(source: Source, folder: Path) -> None:
-    path = _images_file(folder)
+    path = folder / _IMAGES
     if not path.exists():
         with path.open("wb") as file:
             for split in source.splits.values():
@@ -129,7 +127,7 @@ def _load(folder: Path, resident_gb: float) -> Source | None:
     if tensors is None:
         return None
     about = json.loads(tensors["about"].numpy().tobytes())
-    path, size = _images_file(folder), math.prod(about["shape"])
+    path, size = folder / _IMAGES, math.prod(about["shape"])
     resident = size <= resident_gb * 10**9
     try:
         if path.stat().st_size != size:

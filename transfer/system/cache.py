@@ -45,7 +45,7 @@ _MOST_HELD = 200
 
 class DiskCache:
     """The entries below a folder. For as long as this object lives, no process evicts those that
-    were last used through it.
+    were last used through it. ConfigError where TRANSFER_CACHE_GB is no number.
 
     An entry is a folder of files, among them `tensors.safetensors`. Beside it are, while it is
     made, a lock and its files so far, under the suffixes `.lock` and `.unfinished`.
@@ -53,6 +53,7 @@ class DiskCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._chosen_bound = _chosen_bound()
         # The main files of entries, open and locked.
         self._held: dict[Path, BinaryIO] = {}
 
@@ -87,11 +88,7 @@ class DiskCache:
             make: gives the value; what it raises is raised once, as it is. It is told the folder
                 that becomes the entry, and may make it, and files in it.
             save: writes the other files, and gives the value to go on with; None: keep nothing.
-
-        Raises:
-            ConfigError: TRANSFER_CACHE_GB is no number.
         """
-        _chosen_bound()
         name = hex_digest([json.dumps([_VERSION, key], sort_keys=True).encode()])
         entry = self.folder / kind / name
         if (kept := self._load(entry, load)) is not None:
@@ -147,8 +144,10 @@ class DiskCache:
                     with FileLock(path.with_suffix(".lock"), timeout=0):
                         _delete(path)
                         _delete(path.with_suffix(".lock"))
-        total = sum(sizes.values())
-        most = self._most_bytes(total)
+        total, most = sum(sizes.values()), self._chosen_bound
+        if most is None:
+            free = shutil.disk_usage(self.folder).free if sizes else 0
+            most = min(_MOST_BYTES, (free + total) / 2)
         by_age = sorted(sizes, key=lambda entry: used[entry])
         # Whatever their size: features of a large data set must not cost the data set.
         newest = {entry.parent: entry for entry in by_age}.values()
@@ -158,13 +157,6 @@ class DiskCache:
                     _lock(file, shared=False)
                     _delete(entry)
                     total -= sizes[entry]
-
-    def _most_bytes(self, total: int) -> float:
-        """The bound, where the entries take `total` bytes."""
-        chosen = _chosen_bound()
-        if chosen is None and self.folder.exists():
-            return min(_MOST_BYTES, (shutil.disk_usage(self.folder).free + total) / 2)
-        return _MOST_BYTES if chosen is None else chosen
 
 
 def cache_folder() -> Path:
