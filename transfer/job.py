@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from transfer.config import Config, configuration, fingerprint
-from transfer.data import DataSets, ImageData, process_data_sets, training_batches
+from transfer.data import ImageData, process_data_sets, training_batches
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
@@ -97,14 +97,12 @@ def prepare(
     config: Config,
     number: int = 0,
     weights: Weights | None = None,
-    data_sets: DataSets | None = None,
 ) -> Job:
     """Read the images and weights of a job and try its model without numbers; trains nothing.
 
     Args:
         number: of the job among those that run at the same time, by which GPUs are assigned.
         weights: of a run, which whoever knows the store has fetched; else `config.weights` is read.
-        data_sets: those at hand; else the process's.
 
     Raises:
         ConfigError: something is missing, damaged, or does not fit.
@@ -117,8 +115,7 @@ def prepare(
     model = meta_model(config.model.name, config.image_size)
     _require_models(config.protocol.augment_evaluation_of)
     weights = weights or read_weights(config.weights, config.model.name)
-    data_sets = data_sets or process_data_sets()
-    data = data_sets.load(config.data, config.image_size, config.protocol.validation)
+    data = process_data_sets().load(config.data, config.image_size, config.protocol.validation)
     _require_unseen(weights, data)
     with torch.device("meta"):
         family.replace_last_layer(model, len(data.classes))

@@ -85,10 +85,11 @@ def require_same_classes(
         here, there = f"{folders[part]}/", f"{folders['train']}/"
         extra = sorted(set(listing.classes) - set(train))
         missing = sorted(set(train) - set(listing.classes))
-        alike = [pair for pair in product(extra, missing) if len({*map(_as_read, pair)}) == 1]
+        pairs = product(extra, missing)
+        alike = [(one, other) for one, other in pairs if _as_read(one) == _as_read(other)]
         if alike:
-            pairs = ", ".join(f"{here}{one} is {there}{other}" for one, other in alike[:5])
-            problem = f"one class is spelt in two ways ({pairs}, but for case or accents)"
+            spelt = ", ".join(f"{here}{one} is {there}{other}" for one, other in alike[:5])
+            problem = f"one class is spelt in two ways ({spelt}, but for case or accents)"
             _refuse(root, f"{problem}; rename one of the folders")
         if extra or missing:
             sides = [(there, missing), (here, extra)]

@@ -79,10 +79,8 @@ class DataSets:
         return self._last_read[at_hand]
 
 
-@cache
-def process_data_sets() -> DataSets:
-    """The ones of this process."""
-    return DataSets()
+# The ones of this process.
+process_data_sets = cache(DataSets)
 
 
 def _split(config: DataConfig, source: Source, validation: str) -> ImageData:

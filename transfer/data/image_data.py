@@ -49,7 +49,7 @@ class Split:
     @property
     def images(self) -> Tensor:
         """uint8 [N, 3, H, W], in memory as a whole; a copy, unless they are all that is stored."""
-        return self.stored if self.rows is None else _gather(self.stored, self.rows)
+        return self.stored if self.rows is None else self.take(torch.arange(len(self)))
 
     @property
     def nbytes(self) -> int:
@@ -69,17 +69,15 @@ class Split:
 
     def take(self, indices: Tensor) -> Tensor:
         """A copy of the images at `indices` (int64 [M], on the CPU): uint8 [M, 3, H, W]."""
-        return _gather(self.stored, indices if self.rows is None else self.rows[indices])
+        rows = indices if self.rows is None else self.rows[indices]
+        # numpy's is many times faster than torch's indexing here, releases Python's lock, and
+        # leaves the cores alone that torch's own threads compute on.
+        return torch.from_numpy(np.take(self.stored.numpy(), rows.numpy(), axis=0))
 
     def pieces(self) -> Iterator[Tensor]:
-        """All images in their order, contiguous, 16 MB at a time, or one image where that is more.
-        Not to be written to."""
+        """Copies of all images in their order, 16 MB at a time, or one image where that is more."""
         count = max(1, _PIECE_BYTES // self.stored.shape[1:].numel())
-        for start in range(0, len(self), count):
-            if self.rows is None:
-                yield self.stored[start : start + count].contiguous()
-            else:
-                yield _gather(self.stored, self.rows[start : start + count])
+        return map(self.take, torch.arange(len(self)).split(count))
 
     def subset(self, indices: Tensor) -> Self:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
@@ -198,9 +196,3 @@ def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ..
         # A constant channel (all black, say) must not divide by zero.
         stds.append(max(math.sqrt(variance), 1e-3))
     return tuple(means), tuple(stds)
-
-
-def _gather(stored: Tensor, rows: Tensor) -> Tensor:
-    # numpy's is many times faster than torch's indexing here, releases Python's lock, and leaves
-    # the cores alone that torch's own threads compute on.
-    return torch.from_numpy(np.take(stored.numpy(), rows.numpy(), axis=0))

@@ -96,11 +96,10 @@ def original_files(config: DataConfig) -> list[Path]:
     if config.name == "fashion_mnist":
         root = _folder(config)
         return [root / "FashionMNIST" / "raw", *sorted(root.glob("*-ubyte*")), DEBIAN_FASHION_MNIST]
-    if config.name == "digits":
-        # Small, but importing scikit-learn takes a second. Another version is another file.
-        found = find_spec("sklearn")
-        return [Path(found.origin)] if found is not None and found.origin else []
-    return []
+    # The digits are small, but importing scikit-learn takes a second. Another version is another
+    # file.
+    found = find_spec("sklearn")
+    return [Path(found.origin)] if found is not None and found.origin else []
 
 
 def _folder(config: DataConfig) -> Path:
