@@ -66,7 +66,7 @@ def requested() -> bool:
 
 
 def raise_if_requested() -> None:
-    """Of an earlier job that was ended by an error instead, or by the request."""
+    """Raise KeyboardInterrupt for a signal that came in an earlier job, however that one ended."""
     if requested():
         _raise()
 
