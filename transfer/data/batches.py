@@ -55,10 +55,6 @@ class Batches:
         other._inputs = inputs
         return other
 
-    def __len__(self) -> int:
-        """How many batches `in_order` gives."""
-        return math.ceil(len(self.labels) / self.batch_size)
-
     def in_order(self) -> Generator[Batch, None, None]:
         """Every image once, in the split's order: uint8 [B, 3, H, W] and int64 [B]."""
         return self._batches(torch.arange(len(self.labels)), slice(None))
