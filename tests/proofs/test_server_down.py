@@ -27,7 +27,6 @@ from transfer.tracking.run_state import Point, RunState, is_in_store
 from transfer.tracking.store import experiment_id, open_store
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sync import Sync
-from transfer.tracking.sync_thread import SyncThread
 
 DOWN_S = 30
 ARTIFACTS = {
@@ -157,17 +156,16 @@ def test_answers_that_are_lost(server: Server, tmp_path: Path) -> None:
     state = RunState(tmp_path, "name", {})
     create_run(client, state)
     state.write()
-    sync = Sync(client, state, new=True)
-    thread = SyncThread(sync, tmp_path)
+    sync = Sync(client, state)
     for epoch in range(1, 11):
         # In turn: the answer to the metrics is lost, and then MLflow's own second try is answered;
         # or that of three tries, which is all that it makes.
         proxy.lose(1 if epoch % 2 else 3)
         state.append([Point("val/acc", epoch / 10, epoch, epoch)])
-        thread.wake()
+        sync.wake()
         while not is_in_store(tmp_path):
             time.sleep(0.05)
-    thread.finish(60)
+    sync.finish(60)
     assert str(sync) == ""
     points = MlflowClient(server.database).get_metric_history(state.run_id, "val/acc")
     assert [(point.step, point.value) for point in points] == [(n, n / 10) for n in range(1, 11)]

@@ -18,7 +18,6 @@ from transfer.tracking.run_state import POINTS, Point, RunState, find_undelivere
 from transfer.tracking.start import find_finished, start_run
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sync import Sync, deliver, noted_folders
-from transfer.tracking.sync_thread import SyncThread
 from transfer.training.checkpoint import Checkpoints
 
 
@@ -100,7 +99,9 @@ def test_what_arrived_is_not_sent_again(workplace: Workplace, tmp_path: Path) ->
     state = _new_run(workplace, tmp_path)
     state.update(params={"name": "first"})
     state.append([Point("val/acc", 0.5, 1, 1000), Point("val/acc", 0.6, 2, 1000)])
-    assert Sync(workplace.client, state, new=True).send()
+    sync = Sync(workplace.client, state)
+    sync.finish(30)
+    assert str(sync) == ""
     # The time differs when an epoch is trained again after its checkpoint was damaged.
     state.append([Point("val/acc", 0.6, 2, 2000), Point("val/acc", 0.7, 3, 2000)])
     state.update(params=state.params | {"other": "value"}, status="FINISHED", end_time=3000)
@@ -119,8 +120,8 @@ def test_a_long_backlog_goes_out_in_few_calls(workplace: Workplace, tmp_path: Pa
     for epoch in range(1, 301):
         state.append([Point(name, epoch / 7, epoch, epoch) for name in "abcdefgh"])
     begin = time.perf_counter()
-    sync = Sync(workplace.client, state, new=True)
-    SyncThread(sync, tmp_path).finish(60)
+    sync = Sync(workplace.client, state)
+    sync.finish(60)
     assert str(sync) == "" and sync.delivered == 2400
     # One by one, SQLite alone would take more than ten times as long.
     assert time.perf_counter() - begin < 10
@@ -139,7 +140,7 @@ def test_what_does_not_fit_on_the_disk_leaves_the_rest(tmp_path: Path) -> None:
     state.append([Point("third", 1, 1, 1)])
     state.update(tags={"third": "value"})
     kept = _kept(tmp_path)
-    assert [point.name for point in kept.points] == ["first", "third"]
+    assert [point.name for point in kept.points.values()] == ["first", "third"]
     assert kept.tags == {"third": "value"} and not kept.unreadable
 
 
@@ -151,7 +152,9 @@ def test_what_the_disk_refuses_may_still_reach_the_store(
         state.append([Point("val/acc", 0.5, 1, 1)])
     with pytest.raises(DiskError), files_up_to(10):
         state.update(end_time=1000, status="FAILED")
-    assert Sync(workplace.client, state, new=True).send()
+    sync = Sync(workplace.client, state)
+    sync.finish(30)
+    assert str(sync) == ""
     assert workplace.client.get_run(state.run_id).info.status == "FAILED"
     assert _points(workplace, state.run_id, "val/acc") == [(1, 0.5)]
 
@@ -164,11 +167,11 @@ def test_a_kill_in_the_middle_of_a_line_costs_that_line(
     path = tmp_path / POINTS
     path.write_bytes(path.read_bytes()[:-5])
     kept = _kept(tmp_path)
-    assert [point.step for point in kept.points] == [1] and not kept.unreadable
+    assert [point.step for point in kept.points.values()] == [1] and not kept.unreadable
     assert deliver(tmp_path, patience_s=30) == 1
     kept.write()
     kept.append([Point("val/acc", 0.5, 2, 1), Point("val/acc", 0.5, 3, 1)])
-    assert [point.step for point in _kept(tmp_path).points] == [1, 2, 3]
+    assert [point.step for point in _kept(tmp_path).points.values()] == [1, 2, 3]
     assert deliver(tmp_path, patience_s=30) == 2
     assert _points(workplace, state.run_id, "val/acc") == [(1, 0.5), (2, 0.5), (3, 0.5)]
 

@@ -18,7 +18,9 @@ from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprin
 from transfer.tracking.history import condense
 from transfer.tracking.predictions import read_predictions
 from transfer.tracking.run_state import Point, RunState
-from transfer.tracking.sync import log_run
+from transfer.tracking.store import answering
+from transfer.tracking.stored_run import create_run
+from transfer.tracking.sync import Sync
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +37,6 @@ _LOCAL_TAGS = (
     "transfer.process_start",
 )
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch
-_ARTIFACTS = ("history.parquet", "predictions.npz")
 
 
 def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
@@ -49,7 +50,7 @@ def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
         The run's folder.
     """
     name = re.sub(r"[^\w.-]+", "_", run.name)
-    place = folder / f"{name}-{run.tags['transfer.fingerprint'][:8]}"
+    kept = folder / f"{name}-{run.tags['transfer.fingerprint'][:8]}"
     info = client.get_run(run.id).info
     tags = {tag: value for tag, value in run.tags.items() if tag not in _LOCAL_TAGS}
     text = {
@@ -62,14 +63,19 @@ def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
     }
     with tempfile.TemporaryDirectory() as copies:
         history = pd.read_parquet(fetch_artifact(client, run, "history.parquet", Path(copies)))
-        predictions = fetch_artifact(client, run, "predictions.npz", Path(copies))
-        answers = _answers(predictions)
+        answers = read_predictions(fetch_artifact(client, run, "predictions.npz", Path(copies)))
     # run.json comes last: a folder without it is no kept run.
-    place.mkdir(parents=True, exist_ok=True)
-    _thinned(history).to_parquet(place / "history.parquet", index=False, compression="zstd")
-    np.savez_compressed(place / "predictions.npz", **answers)
-    (place / "run.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")
-    return place
+    kept.mkdir(parents=True, exist_ok=True)
+    _thinned(history).to_parquet(kept / "history.parquet", index=False, compression="zstd")
+    np.savez_compressed(
+        kept / "predictions.npz",
+        labels=answers.labels,
+        predicted=answers.predicted,
+        confidence=answers.confidence.astype(np.float16),
+        classes=list(answers.names),
+    )
+    (kept / "run.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")
+    return kept
 
 
 def restore_runs(client: MlflowClient, folder: Path) -> Iterator[tuple[str, bool]]:
@@ -79,49 +85,57 @@ def restore_runs(client: MlflowClient, folder: Path) -> Iterator[tuple[str, bool
         Each run's name, and whether it was new to the store.
 
     Raises:
-        ConfigError: there is no kept run, or one is incomplete or damaged. Found before the first
-            is logged.
+        ConfigError: there is no kept run, or one is incomplete or damaged, which is found before
+            the first is logged; or the store does not take one.
     """
-    places = sorted(path.parent for path in folder.glob("*/run.json"))
-    if not places:
+    kept = sorted(path.parent for path in folder.glob("*/run.json"))
+    if not kept:
         problem = "no kept runs here; name a folder that keep= has written"
         raise ConfigError("restore", str(folder), problem)
-    texts = [_checked(place) for place in places]
-    for place, text in zip(places, texts, strict=True):
-        others = find_by_fingerprint(client, text["tags"]["transfer.fingerprint"])
+    # Not all in memory at once.
+    for each in kept:
+        _read_kept(each)
+    for each in kept:
+        state = _read_kept(each)
+        others = find_by_fingerprint(client, str(state.tags["transfer.fingerprint"]))
         new = not any(run.finished for run in others)
         if new:
-            log_run(client, _kept_state(place, text))
-        yield text["name"], new
+            _log(client, state)
+        yield state.name, new
 
 
-def _checked(place: Path) -> dict[str, Any]:
+def _read_kept(folder: Path) -> RunState:
     try:
-        text: dict[str, Any] = json.loads((place / "run.json").read_text())
-        for group in ("params", "metrics"):
-            dict(text[group])
-        text["name"], text["start_time"], text["end_time"], text["tags"]["transfer.fingerprint"]
-        condense(pd.read_parquet(place / "history.parquet"))
-        read_predictions(place / "predictions.npz")
+        text = json.loads((folder / "run.json").read_text())
+        history = pd.read_parquet(folder / "history.parquet")
+        # What a report makes of them.
+        condense(history)
+        read_predictions(folder / "predictions.npz")
+        text["tags"]["transfer.fingerprint"]
+        return RunState(
+            folder,
+            text["name"],
+            dict(text["tags"]),
+            params=dict(text["params"]),
+            artifacts=dict.fromkeys(("history.parquet", "predictions.npz"), 1),
+            start_time=text["start_time"],
+            status="FINISHED",
+            end_time=text["end_time"],
+            points={point.key: point for point in _points(text, history)},
+        )
     except Exception as error:
         # Whatever a damaged file makes its reader raise.
         problem = f"not a run as keep= writes it ({type(error).__name__}: {first_line(error)})"
-        raise ConfigError("restore", str(place), problem) from error
-    return text
+        raise ConfigError("restore", str(folder), problem) from error
 
 
-def _kept_state(place: Path, text: dict[str, Any]) -> RunState:
-    return RunState(
-        place,
-        text["name"],
-        text["tags"],
-        params=text["params"],
-        artifacts=dict.fromkeys(_ARTIFACTS, 1),
-        start_time=text["start_time"],
-        status="FINISHED",
-        end_time=text["end_time"],
-        points=_points(text, pd.read_parquet(place / "history.parquet")),
-    )
+def _log(client: MlflowClient, state: RunState) -> None:
+    with answering(client.tracking_uri, "written"):
+        create_run(client, state)
+    sync = Sync(client, state)
+    sync.finish(patience_s=30)
+    if str(sync):
+        raise ConfigError("tracking.uri", client.tracking_uri, f"{state.name} is not there {sync}")
 
 
 def _points(text: dict[str, Any], history: pd.DataFrame) -> list[Point]:
@@ -151,14 +165,3 @@ def _thinned(history: pd.DataFrame) -> pd.DataFrame:
     kept = (np.arange(len(steps)) % stride == 0) | (steps["epoch"] == steps["epoch"].max())
     small = pd.concat([history[~of_steps], steps[kept]])
     return small.astype({"value": "float32", "epoch": "int32", "iteration": "Int32"})
-
-
-def _answers(predictions: Path) -> dict[str, Any]:
-    """From float [N, K] logits: int16 [N] predicted classes, float16 [N] their probabilities."""
-    answers = read_predictions(predictions)
-    return {
-        "labels": answers.labels,
-        "predicted": answers.predicted,
-        "confidence": answers.confidence.astype(np.float16),
-        "classes": list(answers.names),
-    }

@@ -23,7 +23,6 @@ from transfer.system.disk import DiskError, writing
 from transfer.tracking.environment import without_password
 from transfer.tracking.run_state import Point, RunState
 from transfer.tracking.sync import Sync
-from transfer.tracking.sync_thread import SyncThread
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,7 +40,6 @@ class JobRun:
     Args:
         state: of the run, whose folder gets artifacts and checkpoints; with the store's id of it.
         iterations: training batches of the whole job; decides how many are averaged to a point.
-        new: whether the store has nothing of this run yet.
         patience_s: seconds that the end waits for a store that does not answer.
 
     Attributes:
@@ -50,13 +48,7 @@ class JobRun:
     """
 
     def __init__(
-        self,
-        client: MlflowClient,
-        state: RunState,
-        iterations: int,
-        *,
-        new: bool,
-        patience_s: float,
+        self, client: MlflowClient, state: RunState, iterations: int, *, patience_s: float
     ) -> None:
         self.id = state.run_id
         self.undelivered = ""
@@ -67,8 +59,7 @@ class JobRun:
         self._history: list[dict[str, Any]] = []
         self._patience_s = patience_s
         self._state = state
-        self._sync = Sync(client, state, new=new)
-        self._thread = SyncThread(self._sync, state.folder)
+        self._sync = Sync(client, state)
 
     def log_epoch(self, number: int, metrics: dict[str, float], losses: Sequence[float]) -> None:
         """Log an epoch's metrics, and its iteration losses as means over equal stretches; of a run
@@ -116,7 +107,7 @@ class JobRun:
         folder = self.folder / "model"
         save_mlflow_model(model, image_size, folder)
         self._state.update(model=folder.name)
-        self._thread.wake()
+        self._sync.wake()
 
     def log_history(self) -> None:
         """Keep every point, every iteration included: metric, epoch, iteration, value."""
@@ -127,7 +118,7 @@ class JobRun:
         """Log a file in the run's folder as an artifact."""
         times = self._state.artifacts.get(path.name, 0) + 1
         self._state.update(artifacts=self._state.artifacts | {path.name: times})
-        self._thread.wake()
+        self._sync.wake()
 
     def log_text(self, name: str, text: str) -> None:
         self._keep(name, lambda path: path.write_text(text, encoding="utf-8"))
@@ -154,14 +145,13 @@ class JobRun:
         except DiskError as full:
             refused = full
         try:
-            # The status last, after which nothing is expected.
             self._state.update(tags=self._state.tags | tags, end_time=_now_ms(), status=status)
         except DiskError as full:
             refused = full
-        self._thread.wake()
+        self._sync.wake()
         # Whoever pressed Ctrl-C waits no longer than must be.
         patience_s = min(self._patience_s, 5.0) if status == "KILLED" else self._patience_s
-        self._thread.finish(patience_s)
+        self._sync.finish(patience_s)
         self.undelivered = str(self._sync)
         if refused and self.undelivered:
             if status == "FINISHED":
@@ -195,7 +185,7 @@ class JobRun:
     def _append(self, points: list[tuple[str, float, int]]) -> None:
         now = _now_ms()
         self._state.append([Point(name, float(value), step, now) for name, value, step in points])
-        self._thread.wake()
+        self._sync.wake()
 
     def _keep(self, name: str, write: Callable[[Path], object]) -> None:
         """Write a file into the run's folder, as an artifact."""

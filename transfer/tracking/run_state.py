@@ -5,20 +5,21 @@ the points of an epoch as lines at its end. in_store.json says of which of the t
 known to have everything; it is a hint, without which the store is asked.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from transfer.system.disk import atomic_write, writing
 
 STATE, POINTS, _IN_STORE = "run_state.json", "points.jsonl", "in_store.json"
+
+# Kind, name and step of one thing that a store must have.
+Key = tuple[str, str, int]
 
 
 class Point(NamedTuple):
@@ -29,13 +30,17 @@ class Point(NamedTuple):
     step: int
     time: int
 
+    @property
+    def key(self) -> Key:
+        return "point", self.name, self.step
+
 
 @dataclass
 class RunState:
     """All that a store has to know of one run.
 
     Another thread may read it meanwhile: dictionaries are replaced, never changed, and points are
-    only appended.
+    only added.
 
     Attributes:
         folder: of the run; its artifacts lie in it.
@@ -60,34 +65,40 @@ class RunState:
     start_time: int | None = None
     status: str = "RUNNING"
     end_time: int | None = None
-    points: list[Point] = field(default_factory=list)
+    points: dict[Key, Point] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._told = {(point.name, point.step) for point in self.points}
-        self._size = 0
-        self._digest: str | None = None
-
     @classmethod
-    def load(cls, folder: Path) -> RunState | None:
+    def load(cls, folder: Path) -> Self | None:
         """The state of the run in a folder; None where there is none that can be read."""
         try:
-            text = (folder / STATE).read_bytes()
-            state = cls(folder=folder, **json.loads(text))
+            state = cls(folder=folder, **json.loads((folder / STATE).read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
-        state._digest = _digest(text)
         state._load_points()
         return state
 
-    @property
-    def ended(self) -> bool:
-        return self.status != "RUNNING"
+    def contents(self, first: int = 0) -> dict[Key, Any]:
+        """What a store must have; of points those from number `first` on.
 
-    @property
-    def mark(self) -> tuple[int, str | None]:
-        """What the files hold now: the size of one and the digest of the other, if there is one."""
-        return self._size, self._digest
+        The value of a file is how often it was written, that of a tag may be null.
+        """
+        # How it ended is read first, so that the rest is there too.
+        ended = {} if self.status == "RUNNING" else {"status": (self.status, self.end_time)}
+        data_set = {self.data_set["name"]: self.data_set["digest"]} if self.data_set else {}
+        things: dict[str, dict[str, Any]] = {
+            "parameter": self.params,
+            "tag": self.tags,
+            "data set": data_set,
+            "file": self.artifacts,
+            "model": {self.model: True} if self.model else {},
+        }
+        points = {point.key: point for point in list(self.points.values())[first:]}
+        return points | {
+            (kind, name, 0): value
+            for kind, values in (things | {"status": ended}).items()
+            for name, value in values.items()
+        }
 
     def write(self, **changes: Any) -> None:
         """Write both files, those of an earlier run of this folder too; then `update`.
@@ -96,77 +107,79 @@ class RunState:
             DiskError: the disk is full or read-only; so do `update` and `append`.
         """
         # In this order, so that a kill never leaves a run with another one's points.
-        lines = _lines(self.points)
         with atomic_write(self.folder / POINTS) as file:
-            file.write(lines)
+            file.write(_lines(self.points.values()))
         # What was damaged is told anew by a run that goes on.
-        self._size, self.unreadable = len(lines), []
+        self.unreadable = []
         self.update(**changes)
 
     def update(self, **changes: Any) -> None:
-        """Take new values of attributes, in this order; where the disk refuses them, the store may
+        """Take new values of attributes, all at once; where the disk refuses them, the store may
         still learn them."""
-        for name, value in changes.items():
-            setattr(self, name, value)
+        vars(self).update(changes)
         left_out = ("folder", "points", "unreadable")
-        kept = {each.name: getattr(self, each.name) for each in fields(self)}
-        text = json.dumps({name: kept[name] for name in kept if name not in left_out}, indent=1)
+        kept = {name: value for name, value in vars(self).items() if name not in left_out}
         with atomic_write(self.folder / STATE) as file:
             # The address of a database may hold its password.
             Path(file.name).chmod(0o600)
-            file.write(text.encode())
-        self._digest = _digest(text.encode())
+            file.write(json.dumps(kept, indent=1).encode())
 
-    def append(self, points: Sequence[Point]) -> None:
+    def append(self, points: Iterable[Point]) -> None:
         """Keep points, but for those of a metric and step that there is one of already."""
-        new = [point for point in points if (point.name, point.step) not in self._told]
-        self._told.update((point.name, point.step) for point in new)
-        self.points += new
-        path, lines = self.folder / POINTS, _lines(new)
+        new = {point.key: point for point in points if point.key not in self.points}
+        self.points.update(new)
+        path = self.folder / POINTS
         with writing(path), path.open("ab", buffering=0) as file:
+            size = file.tell()
             try:
-                left = memoryview(lines)
+                left = memoryview(_lines(new.values()))
                 while left:
                     left = left[file.write(left) :]
                 os.fsync(file.fileno())
             except OSError:
                 # The next line must not continue half of this one.
-                os.ftruncate(file.fileno(), self._size)
+                os.ftruncate(file.fileno(), size)
                 raise
-        self._size += len(lines)
-
-    def note_in_store(self, mark: tuple[int, str | None]) -> None:
-        """Note that the store has all of what `mark` stands for."""
-        if mark[1] is not None:
-            with suppress(OSError):
-                (self.folder / _IN_STORE).write_text(json.dumps(mark))
 
     def _load_points(self) -> None:
         path = self.folder / POINTS
         try:
-            text = path.read_bytes() if path.exists() else b""
+            lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         except OSError as error:
             self.unreadable.append(f"{POINTS} ({error.strerror})")
             return
-        self._size = len(text)
-        for number, line in enumerate(text.split(b"\n")[:-1], 1):
+        for number, line in enumerate(lines, 1):
             try:
                 name, value, step, time = json.loads(line)
-                self.points.append(Point(str(name), float(value), int(step), int(time)))
+                point = Point(str(name), float(value), int(step), int(time))
+                self.points[point.key] = point
             except (ValueError, TypeError, OverflowError):
                 self.unreadable.append(f"{POINTS}:{number}")
-        self._told = {(point.name, point.step) for point in self.points}
+
+
+def mark_of(folder: Path) -> list[object] | None:
+    """What the files of a run hold now, in short; None where there is no run."""
+    try:
+        digest = hashlib.sha256((folder / STATE).read_bytes()).hexdigest()
+        points = folder / POINTS
+        return [points.stat().st_size if points.exists() else 0, digest]
+    except OSError:
+        return None
+
+
+def note_in_store(folder: Path, mark: list[object] | None) -> None:
+    """Note that the store has all of what `mark` stands for."""
+    if mark is not None:
+        with suppress(OSError):
+            (folder / _IN_STORE).write_text(json.dumps(mark))
 
 
 def is_in_store(folder: Path) -> bool:
     """Whether the store is known to have all of the run in this folder, or there is no run."""
     if not (folder / STATE).exists():
         return True
-    points = folder / POINTS
     try:
-        size = points.stat().st_size if points.exists() else 0
-        mark = json.loads((folder / _IN_STORE).read_text())
-        return bool(mark == [size, _digest((folder / STATE).read_bytes())])
+        return bool(json.loads((folder / _IN_STORE).read_text()) == mark_of(folder))
     except (OSError, ValueError):
         return False
 
@@ -177,9 +190,5 @@ def find_undelivered(folder: Path) -> list[Path]:
     return [run_folder for run_folder in found if not is_in_store(run_folder)]
 
 
-def _lines(points: Sequence[Point]) -> bytes:
+def _lines(points: Iterable[Point]) -> bytes:
     return "".join(f"{json.dumps(point)}\n" for point in points).encode()
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()

@@ -171,8 +171,7 @@ def _open_run(
             state.write()
         else:
             state = _go_on(client, job, place, former.record, kept)
-    patience_s, new = job.config.tracking.patience_s, former.record is None
-    run = JobRun(client, state, job.iterations, new=new, patience_s=patience_s)
+    run = JobRun(client, state, job.iterations, patience_s=job.config.tracking.patience_s)
     if job.data.skipped:
         run.log_text("skipped_images.txt", "\n".join([*job.data.skipped, ""]))
     return run

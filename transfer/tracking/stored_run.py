@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from transfer.tracking.run_state import RunState
+from transfer.tracking.run_state import Key, RunState
 from transfer.tracking.store import experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
-
-Key = tuple[str, str, int]
-# So many of a kind MLflow takes in one call; one of every other.
-AT_ONCE = {"point": 1000, "parameter": 100, "tag": 100}
-
-
-class Item(NamedTuple):
-    """One thing that a store must have: a parameter, tag, point, data set, file, model or status.
-
-    Attributes:
-        value: of a tag, null where the run must not have it; of a file, how often it was written.
-        time: in ms.
-    """
-
-    kind: str
-    name: str
-    value: Any
-    step: int = 0
-    time: int = 0
-
-    @property
-    def key(self) -> Key:
-        return self.kind, self.name, self.step
 
 
 class UnreadableError(Exception):
@@ -60,7 +38,7 @@ class StoredRun:
         self._state = state
 
     def contents(self) -> dict[Key, Any]:
-        """What is there, as the `value` of each item; of a point, `...`.
+        """What is there, as `RunState.contents` has it; of a point, `...`.
 
         Raises:
             Exception: the store does not answer, or the run was deleted there.
@@ -84,35 +62,33 @@ class StoredRun:
             there |= {("point", metric, point.step): ... for point in points}
         return there
 
-    def send(self, items: list[Item]) -> None:
-        """Send items of one kind, `AT_ONCE` at most; they may be there already."""
+    def send(self, kind: str, things: Sequence[tuple[str, Any]]) -> None:
+        """Send names and values of one kind, of some kinds one alone; they may be there already."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-        client, run_id, [first, *_] = self._client, self._state.run_id, items
-        match first.kind:
+        client, run_id, [(name, value), *_] = self._client, self._state.run_id, things
+        match kind:
             case "parameter":
-                params = [Param(item.name, item.value) for item in items]
-                client.log_batch(run_id, params=params)
+                client.log_batch(run_id, params=[Param(*each) for each in things])
             case "tag":
-                tags = [RunTag(item.name, item.value) for item in items if item.value is not None]
+                tags = [RunTag(*each) for each in things if each[1] is not None]
                 client.log_batch(run_id, tags=tags)
-                for item in items:
-                    if item.value is None:
-                        client.delete_tag(run_id, item.name)
+                for name, value in things:
+                    if value is None:
+                        client.delete_tag(run_id, name)
             case "point":
-                points = [Metric(item.name, item.value, item.time, item.step) for item in items]
+                points = [Metric(each.name, each.value, each.time, each.step) for _, each in things]
                 client.log_batch(run_id, metrics=points)
             case "data set":
                 data_set = Dataset(**(self._state.data_set or {}))
                 context = InputTag("mlflow.data.context", "training")
                 client.log_inputs(run_id, [DatasetInput(data_set, [context])])
             case "file":
-                self._send_file(self._state.folder / first.name)
+                self._send_file(self._state.folder / name)
             case "model":
-                self._send_model(self._state.folder / first.name)
+                self._send_model(self._state.folder / name)
             case "status":
-                status, end_time = first.value
-                client.set_terminated(run_id, status, end_time=end_time)
+                client.set_terminated(run_id, value[0], end_time=value[1])
 
     def _whole_files(self) -> list[str]:
         try:
@@ -120,17 +96,14 @@ class StoredRun:
         except Exception:
             # Artifacts may lie on another machine than the rest, and be sent again without harm.
             return []
-        folder = self._state.folder
-        return [
-            file.path
-            for file in files
-            if (folder / file.path).is_file()
-            and (folder / file.path).stat().st_size == file.file_size
-        ]
+        sizes = {file.path: file.file_size for file in files}
+        paths = [self._state.folder / name for name in sizes]
+        whole = [path for path in paths if path.is_file()]
+        return [path.name for path in whole if path.stat().st_size == sizes[path.name]]
 
     def _logged_models(self) -> list[LoggedModel]:
-        experiment = self._client.get_run(self._state.run_id).info.experiment_id
         condition = f"source_run_id = '{self._state.run_id}'"
+        experiment = self._client.get_run(self._state.run_id).info.experiment_id
         return list(self._client.search_logged_models([experiment], filter_string=condition))
 
     def _send_file(self, path: Path) -> None:

@@ -8,9 +8,9 @@ the time of the training, and a database tells equal ones by it.
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,10 +22,16 @@ from filelock import Timeout
 
 from transfer.system.errors import ConfigError, printable, root_cause
 from transfer.tracking.previous_run import lock_of
-from transfer.tracking.run_state import STATE, RunState, is_in_store
-from transfer.tracking.store import answering, open_store
-from transfer.tracking.stored_run import AT_ONCE, Item, Key, StoredRun, UnreadableError, create_run
-from transfer.tracking.sync_thread import SyncThread
+from transfer.tracking.run_state import (
+    STATE,
+    Key,
+    RunState,
+    is_in_store,
+    mark_of,
+    note_in_store,
+)
+from transfer.tracking.store import open_store
+from transfer.tracking.stored_run import StoredRun, UnreadableError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,156 +40,184 @@ log = logging.getLogger(__name__)
 
 # Of a command whose runs are trained and kept, but not all in the store.
 EXIT_CODE = 3
-_NOTE = "undelivered.json"
-# Halving a thousand points to find a bad one fails ten times on the way.
-_FAILURES_IN_A_ROW = 12
+_NOTE = "undelivered.txt"
+# In this order, and so many of a kind in one call: MLflow takes no more.
+_AT_ONCE = {
+    **{"parameter": 100, "tag": 100, "data set": 1, "point": 1000},
+    **{"file": 1, "model": 1, "status": 1},
+}
+# So many in a row mean that the store takes nothing.
+_MOST_FAILURES = 20
+# Pauses after failures, in seconds: they double from the first to the last.
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 
 
 class Sync:
-    """What the store still lacks of one run, kept in mind from one `send` to the next.
+    """Keeps a run in the store up to date from a thread of its own: training never waits for it.
 
-    Args:
-        new: whether the store has nothing of the run but what it was created with, so that it need
-            not be asked.
+    The thread sends what is new whenever it is woken, and tries again what did not arrive.
 
     Attributes:
-        lacking: what is not known to have arrived, by kind, name and step.
-        refused: what never will; this object does not try it again.
-        delivered: how many items were sent and have arrived.
-        failure: why not all has arrived, in one line.
-        progress: when something arrived last, by the monotonic clock.
+        delivered: how many things were sent and have arrived.
     """
 
-    def __init__(self, client: MlflowClient, state: RunState, *, new: bool) -> None:
-        self.lacking: dict[Key, Item] = {}
-        damaged = [Item("unreadable line", each, None) for each in state.unreadable]
-        self.refused = {item.key: item for item in damaged}
+    def __init__(self, client: MlflowClient, state: RunState) -> None:
         self.delivered = 0
-        self.failure = ""
-        self.progress = time.monotonic()
         self._state = state
         self._stored = StoredRun(client, state)
         # What the store has, as far as this process knows; without `_sure` it may have more.
-        tags = {("tag", name, 0): value for name, value in state.tags.items()}
-        self._there: dict[Key, Any] = tags if new else {}
-        self._sure = new
+        self._there: dict[Key, Any] = {}
+        self._sure = False
+        self._lacking: dict[Key, Any] = {}
         self._points_seen = 0
+        # What never arrives, whose value is not tried again.
+        self._refused: dict[Key, Any] = {}
+        self._failure = ""
         self._failures = 0
-        for item in damaged:
-            self._warn(item, "it is damaged")
+        for line in state.unreadable:
+            self._refuse(("unreadable line", line, 0), None, "it is damaged")
+        self._changed = threading.Condition()
+        self._hurry = threading.Event()
+        self._wanted, self._done = 1, 0
+        self._progress = time.monotonic()
+        self._stopped = False
+        # A daemon: a process that ends does not wait for a request without an answer.
+        threading.Thread(target=self._keep_sending, name="sync", daemon=True).start()
 
     def __str__(self) -> str:
         """What is not in the store, and why; empty where nothing is."""
-        lacking = self.lacking.copy() | {item.key: item for item in self._news()}
-        counts = Counter(item.kind for item in [*self.refused.values(), *lacking.values()])
-        words = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items())
-        return f"({self.failure or 'it gave no answer'}): {words}" if words else ""
+        left = Counter(kind for kind, _, _ in [*self._refused, *self._find_lacking(0)])
+        words = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in left.items())
+        return f"({self._failure or 'it gave no answer'}): {words}" if words else ""
 
-    def send(self) -> bool:
+    def wake(self) -> None:
+        """Have what is new sent soon; what comes while something is sent goes together then."""
+        with self._changed:
+            self._wanted += 1
+            self._changed.notify_all()
+
+    def finish(self, patience_s: float) -> None:
+        """Wait until all is sent, or nothing arrives for so many seconds; then stop."""
+        begin = time.monotonic()
+        # An attempt that waits after a failure is made at once.
+        self._hurry.set()
+        with self._changed:
+            while self._done < self._wanted:
+                if time.monotonic() > max(begin, self._progress) + patience_s:
+                    break
+                self._changed.wait(0.1)
+            self._stopped = True
+            self._changed.notify_all()
+        self._hurry.set()
+
+    def _keep_sending(self) -> None:
+        pause_s = 0.0
+        while not self._stopped:
+            wanted = self._wanted
+            if self._send():
+                if pause_s:
+                    log.info("the tracking store can be written again")
+                pause_s = 0.0
+                with self._changed:
+                    self._done = wanted
+                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: self._wanted > self._done or self._stopped)
+                continue
+            if not pause_s:
+                log.warning(
+                    "the tracking store cannot be written (%s); the run goes on, what it logs is "
+                    "kept in %s and sent later",
+                    self._failure,
+                    self._state.folder,
+                )
+            pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _LAST_PAUSE_S)
+            self._hurry.wait(pause_s)
+            self._hurry.clear()
+
+    def _send(self) -> bool:
         """Send what lacks; one thing that does not arrive does not keep the others.
 
         Returns:
             Whether all has arrived but what is refused for good; else another try may do better.
         """
+        # First, for what is read later is at least as new.
+        mark = mark_of(self._state.folder)
+        n_points = len(self._state.points)
+        points = {key: value for key, value in self._lacking.items() if key[0] == "point"}
+        self._lacking = points | self._find_lacking(self._points_seen)
+        self._points_seen = n_points
+        self._failures = 0
         try:
-            # First, for what is read later is at least as new.
-            mark = self._state.mark
-            self._failures = 0
-            n_points = len(self._state.points)
-            points = [item for item in self.lacking.values() if item.kind == "point"]
-            self.lacking = {item.key: item for item in [*points, *self._news()]}
-            self._points_seen = n_points
             if not self._sure:
                 self._ask()
-            for kind in dict.fromkeys(item.kind for item in self.lacking.values()):
-                items = [item for item in self.lacking.values() if item.kind == kind]
+            for kind, at_once in _AT_ONCE.items():
                 # Of a run that reads FINISHED in the store, all is there.
-                if kind == "status" and len(self.lacking) > 1:
-                    continue
-                size = AT_ONCE.get(kind, 1)
-                for start in range(0, len(items), size):
-                    self._send(items[start : start + size])
+                if kind == "status" and len(self._lacking) > 1:
+                    break
+                keys = [key for key in self._lacking if key[0] == kind]
+                for start in range(0, len(keys), at_once):
+                    batch = keys[start : start + at_once]
+                    if not self._arrive(batch) and len(batch) > 1:
+                        for key in batch:
+                            self._arrive([key])
         except Exception as error:
             # Nothing else would arrive either. Whatever it is, the next attempt may do better.
-            self.failure = root_cause(error)
+            self._failure = root_cause(error)
             return False
-        if not self.lacking and not self.refused:
-            self.failure = ""
-            self._state.note_in_store(mark)
-        return not self.lacking
+        if not self._lacking and not self._refused:
+            self._failure = ""
+            note_in_store(self._state.folder, mark)
+        return not self._lacking
 
-    def _news(self) -> list[Item]:
-        """What the store lacks of the run's state, and of its points of those since last time."""
-        state = self._state
-        # How it ended is read first, so that the rest is there too, and sent last.
-        end = [Item("status", "status", (state.status, state.end_time))] if state.ended else []
-        items = [Item("parameter", name, value) for name, value in state.params.items()]
-        items += [Item("tag", name, value) for name, value in state.tags.items()]
-        if state.data_set is not None:
-            items.append(Item("data set", state.data_set["name"], state.data_set["digest"]))
-        points = [Item("point", *point) for point in state.points[self._points_seen :]]
-        files = [Item("file", name, times) for name, times in state.artifacts.items()]
-        models = [Item("model", state.model, True)] if state.model is not None else []
-        items += [*points, *files, *models, *end]
-        return [item for item in items if self._lacks(item)]
+    def _find_lacking(self, first_point: int) -> dict[Key, Any]:
+        """What the store lacks of the run, but for points before this one."""
+        return self._left_of(self._state.contents(first_point))
 
-    def _lacks(self, item: Item) -> bool:
-        there = self._there.get(item.key)
-        return there not in (item.value, ...) and self.refused.get(item.key) != item
+    def _left_of(self, things: dict[Key, Any]) -> dict[Key, Any]:
+        return {
+            key: value
+            for key, value in things.items()
+            if self._there.get(key) not in (value, ...)
+            and (key not in self._refused or self._refused[key] != value)
+        }
 
     def _ask(self) -> None:
         """Look at what the store has, for whether the last request has arrived, nobody knows."""
         self._sure = False
         self._there = self._stored.contents()
-        self.lacking = {key: item for key, item in self.lacking.items() if self._lacks(item)}
+        self._lacking = self._left_of(self._lacking)
         self._sure = True
 
-    def _send(self, items: list[Item]) -> None:
-        """Send items of one kind; of some that do not arrive together, find out which."""
-        if not items or self._failures >= _FAILURES_IN_A_ROW:
-            return
+    def _arrive(self, keys: Sequence[Key]) -> bool:
+        """Send what lacks of these, all of one kind; refuse one alone that would never arrive."""
+        things = {key: self._lacking[key] for key in keys if key in self._lacking}
+        if not things:
+            return True
         try:
-            self._stored.send(items)
+            self._stored.send(keys[0][0], [(name, value) for (_, name, _), value in things.items()])
         except Exception as error:
-            self.failure, final = root_cause(error), _is_final(error)
+            self._failure = root_cause(error)
             self._failures += 1
             self._ask()
-        else:
-            self._failures = 0
-            self.delivered += len(items)
-            self.progress = time.monotonic()
-            for item in items:
-                self._there[item.key] = ... if item.kind == "point" else item.value
-                del self.lacking[item.key]
-            return
-        items = [item for item in items if item.key in self.lacking]
-        if len(items) > 1:
-            half = len(items) // 2
-            self._send(items[:half])
-            self._send(items[half:])
-        elif items and final:
-            self.refused[items[0].key] = self.lacking.pop(items[0].key)
-            self._warn(items[0], self.failure)
+            if _is_final(error) and len(things) == 1 and self._lacking.keys() >= things.keys():
+                self._refuse(keys[0], self._lacking.pop(keys[0]), self._failure)
+            elif self._failures >= _MOST_FAILURES:
+                raise
+            return False
+        self._failures = 0
+        self._progress = time.monotonic()
+        self.delivered += len(things)
+        for key, value in things.items():
+            self._there[key] = ... if key[0] == "point" else value
+            del self._lacking[key]
+        return True
 
-    def _warn(self, item: Item, reason: str) -> None:
-        self.failure = reason
-        step = f" of step {item.step}" if item.kind == "point" else ""
-        what = printable(f"{item.kind} {item.name}{step}")
+    def _refuse(self, key: Key, value: object, reason: str) -> None:
+        self._refused[key] = value
+        self._failure = reason
+        kind, name, step = key
+        what = printable(f"{kind} {name}" + (f" of step {step}" if kind == "point" else ""))
         log.warning("the tracking store does not get the %s: %s", what, reason)
-
-
-def log_run(client: MlflowClient, state: RunState) -> None:
-    """Log a run that was not trained here: all of `state`, whose artifacts lie in its folder.
-
-    Raises:
-        ConfigError: the store does not take it.
-    """
-    with answering(client.tracking_uri, "written"):
-        create_run(client, state)
-    sync = Sync(client, state, new=True)
-    sync.send()
-    if str(sync):
-        raise ConfigError("tracking.uri", client.tracking_uri, f"{state.name} is not there {sync}")
 
 
 def deliver(folder: Path, patience_s: float, client: MlflowClient | None = None) -> int:
@@ -204,8 +238,8 @@ def deliver(folder: Path, patience_s: float, client: MlflowClient | None = None)
             if state is None:
                 raise ConfigError("folder", folder, f"{STATE} is gone or cannot be read")
             client = client or open_store(state.uri)
-            sync = Sync(client, state, new=False)
-            SyncThread(sync, folder).finish(patience_s)
+            sync = Sync(client, state)
+            sync.finish(patience_s)
             if str(sync):
                 problem = f"the store does not take what is left in {folder} {sync}"
                 raise ConfigError("tracking.uri", client.tracking_uri, problem)
@@ -233,13 +267,13 @@ def note_undelivered(job_folder: Path, run_folder: Path, left: str) -> None:
     kept = f"They are kept in {run_folder}; deliver them with: {command}"
     log.warning("not in the store %s. %s", left, kept)
     with suppress(OSError):
-        (job_folder / _NOTE).write_text(json.dumps({"folder": str(run_folder)}))
+        (job_folder / _NOTE).write_text(str(run_folder))
 
 
 def noted_folders(job_folders: Sequence[Path]) -> list[Path]:
     """The runs of these jobs that are not all in the store."""
     notes = [folder / _NOTE for folder in job_folders if (folder / _NOTE).is_file()]
-    folders = [Path(json.loads(note.read_text())["folder"]) for note in notes]
+    folders = [Path(note.read_text()) for note in notes]
     return [folder for folder in folders if not is_in_store(folder)]
 
 
