@@ -16,8 +16,7 @@ from tests.conftest import PLAIN, TINY, Workplace, config_of
 from transfer.job import Job, prepare
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
-from transfer.tracking.previous_run import find_previous_run, lock_of
-from transfer.tracking.process import process_tags, start_of
+from transfer.tracking.previous_run import find_previous_run, lock_of, process_tags, start_of
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
 from transfer.tracking.sweep_run import PlannedJob, open_sweep
@@ -35,7 +34,8 @@ def _run_left(workplace: Workplace, tags: dict[str, str]) -> str:
 def _dead_process() -> dict[str, str]:
     """The tags of a process that is no more."""
     program = (
-        "import json; from transfer.tracking.process import *; print(json.dumps(process_tags()))"
+        "import json; from transfer.tracking.previous_run import process_tags;"
+        "print(json.dumps(process_tags()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     tags = json.loads(done.stdout)

@@ -7,6 +7,10 @@ folder is gone, the run's tags say which process it was.
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,13 +18,13 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock, Timeout
 
 from transfer.tracking.find import RunRecord, find_by_fingerprint
-from transfer.tracking.process import is_alive
 from transfer.tracking.run_state import RunState
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 State = Literal["new", "finished", "interrupted", "failed", "running"]
+_PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -49,32 +53,36 @@ class PreviousRun:
 def find_previous_run(client: MlflowClient, fingerprint: str) -> PreviousRun:
     """The run of this fingerprint that counts: a finished one, else the newest, and of those that
     nobody works on rather one whose folder is here."""
-    records = find_by_fingerprint(client, fingerprint)
-    for record in records:
-        if record.finished:
-            return PreviousRun("finished", record)
-    # Without that tag it came out of an archive, and its way in was cut short.
-    begun = [record for record in records if "hydra.output_dir" in record.tags]
-    formers = [PreviousRun(_state(record), record) for record in begun]
-    for former in formers:
-        if former.state == "running":
-            return former
-    here = [former for former in formers if former.folder is not None]
-    return next(iter(here or formers), PreviousRun("new"))
+    formers = [
+        PreviousRun(_state(record), record)
+        for record in find_by_fingerprint(client, fingerprint)
+        # Without that tag it came out of an archive, and its way in may have been cut short.
+        if record.finished or "hydra.output_dir" in record.tags
+    ]
+    return max(
+        formers,
+        key=lambda run: (run.in_store, run.state == "running", run.folder is not None),
+        default=PreviousRun("new"),
+    )
+
+
+def _state(record: RunRecord) -> State:
+    if record.finished:
+        return "finished"
+    folder = folder_of(record)
+    state = None if folder is None else RunState.load(folder)
+    if state is not None and (state.run_id, state.status) == (record.id, "FINISHED"):
+        # Only the store does not know: it could not be reached at the end.
+        return "running" if is_locked(state.folder) else "finished"
+    if record.status == "FAILED":
+        return "failed"
+    return "running" if is_running(record) else "interrupted"
 
 
 def folder_of(record: RunRecord) -> Path | None:
     """Where a run, or a sweep, wrote; None where that is not on this machine."""
     name = record.tags.get("hydra.output_dir")
     return Path(name) if name and Path(name).is_dir() else None
-
-
-def is_running(record: RunRecord) -> bool:
-    """Whether a process works on a run, or may do so on a machine that is out of sight."""
-    if record.status != "RUNNING":
-        return False
-    folder = folder_of(record)
-    return is_alive(record.tags) is not False if folder is None else is_locked(folder)
 
 
 def lock_of(folder: Path) -> FileLock:
@@ -91,18 +99,57 @@ def is_locked(folder: Path) -> bool:
         return True
 
 
+def is_running(record: RunRecord) -> bool:
+    """Whether a process works on a run, or may do so on a machine that is out of sight."""
+    if record.status != "RUNNING":
+        return False
+    folder = folder_of(record)
+    return _may_live(record.tags) if folder is None else is_locked(folder)
+
+
+def process_tags() -> dict[str, str]:
+    """This process's host, number and start, by which another can tell whether it lives."""
+    number = os.getpid()
+    return {
+        "transfer.host": socket.gethostname(),
+        "transfer.process": str(number),
+        # The system gives a dead process's number to another one some day.
+        "transfer.process_start": start_of(number),
+    }
+
+
 def working(record: RunRecord) -> str:
     """The process that works on a run, for people."""
     tags = record.tags
     return f"process {tags.get('transfer.process')} on {tags.get('transfer.host')}"
 
 
-def _state(record: RunRecord) -> State:
-    folder = folder_of(record)
-    state = None if folder is None else RunState.load(folder)
-    if state is not None and (state.run_id, state.status) == (record.id, "FINISHED"):
-        # Only the store does not know: it could not be reached at the end.
-        return "running" if is_locked(state.folder) else "finished"
-    if record.status == "FAILED":
-        return "failed"
-    return "running" if is_running(record) else "interrupted"
+def _may_live(tags: Mapping[str, str]) -> bool:
+    if tags.get("transfer.host") != socket.gethostname():
+        return True
+    number, start = tags.get("transfer.process", ""), tags.get("transfer.process_start", "")
+    return start != "" and number.isdigit() and start_of(int(number)) == start
+
+
+def start_of(number: int) -> str:
+    """When a process started, in the system's own way to say so; empty where there is none."""
+    if not (_PROC / "self/stat").exists():
+        return _start_by_ps(number)
+    try:
+        # The process's name comes in parentheses and may hold spaces; its state follows.
+        fields = (_PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    if fields[0] in "ZX":
+        return ""
+    boot = (_PROC / "sys/kernel/random/boot_id").read_text()[:8]
+    return f"{fields[19]} ticks after boot {boot}"
+
+
+def _start_by_ps(number: int) -> str:
+    call = ["ps", "-o", "lstart=", "-p", str(number)]
+    try:
+        done = subprocess.run(call, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

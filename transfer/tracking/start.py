@@ -21,8 +21,13 @@ from transfer.system.interrupt import deferred
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord
 from transfer.tracking.job_run import JobRun
-from transfer.tracking.previous_run import PreviousRun, find_previous_run, lock_of, working
-from transfer.tracking.process import process_tags
+from transfer.tracking.previous_run import (
+    PreviousRun,
+    find_previous_run,
+    lock_of,
+    process_tags,
+    working,
+)
 from transfer.tracking.run_state import RunState, is_in_store
 from transfer.tracking.store import answering, open_store, store_uri
 from transfer.tracking.stored_run import create_run
@@ -46,18 +51,16 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
     """
     client = _open_store(job, sweep)
     former = find_previous_run(client, job.fingerprint)
-    if former.state == "finished" and not former.in_store and former.folder is not None:
-        try:
-            deliver(former.folder, job.config.tracking.patience_s, client)
-        except ConfigError as error:
-            # What the store refuses for good does not keep it from knowing that the run finished.
-            if not find_previous_run(client, job.fingerprint).in_store:
-                raise
-            log.warning(error)
-        former = find_previous_run(client, job.fingerprint)
-    if former.state != "finished" or former.record is None:
-        return None
-    return former.record
+    if former.state != "finished" or former.in_store or former.folder is None:
+        return former.record if former.state == "finished" else None
+    try:
+        deliver(former.folder, job.config.tracking.patience_s, client)
+    except ConfigError as error:
+        # What the store refuses for good does not keep it from knowing that the run finished.
+        if not find_previous_run(client, job.fingerprint).in_store:
+            raise
+        log.warning(error)
+    return find_previous_run(client, job.fingerprint).record
 
 
 @contextmanager
@@ -77,13 +80,13 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
     client = _open_store(job, sweep)
     with answering(client.tracking_uri, "used"):
         former, lock = _take(client, job, folder)
-    place = former.folder or folder
+    own = former.folder or folder
     run: JobRun | None = None
     try:
         try:
             # A signal between the run's first line in the store and its last must find it here.
             with deferred():
-                run = _open_run(client, job, place, sweep, former)
+                run = _open_run(client, job, own, sweep, former.record)
             yield run
         except BaseException as error:
             if run is not None:
@@ -94,7 +97,7 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
             run.end("FINISHED")
     finally:
         if run is not None and run.undelivered:
-            note_undelivered(folder, place, run.undelivered)
+            note_undelivered(folder, own, run.undelivered)
         lock.release()
 
 
@@ -112,9 +115,9 @@ def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[PreviousRun, Fi
     """
 
     def look() -> PreviousRun:
-        return (
-            find_previous_run(client, job.fingerprint) if job.config.resume else PreviousRun("new")
-        )
+        if not job.config.resume:
+            return PreviousRun("new")
+        return find_previous_run(client, job.fingerprint)
 
     end = time.monotonic() + _PATIENCE_S
     while True:
@@ -131,65 +134,43 @@ def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[PreviousRun, Fi
                     return former, lock
                 lock.release()
         if time.monotonic() > end:
-            raise _refusal(job, former, folder)
+            break
         time.sleep(0.5)
-
-
-def _refusal(job: Job, former: PreviousRun, folder: Path) -> ConfigError:
     if former.record is None:
         problem = "another process is writing there; choose another folder, or wait for it"
-        return ConfigError("hydra.run.dir", folder, problem)
-    run_id = former.record.id
+        raise ConfigError("hydra.run.dir", folder, problem)
     problem = (
         f"{working(former.record)} is working on {job.name}; wait for it, or if it is known to be "
-        f"dead: mlflow runs delete --run-id {run_id}"
+        f"dead: mlflow runs delete --run-id {former.record.id}"
     )
-    return ConfigError("resume", "true", problem)
-
-
-def _require_nothing_left_in(folder: Path) -> None:
-    """Hydra may be told to use a folder again: the new run's files would replace the old one's."""
-    if not is_in_store(folder):
-        problem = "holds what an earlier run has not delivered yet; first:"
-        raise ConfigError("hydra.run.dir", folder, f"{problem} {delivery_command([folder])}")
+    raise ConfigError("resume", "true", problem)
 
 
 def _open_run(
-    client: MlflowClient, job: Job, place: Path, sweep: SweepRun | None, former: PreviousRun
+    client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None, record: RunRecord | None
 ) -> JobRun:
     """A new run, or the former one; either is told everything, and lacks nothing then."""
-    with writing(place):
-        place.mkdir(parents=True, exist_ok=True)
-    kept = RunState.load(place)
-    if former.record is None or (kept is not None and kept.run_id != former.record.id):
-        _require_nothing_left_in(place)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = RunState.load(folder)
+    if record is None or (kept is not None and kept.run_id != record.id):
+        # Hydra may be told to use a folder again: the new run's files would replace the old one's.
+        if not is_in_store(folder):
+            problem = "holds what an earlier run has not delivered yet; first:"
+            raise ConfigError("hydra.run.dir", folder, f"{problem} {delivery_command([folder])}")
         kept = None
     with answering(client.tracking_uri, "written"):
-        if former.record is None:
-            state = _new_state(job, place, sweep)
+        if record is None:
+            tags = _tags(job, folder, sweep)
+            state = RunState(folder, job.name, tags, params=_params(job), data_set=_data_set(job))
             create_run(client, state)
             state.write()
         else:
-            state = _go_on(client, job, place, former.record, kept)
+            state = _go_on(client, job, folder, record, kept)
     run = JobRun(client, state, job.iterations, patience_s=job.config.tracking.patience_s)
     if job.data.skipped:
         run.log_text("skipped_images.txt", "\n".join([*job.data.skipped, ""]))
     return run
-
-
-def _new_state(job: Job, folder: Path, sweep: SweepRun | None) -> RunState:
-    tags: dict[str, str | None] = {
-        **environment_tags(),
-        **process_tags(),
-        "transfer.fingerprint": job.fingerprint,
-        "transfer.configuration": job.configuration,
-        "hydra.output_dir": str(folder),
-        # The run's description on MLflow's pages, in Markdown.
-        "mlflow.note.content": str(job).replace("\n", "  \n"),
-    }
-    if sweep is not None:
-        tags |= {"transfer.sweep": sweep.name, "mlflow.parentRunId": sweep.run_id}
-    return RunState(folder, job.name, tags, params=_params(job), data_set=_data_set(job))
 
 
 def _go_on(
@@ -210,6 +191,21 @@ def _go_on(
     )
     client.update_run(record.id, status="RUNNING")
     return state
+
+
+def _tags(job: Job, folder: Path, sweep: SweepRun | None) -> dict[str, str | None]:
+    """Those of a new run."""
+    parent = {"transfer.sweep": sweep.name, "mlflow.parentRunId": sweep.run_id} if sweep else {}
+    return {
+        **environment_tags(),
+        **process_tags(),
+        "transfer.fingerprint": job.fingerprint,
+        "transfer.configuration": job.configuration,
+        "hydra.output_dir": str(folder),
+        # The run's description on MLflow's pages, in Markdown.
+        "mlflow.note.content": str(job).replace("\n", "  \n"),
+        **parent,
+    }
 
 
 def _params(job: Job) -> dict[str, str]:
@@ -234,14 +230,11 @@ def _params(job: Job) -> dict[str, str]:
 
 def _data_set(job: Job) -> dict[str, str]:
     """The fields of MLflow's Dataset."""
-    sizes = {
-        "train": len(job.data.train),
-        "validation": len(job.data.val),
-        "test": len(job.data.test),
-    }
+    data = job.data
+    sizes = {"train": len(data.train), "validation": len(data.val), "test": len(data.test)}
     return {
-        "name": job.data.name,
-        "digest": job.data.digest,
+        "name": data.name,
+        "digest": data.digest,
         "source_type": "local",
         "source": json.dumps({"root": job.config.data.root}),
         "profile": json.dumps(sizes),

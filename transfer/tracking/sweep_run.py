@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,13 @@ from transfer.tracking.find import (
     find_sweep_of_jobs,
     find_sweep_run,
 )
-from transfer.tracking.previous_run import folder_of, is_running, lock_of, working
-from transfer.tracking.process import process_tags
+from transfer.tracking.previous_run import (
+    folder_of,
+    is_running,
+    lock_of,
+    process_tags,
+    working,
+)
 from transfer.tracking.store import answering, experiment_id
 
 if TYPE_CHECKING:
@@ -75,12 +81,14 @@ def open_sweep(
         ConfigError: another process is running the same sweep, or the store cannot be written.
     """
     # A sweeper that chooses as it goes is known by what was asked of it.
-    digest = _digest([job.fingerprint for job in jobs] or overrides)
+    asked = "\n".join(sorted([job.fingerprint for job in jobs] or overrides))
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
     sweep = _take_over(client, folder, digest) if resume else None
     if sweep is None:
         sweep = _create(client, folder, overrides, digest)
+    listed = json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=2)
     with answering(client.tracking_uri, "written"):
-        client.log_text(sweep.run_id, without_password(_listed(jobs)), "jobs.json")
+        client.log_text(sweep.run_id, without_password(listed), "jobs.json")
     return sweep
 
 
@@ -117,18 +125,16 @@ def _take_over(client: MlflowClient, folder: Path, digest: str) -> SweepRun | No
     former = find_sweep_of_jobs(client, digest)
     if former is None:
         return None
-    place = folder_of(former)
     problem = f"{working(former)} is running this sweep; wait for it"
     refusal = ConfigError("resume", "true", problem)
-    if place is None or place == folder:
-        if place is None and is_running(former):
-            raise refusal
-        return _adopt(client, folder, former)
+    other = folder_of(former)
+    if other is None and is_running(former):
+        raise refusal
     try:
-        with lock_of(place):
+        with nullcontext() if other in (None, folder) else lock_of(other):
             # Of two that take it over at once, the second finds the folder of the first.
             again = find_sweep_of_jobs(client, digest)
-            if again is None or folder_of(again) != place:
+            if again is None or folder_of(again) != other:
                 raise refusal
             return _adopt(client, folder, again)
     except Timeout as error:
@@ -145,14 +151,5 @@ def _adopt(client: MlflowClient, folder: Path, former: RunRecord) -> SweepRun:
     return SweepRun(former.tags["transfer.sweep"], former.id)
 
 
-def _listed(jobs: Sequence[PlannedJob]) -> str:
-    return json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=2)
-
-
 def _name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
-
-
-def _digest(texts: Sequence[str]) -> str:
-    text = "\n".join(sorted(texts))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
