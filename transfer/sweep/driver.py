@@ -23,10 +23,9 @@ from transfer.sweep.launcher import has_workers, keep_chosen_threads
 from transfer.sweep.preview import preview
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import find_sweep_run
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
-from transfer.tracking.selection import select_from
+from transfer.tracking.selection import select
 from transfer.tracking.store import answering, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_dead_runs, open_sweep
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
@@ -158,7 +157,7 @@ class RunningSweep:
                 return False
             finally:
                 self._lock.release()
-        selection = select_from(self._client, [find_sweep_run(self._client, self._run.run_id)])
+        selection = select(self._client, self._run.run_id)
         report = write_report(self._client, selection, self._folder)
         print(f"\nreport: {_shortest(report)}", flush=True)
         return True

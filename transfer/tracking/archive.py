@@ -1,13 +1,11 @@
 """Finished runs as small files, which a repository can keep and any store can take in again."""
 
-from __future__ import annotations
-
 import json
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,28 +16,20 @@ from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprin
 from transfer.tracking.history import condense
 from transfer.tracking.predictions import read_predictions
 from transfer.tracking.run_state import Point, RunState
-from transfer.tracking.store import answering
+from transfer.tracking.store import Client, answering
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sync import Sync
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 # They say where and by whom, which is nobody's business elsewhere; nor may an archive of unknown
 # origin name a folder here.
 _LOCAL_TAGS = (
-    "hydra.output_dir",
-    "mlflow.note.content",
-    "mlflow.parentRunId",
-    "mlflow.user",
-    "transfer.host",
-    "transfer.process",
-    "transfer.process_start",
+    *("hydra.output_dir", "mlflow.note.content", "mlflow.parentRunId", "mlflow.user"),
+    *("transfer.host", "transfer.process", "transfer.process_start"),
 )
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch
 
 
-def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
+def keep_run(client: Client, run: RunRecord, folder: Path) -> Path:
     """Write a finished run into a folder of its own below `folder`, some 50 kB in all.
 
     What a report reads is kept: parameters, metrics, tags, curves (with at most some thousands of
@@ -78,7 +68,7 @@ def keep_run(client: MlflowClient, run: RunRecord, folder: Path) -> Path:
     return kept
 
 
-def restore_runs(client: MlflowClient, folder: Path) -> Iterator[tuple[str, bool]]:
+def restore_runs(client: Client, folder: Path) -> Iterator[tuple[str, bool]]:
     """Log every run below `folder`, except those of which the store has the result already.
 
     Yields:
@@ -129,7 +119,7 @@ def _read_kept(folder: Path) -> RunState:
         raise ConfigError("restore", str(folder), problem) from error
 
 
-def _log(client: MlflowClient, state: RunState) -> None:
+def _log(client: Client, state: RunState) -> None:
     with answering(client.tracking_uri, "written"):
         create_run(client, state)
     sync = Sync(client, state)

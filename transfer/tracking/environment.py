@@ -1,7 +1,5 @@
 """What a run was made with: command, versions, commit."""
 
-from __future__ import annotations
-
 import getpass
 import platform
 import re

@@ -1,19 +1,13 @@
 """Finding sweeps and runs again, from MLflow alone."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Self
 
 from transfer.system.errors import ConfigError
-from transfer.tracking.store import experiment_id
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+from transfer.tracking.store import Client, experiment_id
 
 _PAGE = 1000
 # A sweep's tag: the names of the folders of all commands that went on with it.
@@ -36,12 +30,19 @@ class RunRecord:
     tags: dict[str, str]
     artifacts: str = ""
 
+    @classmethod
+    def of(cls, run: Any) -> Self:
+        """The record of MLflow's Run."""
+        info, data = run.info, run.data
+        texts = (dict(data.params), dict(data.metrics), dict(data.tags))
+        return cls(info.run_id, info.run_name, info.status, *texts, info.artifact_uri)
+
     @property
     def finished(self) -> bool:
         return self.status == "FINISHED"
 
 
-def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
+def find_sweep_run(client: Client, choice: str) -> RunRecord:
     """The parent run of a sweep.
 
     Args:
@@ -50,51 +51,47 @@ def find_sweep_run(client: MlflowClient, choice: str) -> RunRecord:
     Raises:
         ConfigError: there is no such sweep.
     """
-    condition = "tags.`transfer.kind` = 'sweep'"
-    if choice != "latest":
-        quoted = choice.replace("'", "")
-        found = (
-            _search(client, f"{condition} and tags.`transfer.sweep` = '{quoted}'", limit=1)
-            or _search(client, f"{condition} and attributes.run_id = '{quoted}'", limit=1)
-            or _resumed_as(client, condition, quoted)
-        )
+    is_sweep = "tags.`transfer.kind` = 'sweep'"
+    name = choice.replace("'", "")
+    if choice == "latest":
+        found = _newest(client, is_sweep)
     else:
-        found = _search(client, condition, limit=1)
-    if not found:
+        found = (
+            _newest(client, f"{is_sweep} and tags.`transfer.sweep` = '{name}'")
+            or _newest(client, f"{is_sweep} and attributes.run_id = '{name}'")
+            or _find_resumed(client, f"{is_sweep} and tags.`{RESUMED_AS}` LIKE '%{name}%'", name)
+        )
+    if found is None:
         problem = "no such sweep; give latest, <date>/<time> as below multirun/, or a run id"
         raise ConfigError("sweep", choice, problem)
-    return found[0]
+    return found
 
 
-def _resumed_as(client: MlflowClient, condition: str, name: str) -> list[RunRecord]:
-    # LIKE narrows the search; % and _ in the name, or a longer name, would make it find too much.
-    found = _search(client, f"{condition} and tags.`{RESUMED_AS}` LIKE '%{name}%'")
-    return [run for run in found if name in run.tags[RESUMED_AS].split()]
+def _find_resumed(client: Client, condition: str, name: str) -> RunRecord | None:
+    # LIKE lets % and _ in the name, or a longer name, find too much.
+    found = _search(client, condition)
+    return next((run for run in found if name in run.tags[RESUMED_AS].split()), None)
 
 
-def find_sweep_runs(client: MlflowClient, choices: str) -> list[RunRecord]:
-    """The parent runs of several sweeps, as `find_sweep_run` names them, with commas between."""
-    return [find_sweep_run(client, choice.strip()) for choice in choices.split(",")]
-
-
-def find_sweep_of_jobs(client: MlflowClient, digest: str) -> RunRecord | None:
+def find_sweep_of_jobs(client: Client, digest: str) -> RunRecord | None:
     """The latest sweep of exactly these jobs, by the digest of their fingerprints."""
-    found = _search(client, f"tags.`transfer.jobs_digest` = '{digest}'", limit=1)
-    return found[0] if found else None
+    return _newest(client, f"tags.`transfer.jobs_digest` = '{digest}'")
 
 
-def find_job_runs(client: MlflowClient) -> list[RunRecord]:
+def find_job_runs(client: Client) -> list[RunRecord]:
     """Every run of a job, of any sweep or of none, oldest first."""
     return _search(client, "tags.`transfer.fingerprint` != ''")[::-1]
 
 
-def find_sweep_jobs(client: MlflowClient, sweep: RunRecord) -> list[RunRecord]:
+def find_sweep_jobs(client: Client, sweep: RunRecord) -> list[RunRecord]:
     """The runs of a sweep: its own, oldest first, and those that earlier sweeps had begun.
 
     A job that never started is listed too, without an id and as NOT STARTED. The tag
     `transfer.overrides`, which the store does not have, says what the sweep asked of each.
     """
-    planned = {job["fingerprint"]: job for job in _planned_jobs(client, sweep)}
+    with tempfile.TemporaryDirectory() as folder:
+        listed = fetch_artifact(client, sweep, "jobs.json", Path(folder)).read_text()
+    planned = {job["fingerprint"]: job for job in json.loads(listed)["jobs"]}
     runs = _search(client, f"tags.`mlflow.parentRunId` = '{sweep.id}'")[::-1]
     own = {run.tags["transfer.fingerprint"] for run in runs}
     for fingerprint, job in planned.items():
@@ -105,35 +102,26 @@ def find_sweep_jobs(client: MlflowClient, sweep: RunRecord) -> list[RunRecord]:
         tags = {"transfer.fingerprint": fingerprint}
         missing = RunRecord("", job["name"], "NOT STARTED", {}, {}, tags)
         runs.append(next(iter(finished or others), missing))
-    return [_with_overrides(run, planned.get(run.tags["transfer.fingerprint"])) for run in runs]
+    asked = {key: {"transfer.overrides": job["overrides"]} for key, job in planned.items()}
+    return [
+        replace(run, tags=run.tags | asked.get(run.tags["transfer.fingerprint"], {}))
+        for run in runs
+    ]
 
 
-def _with_overrides(run: RunRecord, job: dict[str, str] | None) -> RunRecord:
-    tags = run.tags | {"transfer.overrides": job["overrides"]} if job else run.tags
-    return replace(run, tags=tags)
-
-
-def _planned_jobs(client: MlflowClient, sweep: RunRecord) -> list[dict[str, str]]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch_artifact(client, sweep, "jobs.json", Path(folder))
-        jobs: list[dict[str, str]] = json.loads(path.read_text())["jobs"]
-    return jobs
-
-
-def find_by_fingerprint(client: MlflowClient, fingerprint: str) -> list[RunRecord]:
+def find_by_fingerprint(client: Client, fingerprint: str) -> list[RunRecord]:
     """Every run of one result, whatever its state, newest first."""
     return _search(client, f"tags.`transfer.fingerprint` = '{fingerprint}'")
 
 
-def find_similar(client: MlflowClient, params: dict[str, str]) -> RunRecord | None:
+def find_similar(client: Client, params: dict[str, str]) -> RunRecord | None:
     """The newest finished run with these parameters."""
     conditions = [f"params.`{name}` = '{value}'" for name, value in params.items()]
-    found = _search(client, " and ".join(["attributes.status = 'FINISHED'", *conditions]), limit=1)
-    return found[0] if found else None
+    return _newest(client, " and ".join(["attributes.status = 'FINISHED'", *conditions]))
 
 
 def find_job_run(
-    client: MlflowClient, choice: str, *, key: str = "run", value: str | None = None
+    client: Client, choice: str, *, key: str = "run", value: str | None = None
 ) -> RunRecord:
     """One finished run by its id, or the "latest".
 
@@ -150,12 +138,12 @@ def find_job_run(
         # One that was restored from kept results, without weights, has no folder.
         tags = ("transfer.fingerprint", "hydra.output_dir")
         conditions = ["attributes.status = 'FINISHED'", *(f"tags.`{tag}` != ''" for tag in tags)]
-        found = _search(client, " and ".join(conditions), limit=1)
-        if not found:
+        found = _newest(client, " and ".join(conditions))
+        if found is None:
             raise ConfigError(key, given, "the store has no finished run yet")
-        return found[0]
+        return found
     try:
-        record = _record(client.get_run(choice))
+        record = RunRecord.of(client.get_run(choice))
     except MlflowException as error:
         raise ConfigError(key, given, "the store has no run of this id") from error
     if "transfer.fingerprint" not in record.tags:
@@ -165,9 +153,7 @@ def find_job_run(
     return record
 
 
-def fetch_weights(
-    client: MlflowClient, run: RunRecord, folder: Path, *, key: str, value: str
-) -> Path:
+def fetch_weights(client: Client, run: RunRecord, folder: Path, *, key: str, value: str) -> Path:
     """The weights of a run, as `fetch_artifact`.
 
     Args:
@@ -183,7 +169,7 @@ def fetch_weights(
     return fetch_artifact(client, run, name, folder)
 
 
-def fetch_artifact(client: MlflowClient, run: RunRecord, name: str, folder: Path) -> Path:
+def fetch_artifact(client: Client, run: RunRecord, name: str, folder: Path) -> Path:
     """One artifact of a run: where it lies if that is on this machine, else a copy in `folder`."""
     from mlflow.artifacts import download_artifacts
 
@@ -196,7 +182,11 @@ def fetch_artifact(client: MlflowClient, run: RunRecord, name: str, folder: Path
     return Path(path)
 
 
-def _search(client: MlflowClient, condition: str, limit: int | None = None) -> list[RunRecord]:
+def _newest(client: Client, condition: str) -> RunRecord | None:
+    return next(iter(_search(client, condition, limit=1)), None)
+
+
+def _search(client: Client, condition: str, limit: int | None = None) -> list[RunRecord]:
     """Runs that fit, newest first."""
     records: list[RunRecord] = []
     token: str | None = None
@@ -208,19 +198,7 @@ def _search(client: MlflowClient, condition: str, limit: int | None = None) -> l
             max_results=limit or _PAGE,
             page_token=token,
         )
-        records += [_record(run) for run in page]
+        records += [RunRecord.of(run) for run in page]
         token = page.token
         if not token or limit:
             return records
-
-
-def _record(run: Run) -> RunRecord:
-    return RunRecord(
-        id=run.info.run_id,
-        name=run.info.run_name,
-        status=run.info.status,
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
-        tags=dict(run.data.tags),
-        artifacts=run.info.artifact_uri,
-    )

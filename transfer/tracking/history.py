@@ -1,7 +1,5 @@
 """A run's curves, in the little memory that a report of a thousand runs leaves for each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,17 +3,16 @@
 Everything goes into the run's folder, and from there to the store in the background.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from transfer.deploy.classifier import save_classifier
@@ -22,11 +21,8 @@ from transfer.job import Job
 from transfer.system.disk import DiskError, writing
 from transfer.tracking.environment import without_password
 from transfer.tracking.run_state import Point, RunState
+from transfer.tracking.store import Client
 from transfer.tracking.sync import Sync
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +44,7 @@ class JobRun:
     """
 
     def __init__(
-        self, client: MlflowClient, state: RunState, iterations: int, *, patience_s: float
+        self, client: Client, state: RunState, iterations: int, *, patience_s: float
     ) -> None:
         self.id = state.run_id
         self.undelivered = ""
@@ -56,7 +52,8 @@ class JobRun:
         self._stretch = -(-iterations // _MAX_STEP_POINTS)
         self._pending: list[float] = []
         self._iteration = 0
-        self._history: list[dict[str, Any]] = []
+        # Metric, epoch, iteration, value.
+        self._history: list[tuple[str, int, int | None, float]] = []
         self._patience_s = patience_s
         self._state = state
         self._sync = Sync(client, state)
@@ -69,10 +66,7 @@ class JobRun:
             number: of the epoch, from 1.
             losses: one an iteration.
         """
-        self._history += [
-            {"metric": name, "epoch": number, "iteration": None, "value": value}
-            for name, value in metrics.items()
-        ]
+        self._history += [(name, number, None, value) for name, value in metrics.items()]
         points = [(name, value, number) for name, value in metrics.items()]
         self._append(points + self._step_points(number, losses))
 
@@ -111,7 +105,8 @@ class JobRun:
 
     def log_history(self) -> None:
         """Keep every point, every iteration included: metric, epoch, iteration, value."""
-        history = pd.DataFrame(self._history).astype({"iteration": "Int64"})
+        columns = ["metric", "epoch", "iteration", "value"]
+        history = pd.DataFrame(self._history, columns=columns).astype({"iteration": "Int64"})
         self._keep("history.parquet", lambda path: history.to_parquet(path, index=False))
 
     def log_file(self, path: Path) -> None:
@@ -124,8 +119,6 @@ class JobRun:
         self._keep(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def log_config(self, composed: DictConfig) -> None:
-        from omegaconf import OmegaConf
-
         self.log_text("config.yaml", without_password(OmegaConf.to_yaml(composed)))
 
     def end(self, status: str, error: BaseException | None = None) -> None:
@@ -164,14 +157,7 @@ class JobRun:
         points = []
         for loss in losses:
             self._iteration += 1
-            self._history.append(
-                {
-                    "metric": "step/loss",
-                    "epoch": number,
-                    "iteration": self._iteration,
-                    "value": loss,
-                }
-            )
+            self._history.append(("step/loss", number, self._iteration, loss))
             self._pending.append(loss)
             if len(self._pending) == self._stretch:
                 points.append(self._mean_point())

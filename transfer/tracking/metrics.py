@@ -1,7 +1,5 @@
 """Every metric that a run can have, declared once: what logs it and what shows it read this."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal

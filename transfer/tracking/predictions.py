@@ -1,7 +1,5 @@
 """What a run answered on the test set, from its saved logits; knows no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,23 +5,19 @@ off a process that is killed: so a run that still reads RUNNING is known to be d
 folder is gone, the run's tags say which process it was.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.run_state import RunState
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from transfer.tracking.store import Client
 
 State = Literal["new", "finished", "interrupted", "failed", "running"]
 _PROC = Path("/proc")
@@ -50,7 +46,7 @@ class PreviousRun:
         return self.record is not None and self.record.finished
 
 
-def find_previous_run(client: MlflowClient, fingerprint: str) -> PreviousRun:
+def find_previous_run(client: Client, fingerprint: str) -> PreviousRun:
     """The run of this fingerprint that counts: a finished one, else the newest, and of those that
     nobody works on rather one whose folder is here."""
     formers = [

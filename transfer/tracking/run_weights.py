@@ -1,8 +1,6 @@
 """`weights=runs:/<run id>`: the weights of an earlier run, fetched before a job that starts from
 them is made ready."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

@@ -1,21 +1,20 @@
 """Which runs a report compares."""
 
-from __future__ import annotations
-
 import difflib
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import RunRecord, find_job_runs, find_sweep_jobs, find_sweep_runs
+from transfer.tracking.find import RunRecord, find_job_runs, find_sweep_jobs, find_sweep_run
+from transfer.tracking.store import Client
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
     "<=": operator.le,
     ">=": operator.ge,
     "<": operator.lt,
@@ -41,23 +40,20 @@ class Selection:
     left_out: int = 0
 
 
-def select(client: MlflowClient, sweep: str, where: str = "") -> Selection:
+def select(client: Client, sweep: str, where: str = "") -> Selection:
     """Find runs in the store.
 
     Args:
-        sweep: as `find_sweep_runs` takes it, or "all" for every run of every sweep and of none.
+        sweep: as `find_sweep_run` takes it, several with commas between; or "all" for every run of
+            every sweep and of none.
         where: conditions such as ``data=cifar10 and epochs>=40 and test/acc>0.5``, on parameters
             and metrics; empty: every run.
 
     Raises:
         ConfigError: no such sweep, or a condition that says nothing about these runs.
     """
-    sweeps = [] if sweep == "all" else find_sweep_runs(client, sweep)
-    return select_from(client, sweeps, where)
-
-
-def select_from(client: MlflowClient, sweeps: Sequence[RunRecord], where: str = "") -> Selection:
-    """As `select`, of sweeps already found; without any, every run of the store."""
+    choices = [] if sweep == "all" else sweep.split(",")
+    sweeps = [find_sweep_run(client, choice.strip()) for choice in choices]
     if sweeps:
         found = [run for parent in sweeps for run in find_sweep_jobs(client, parent)]
     else:
@@ -76,16 +72,14 @@ def _condition(text: str, where: str, runs: Sequence[RunRecord]) -> Callable[[Ru
         raise ConfigError("where", where, problem)
     key, sign, value = match.groups()
     name = _name(key, where, runs)
-    if sign in ("=", "!="):
-        wanted = sign == "="
-        return lambda run: _equal(_value(run, name), value) == wanted
-    limit = _number(value)
-    if limit is None:
+    limit = _number_or_text(value)
+    ordered = sign not in ("=", "!=")
+    if ordered and isinstance(limit, str):
         raise ConfigError("where", where, f"{sign} compares numbers, and {value!r} is none")
 
     def fits(run: RunRecord) -> bool:
-        number = _number(_value(run, name))
-        return number is not None and _OPERATORS[sign](number, limit)
+        own = _number_or_text(run.params.get(name) or str(run.metrics.get(name, "")))
+        return not (ordered and isinstance(own, str)) and _OPERATORS[sign](own, limit)
 
     return fits
 
@@ -101,17 +95,10 @@ def _name(key: str, where: str, runs: Sequence[RunRecord]) -> str:
     raise ConfigError("where", where, f"no run has a parameter or metric {key}{hint}")
 
 
-def _value(run: RunRecord, name: str) -> str:
-    return run.params.get(name) or str(run.metrics.get(name, ""))
-
-
-def _equal(one: str, other: str) -> bool:
-    numbers = _number(one), _number(other)
-    return one == other or (None not in numbers and numbers[0] == numbers[1])
-
-
-def _number(text: str) -> float | None:
+def _number_or_text(text: str) -> float | str:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        return None
+        return text
+    # What is no number equals itself, as a text does.
+    return text if math.isnan(number) else number

@@ -1,14 +1,11 @@
 """A job's run, from its first line in the store to its last, whatever happens between."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from filelock import FileLock, Timeout
@@ -29,13 +26,10 @@ from transfer.tracking.previous_run import (
     working,
 )
 from transfer.tracking.run_state import RunState, is_in_store
-from transfer.tracking.store import answering, open_store, store_uri
+from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sweep_run import SweepRun
 from transfer.tracking.sync import deliver, delivery_command, note_undelivered
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +95,13 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
         lock.release()
 
 
-def _open_store(job: Job, sweep: SweepRun | None) -> MlflowClient:
+def _open_store(job: Job, sweep: SweepRun | None) -> Client:
     """In a sweep, whose store was there at its start, a job waits for a server that restarts."""
     tracking = job.config.tracking
     return open_store(store_uri(tracking.uri), tracking.patience_s if sweep else 0)
 
 
-def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[PreviousRun, FileLock]:
+def _take(client: Client, job: Job, folder: Path) -> tuple[PreviousRun, FileLock]:
     """The run to go on with, or a new one, and the lock of its folder, acquired.
 
     Raises:
@@ -147,7 +141,7 @@ def _take(client: MlflowClient, job: Job, folder: Path) -> tuple[PreviousRun, Fi
 
 
 def _open_run(
-    client: MlflowClient, job: Job, folder: Path, sweep: SweepRun | None, record: RunRecord | None
+    client: Client, job: Job, folder: Path, sweep: SweepRun | None, record: RunRecord | None
 ) -> JobRun:
     """A new run, or the former one; either is told everything, and lacks nothing then."""
     with writing(folder):
@@ -174,7 +168,7 @@ def _open_run(
 
 
 def _go_on(
-    client: MlflowClient, job: Job, folder: Path, record: RunRecord, kept: RunState | None
+    client: Client, job: Job, folder: Path, record: RunRecord, kept: RunState | None
 ) -> RunState:
     """The state of a run that goes on: as its folder has it, or anew where that is lost."""
     state = kept or RunState(folder, job.name, {}, run_id=record.id, data_set=_data_set(job))

@@ -1,7 +1,5 @@
 """The MLflow store: which one, and the experiment in it."""
 
-from __future__ import annotations
-
 import logging
 import os
 import socket
@@ -9,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from filelock import FileLock
@@ -19,6 +17,11 @@ from transfer.system.paths import REPOSITORY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    Client = MlflowClient
+else:
+    # A name for annotations: importing MLflow takes seconds.
+    Client = Any
 
 EXPERIMENT = "transfer"
 _SQLITE = "sqlite:///"
@@ -34,7 +37,7 @@ def store_uri(choice: str | None) -> str:
     return choice or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{REPOSITORY}/mlflow.db"
 
 
-def open_store(uri: str, patience_s: float = 0.0) -> MlflowClient:
+def open_store(uri: str, patience_s: float = 0.0) -> Client:
     """A client of the store at `uri`, which is created, with its experiment, where it is missing.
 
     Several processes may open a new SQLite store at once: one creates it, the others wait.
@@ -55,16 +58,24 @@ def open_store(uri: str, patience_s: float = 0.0) -> MlflowClient:
             time.sleep(1)
 
 
-def _open(uri: str) -> MlflowClient:
+def _open(uri: str) -> Client:
     _require_reachable(uri)
     _settle_mlflow()
     from mlflow import MlflowClient
 
-    with answering(uri, "opened"), _creation_lock(uri):
+    lock: AbstractContextManager[object] = nullcontext()
+    artifacts = None
+    if uri.startswith(_SQLITE):
+        path = Path(uri.removeprefix(_SQLITE))
+        # A database server locks its own tables; SQLite's are made by many small transactions.
+        lock = FileLock(f"{path}.lock", timeout=60)
+        # MLflow's default would be below wherever one happens to stand.
+        artifacts = (path.resolve().parent / "mlartifacts" / EXPERIMENT).as_uri()
+    with answering(uri, "opened"), lock:
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
-            client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri))
+            client.create_experiment(EXPERIMENT, artifact_location=artifacts)
     if experiment is not None and experiment.lifecycle_stage == "deleted":
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         problem = f"its experiment was deleted; bring it back with: {restore}"
@@ -109,13 +120,6 @@ def answering(uri: str, verb: str) -> Iterator[None]:
         raise
 
 
-def _creation_lock(uri: str) -> AbstractContextManager[object]:
-    """A database server locks its own tables; SQLite's are made by many small transactions."""
-    if not uri.startswith(_SQLITE):
-        return nullcontext()
-    return FileLock(f"{uri.removeprefix(_SQLITE)}.lock", timeout=60)
-
-
 def _require_reachable(uri: str) -> None:
     """MLflow itself would try for minutes."""
     parts = urlparse(uri)
@@ -123,8 +127,10 @@ def _require_reachable(uri: str) -> None:
     try:
         if kind == "sqlite":
             path = Path(uri.removeprefix(_SQLITE))
-            if path.exists() and _start_of(path) not in (b"", b"SQLite format 3"):
-                raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
+            if path.exists():
+                with path.open("rb") as file:
+                    if file.read(15) not in (b"", b"SQLite format 3"):
+                        raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
         elif parts.hostname and (parts.port or kind in _PORTS):
             address = (parts.hostname, parts.port or _PORTS[kind])
             socket.create_connection(address, timeout=_PATIENCE_S).close()
@@ -132,24 +138,11 @@ def _require_reachable(uri: str) -> None:
         raise _refusal(uri, "opened", error) from error
 
 
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(15)
-
-
-def experiment_id(client: MlflowClient) -> str:
+def experiment_id(client: Client) -> str:
     """The id of this project's experiment in an open store."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     return str(experiment.experiment_id)
-
-
-def _artifact_location(uri: str) -> str | None:
-    """Beside the database file: MLflow's default would be below wherever one happens to stand."""
-    if not uri.startswith(_SQLITE):
-        return None
-    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
-    return (folder / "mlartifacts" / EXPERIMENT).as_uri()
 
 
 def _refusal(uri: str, verb: str, error: Exception) -> ConfigError:

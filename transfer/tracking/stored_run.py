@@ -1,24 +1,18 @@
 """One run as the store has it: what is there of it, and how it is told the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transfer.tracking.run_state import Key, RunState
-from transfer.tracking.store import experiment_id
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
+from transfer.tracking.store import Client, experiment_id
 
 
 class UnreadableError(Exception):
     """A file of the run is gone or cannot be read; trying again would not bring it back."""
 
 
-def create_run(client: MlflowClient, state: RunState) -> None:
+def create_run(client: Client, state: RunState) -> None:
     """Create the run in the store, with its name and tags; sets the state's `run_id`."""
     created = client.create_run(
         experiment_id(client),
@@ -33,7 +27,7 @@ def create_run(client: MlflowClient, state: RunState) -> None:
 class StoredRun:
     """The run of `state` in a store. What a call raises is up to MLflow and what is below it."""
 
-    def __init__(self, client: MlflowClient, state: RunState) -> None:
+    def __init__(self, client: Client, state: RunState) -> None:
         self._client = client
         self._state = state
 
@@ -101,7 +95,7 @@ class StoredRun:
         whole = [path for path in paths if path.is_file()]
         return [path.name for path in whole if path.stat().st_size == sizes[path.name]]
 
-    def _logged_models(self) -> list[LoggedModel]:
+    def _logged_models(self) -> list[Any]:
         condition = f"source_run_id = '{self._state.run_id}'"
         experiment = self._client.get_run(self._state.run_id).info.experiment_id
         return list(self._client.search_logged_models([experiment], filter_string=condition))

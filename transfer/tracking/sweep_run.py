@@ -1,14 +1,11 @@
 """A sweep's parent run, and how its jobs find it from any process."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
@@ -28,10 +25,7 @@ from transfer.tracking.previous_run import (
     process_tags,
     working,
 )
-from transfer.tracking.store import answering, experiment_id
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from transfer.tracking.store import Client, answering, experiment_id
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ class PlannedJob:
 
 
 def open_sweep(
-    client: MlflowClient,
+    client: Client,
     folder: Path,
     overrides: Sequence[str],
     jobs: Sequence[PlannedJob],
@@ -92,7 +86,7 @@ def open_sweep(
     return sweep
 
 
-def end_dead_runs(client: MlflowClient, sweep: SweepRun) -> None:
+def end_dead_runs(client: Client, sweep: SweepRun) -> None:
     """Mark as KILLED what a worker left RUNNING that was killed itself."""
     parent = find_sweep_run(client, sweep.run_id)
     for run in find_sweep_jobs(client, parent):
@@ -100,7 +94,7 @@ def end_dead_runs(client: MlflowClient, sweep: SweepRun) -> None:
             client.set_terminated(run.id, "KILLED")
 
 
-def _create(client: MlflowClient, folder: Path, overrides: Sequence[str], digest: str) -> SweepRun:
+def _create(client: Client, folder: Path, overrides: Sequence[str], digest: str) -> SweepRun:
     name = _name(folder)
     tags = {
         **environment_tags(),
@@ -116,7 +110,7 @@ def _create(client: MlflowClient, folder: Path, overrides: Sequence[str], digest
     return SweepRun(name, run.info.run_id)
 
 
-def _take_over(client: MlflowClient, folder: Path, digest: str) -> SweepRun | None:
+def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
     """The parent run of an earlier sweep of the same jobs, if there is one.
 
     Raises:
@@ -141,7 +135,7 @@ def _take_over(client: MlflowClient, folder: Path, digest: str) -> SweepRun | No
         raise refusal from error
 
 
-def _adopt(client: MlflowClient, folder: Path, former: RunRecord) -> SweepRun:
+def _adopt(client: Client, folder: Path, former: RunRecord) -> SweepRun:
     names = {former.tags["transfer.sweep"], *former.tags.get(RESUMED_AS, "").split(), _name(folder)}
     # The report goes to where the latest command writes, and is found by the name of either.
     tags = process_tags() | {"hydra.output_dir": str(folder), RESUMED_AS: " ".join(sorted(names))}

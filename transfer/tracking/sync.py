@@ -6,8 +6,6 @@ request that seems lost and arrives after it was repeated makes no second point 
 the time of the training, and a database tells equal ones by it.
 """
 
-from __future__ import annotations
-
 import logging
 import shlex
 import threading
@@ -16,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import Timeout
 
@@ -30,11 +28,8 @@ from transfer.tracking.run_state import (
     mark_of,
     note_in_store,
 )
-from transfer.tracking.store import open_store
+from transfer.tracking.store import Client, open_store
 from transfer.tracking.stored_run import StoredRun, UnreadableError
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +42,7 @@ _AT_ONCE = {
     **{"file": 1, "model": 1, "status": 1},
 }
 # So many in a row mean that the store takes nothing.
-_MOST_FAILURES = 20
+_MOST_FAILURES = 5
 # Pauses after failures, in seconds: they double from the first to the last.
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 
@@ -61,7 +56,7 @@ class Sync:
         delivered: how many things were sent and have arrived.
     """
 
-    def __init__(self, client: MlflowClient, state: RunState) -> None:
+    def __init__(self, client: Client, state: RunState) -> None:
         self.delivered = 0
         self._state = state
         self._stored = StoredRun(client, state)
@@ -197,10 +192,12 @@ class Sync:
             self._stored.send(keys[0][0], [(name, value) for (_, name, _), value in things.items()])
         except Exception as error:
             self._failure = root_cause(error)
-            self._failures += 1
             self._ask()
-            if _is_final(error) and len(things) == 1 and self._lacking.keys() >= things.keys():
-                self._refuse(keys[0], self._lacking.pop(keys[0]), self._failure)
+            self._failures += 1
+            [key, *others] = things
+            if not others and key in self._lacking and _is_final(error):
+                self._refuse(key, self._lacking.pop(key), self._failure)
+                self._failures = 0
             elif self._failures >= _MOST_FAILURES:
                 raise
             return False
@@ -220,7 +217,7 @@ class Sync:
         log.warning("the tracking store does not get the %s: %s", what, reason)
 
 
-def deliver(folder: Path, patience_s: float, client: MlflowClient | None = None) -> int:
+def deliver(folder: Path, patience_s: float, client: Client | None = None) -> int:
     """Send the store what it lacks of the run in a folder.
 
     Args:
