@@ -118,7 +118,7 @@ class Sync:
                     self._changed.notify_all()
                     self._changed.wait_for(lambda: self._wanted > self._done or self._stopped)
                 continue
-            if not pause_s:
+            if not pause_s and not self._stopped:
                 log.warning(
                     "the tracking store cannot be written (%s); the run goes on, what it logs is "
                     "kept in %s and sent later",
@@ -159,7 +159,7 @@ class Sync:
             # Nothing else would arrive either. Whatever it is, the next attempt may do better.
             self._failure = root_cause(error)
             return False
-        if not self._lacking and not self._refused:
+        if not self._lacking and not self._refused and not self._stopped:
             self._failure = ""
             note_in_store(self._state.folder, mark)
         return not self._lacking
@@ -186,7 +186,8 @@ class Sync:
     def _arrive(self, keys: Sequence[Key]) -> bool:
         """Send what lacks of these, all of one kind; refuse one alone that would never arrive."""
         things = {key: self._lacking[key] for key in keys if key in self._lacking}
-        if not things:
+        # After the end another process may tell the store.
+        if not things or self._stopped:
             return True
         try:
             self._stored.send(keys[0][0], [(name, value) for (_, name, _), value in things.items()])
