@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from transfer.compare.rows import Row, build_rows
+from transfer.tracking.artifacts import History, Predictions, condense
 from transfer.tracking.find import RunRecord
-from transfer.tracking.history import History, condense
-from transfer.tracking.predictions import Predictions
 
 
 def make_run(

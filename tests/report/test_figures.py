@@ -23,7 +23,7 @@ from transfer.report.figures.scores import plot_accuracy_against_cost, plot_para
 from transfer.report.figures.style import save_png
 from transfer.report.language import Words
 from transfer.system.errors import ConfigError
-from transfer.tracking.history import NO_HISTORY, condense
+from transfer.tracking.artifacts import NO_HISTORY, condense
 
 WORDS = Words()
 ANSWERS = {

@@ -19,9 +19,8 @@ from transfer.report.findings import findings
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.markdown import to_markdown
 from transfer.report.sections import Part, build_document
+from transfer.tracking.artifacts import NO_HISTORY, History, Predictions
 from transfer.tracking.find import RunRecord
-from transfer.tracking.history import NO_HISTORY, History
-from transfer.tracking.predictions import Predictions
 from transfer.tracking.selection import Selection
 
 WORDS = Words()

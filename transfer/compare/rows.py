@@ -13,9 +13,8 @@ import pandas as pd
 
 from transfer.compare.keys import label_keys, short, sort_keys
 from transfer.compare.statistics import Floats, Interval, student_interval, wilson_interval
+from transfer.tracking.artifacts import History, Predictions
 from transfer.tracking.find import RunRecord
-from transfer.tracking.history import History
-from transfer.tracking.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,8 @@ from transfer.report.markdown import to_markdown
 from transfer.report.page import to_html
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.system.errors import first_line
+from transfer.tracking.artifacts import NO_HISTORY, History, Predictions, condense, read_predictions
 from transfer.tracking.find import RunRecord, fetch_artifact
-from transfer.tracking.history import NO_HISTORY, History, condense
-from transfer.tracking.predictions import Predictions, read_predictions
 from transfer.tracking.selection import Selection
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from transfer.system.errors import ConfigError, first_line
-from transfer.tracking.environment import without_places
+from transfer.tracking.artifacts import condense, read_predictions
+from transfer.tracking.environment import without_folder, without_places
 from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
-from transfer.tracking.history import condense
-from transfer.tracking.predictions import read_predictions
 from transfer.tracking.run_state import Point, RunState
 from transfer.tracking.store import Client, answering
 from transfer.tracking.stored_run import create_run
@@ -141,11 +140,8 @@ def _points(text: dict[str, Any], history: pd.DataFrame) -> list[Point]:
 
 def _without_paths(params: dict[str, str]) -> dict[str, str]:
     """Parameters without the store's address, which may hold a password, and without folders."""
-    kept = {name: value for name, value in params.items() if name != "tracking.uri"}
-    for name in ("data.root", "weights"):
-        if "/" in kept.get(name, "") and not kept[name].startswith("runs:/"):
-            kept[name] = Path(kept[name]).name
-    return kept
+    names = [name for name in params if name != "tracking.uri"]
+    return {name: without_folder(name, params[name]) for name in names}
 
 
 def _thinned(history: pd.DataFrame) -> pd.DataFrame:

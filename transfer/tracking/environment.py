@@ -48,9 +48,14 @@ def without_places(command: str) -> str:
         key, _, value = word.partition("=")
         if key in ("tracking.uri", "resume") or key.startswith("hydra."):
             continue
-        is_path = key in ("data.root", "weights") and not value.startswith("runs:/")
-        words.append(f"{key}={Path(value).name}" if is_path else word)
+        words.append(f"{key}={without_folder(key, value)}" if value else word)
     return shlex.join(words)
+
+
+def without_folder(key: str, value: str) -> str:
+    """The last name alone of the path that a key has as its value; any other value as it is."""
+    is_path = key in ("data.root", "weights") and not value.startswith("runs:/")
+    return Path(value).name or value if is_path else value
 
 
 def _versions() -> str:

@@ -13,7 +13,6 @@ from transfer.system.errors import ConfigError
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import (
     RESUMED_AS,
-    RunRecord,
     find_sweep_jobs,
     find_sweep_of_jobs,
     find_sweep_run,
@@ -130,19 +129,16 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             again = find_sweep_of_jobs(client, digest)
             if again is None or folder_of(again) != other:
                 raise refusal
-            return _adopt(client, folder, again)
+            own = again.tags["transfer.sweep"]
+            names = {own, *again.tags.get(RESUMED_AS, "").split(), _name(folder)}
+            # The report goes to where the latest command writes, and is found by either's name.
+            here = {"hydra.output_dir": str(folder), RESUMED_AS: " ".join(sorted(names))}
+            for name, value in (process_tags() | here).items():
+                client.set_tag(again.id, name, value)
+            client.update_run(again.id, status="RUNNING")
+            return SweepRun(own, again.id)
     except Timeout as error:
         raise refusal from error
-
-
-def _adopt(client: Client, folder: Path, former: RunRecord) -> SweepRun:
-    names = {former.tags["transfer.sweep"], *former.tags.get(RESUMED_AS, "").split(), _name(folder)}
-    # The report goes to where the latest command writes, and is found by the name of either.
-    tags = process_tags() | {"hydra.output_dir": str(folder), RESUMED_AS: " ".join(sorted(names))}
-    for name, value in tags.items():
-        client.set_tag(former.id, name, value)
-    client.update_run(former.id, status="RUNNING")
-    return SweepRun(former.tags["transfer.sweep"], former.id)
 
 
 def _name(folder: Path) -> str:

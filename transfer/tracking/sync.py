@@ -81,7 +81,8 @@ class Sync:
 
     def __str__(self) -> str:
         """What is not in the store, and why; empty where nothing is."""
-        left = Counter(kind for kind, _, _ in [*self._refused, *self._find_lacking(0)])
+        lacking = self._left_of(self._state.contents())
+        left = Counter(kind for kind, _, _ in [*self._refused, *lacking])
         words = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in left.items())
         return f"({self._failure or 'it gave no answer'}): {words}" if words else ""
 
@@ -139,7 +140,7 @@ class Sync:
         mark = mark_of(self._state.folder)
         n_points = len(self._state.points)
         points = {key: value for key, value in self._lacking.items() if key[0] == "point"}
-        self._lacking = points | self._find_lacking(self._points_seen)
+        self._lacking = points | self._left_of(self._state.contents(self._points_seen))
         self._points_seen = n_points
         self._failures = 0
         try:
@@ -164,11 +165,8 @@ class Sync:
             note_in_store(self._state.folder, mark)
         return not self._lacking
 
-    def _find_lacking(self, first_point: int) -> dict[Key, Any]:
-        """What the store lacks of the run, but for points before this one."""
-        return self._left_of(self._state.contents(first_point))
-
     def _left_of(self, things: dict[Key, Any]) -> dict[Key, Any]:
+        """What of this the store lacks, as far as is known."""
         return {
             key: value
             for key, value in things.items()

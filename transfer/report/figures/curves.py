@@ -19,7 +19,7 @@ from transfer.report.figures.style import (
     note_some,
 )
 from transfer.report.language import Words
-from transfer.tracking.history import History
+from transfer.tracking.artifacts import History
 
 if TYPE_CHECKING:
     # A run that draws its own curves needs no statistics.

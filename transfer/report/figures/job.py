@@ -11,7 +11,7 @@ from transfer.report.figures.curves import draw_curve, draw_steps, mark_unfreeze
 from transfer.report.figures.style import COLORS, label_axes, new_figure
 from transfer.report.language import Words
 from transfer.system.disk import atomic_write
-from transfer.tracking.history import History, condense
+from transfer.tracking.artifacts import History, condense
 
 
 def write_curves(folder: Path, freeze_epochs: int, title: str) -> Path:
