@@ -59,7 +59,8 @@ def open_store(uri: str, patience_s: float = 0.0) -> Client:
 
 
 def _open(uri: str) -> Client:
-    _require_reachable(uri)
+    with answering(uri, "opened"):
+        _require_reachable(uri)
     _settle_mlflow()
     from mlflow import MlflowClient
 
@@ -116,7 +117,8 @@ def answering(uri: str, verb: str) -> Iterator[None]:
         # By name: importing MLflow takes seconds, and SQLAlchemy belongs to it.
         library = type(error).__module__.partition(".")[0]
         if library in ("mlflow", "sqlalchemy") or isinstance(error, OSError | ValueError):
-            raise _refusal(uri, verb, error) from error
+            problem = f"the store cannot be {verb} ({root_cause(error)})"
+            raise ConfigError("tracking.uri", uri, problem) from error
         raise
 
 
@@ -124,18 +126,15 @@ def _require_reachable(uri: str) -> None:
     """MLflow itself would try for minutes."""
     parts = urlparse(uri)
     kind = parts.scheme.partition("+")[0]
-    try:
-        if kind == "sqlite":
-            path = Path(uri.removeprefix(_SQLITE))
-            if path.exists():
-                with path.open("rb") as file:
-                    if file.read(15) not in (b"", b"SQLite format 3"):
-                        raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
-        elif parts.hostname and (parts.port or kind in _PORTS):
-            address = (parts.hostname, parts.port or _PORTS[kind])
-            socket.create_connection(address, timeout=_PATIENCE_S).close()
-    except (OSError, ValueError) as error:
-        raise _refusal(uri, "opened", error) from error
+    if kind == "sqlite":
+        path = Path(uri.removeprefix(_SQLITE))
+        if path.exists():
+            with path.open("rb") as file:
+                if file.read(15) not in (b"", b"SQLite format 3"):
+                    raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
+    elif parts.hostname and (parts.port or kind in _PORTS):
+        address = (parts.hostname, parts.port or _PORTS[kind])
+        socket.create_connection(address, timeout=_PATIENCE_S).close()
 
 
 def experiment_id(client: Client) -> str:
@@ -143,8 +142,3 @@ def experiment_id(client: Client) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     return str(experiment.experiment_id)
-
-
-def _refusal(uri: str, verb: str, error: Exception) -> ConfigError:
-    problem = f"the store cannot be {verb} ({root_cause(error)})"
-    return ConfigError("tracking.uri", uri, problem)
