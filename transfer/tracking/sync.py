@@ -1,7 +1,7 @@
 """Sends the store what it lacks of a run: at any time, any number of times, from anywhere.
 
 Whether a request that got no answer has arrived, nobody knows: its answer may be what was lost. So
-after an error, and when a run goes on, the store is asked what it has before anything is sent. A
+first of all, and after an error, the store is asked what it has before anything is sent. A
 request that seems lost and arrives after it was repeated makes no second point either: points carry
 the time of the training, and a database tells equal ones by it.
 """
