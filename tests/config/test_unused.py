@@ -6,14 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from tests.conftest import ROOT, Workplace, config_of
-from transfer.config import (
-    Config,
-    flatten,
-    refuse_unused,
-    register_schema,
-    typed_config,
-    unused_keys,
-)
+from transfer.config import Config, flatten, refuse_unused, register_schema, typed_config
+from transfer.config.unused import unused_keys
 from transfer.system.errors import ConfigError
 
 

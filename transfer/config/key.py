@@ -1,13 +1,9 @@
 """What the schema declares of a key beside its name and type, and the loops' way through it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
-
-from omegaconf import MISSING
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,6 @@ def key(default: Any, **declared: Any) -> Any:
     if isinstance(default, list):
         return field(default_factory=lambda: copy.copy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
-
-
-def name_of(choice: str, **declared: Any) -> Any:
-    """The `name` of a choice of a group: fixed, and no default, so that identities tell it."""
-    return key(MISSING, choices=(choice,), **declared)
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Key, Any]]:

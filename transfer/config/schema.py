@@ -9,15 +9,12 @@ A default counts as "not chosen": fingerprints leave it out. So a new key gets a
 changes nothing, and renames nothing; whoever moves a default of an old one raises RECIPE_VERSION.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from transfer.config.key import key, leaves, name_of
+from transfer.config.key import key, leaves
 
 # Where files lie and what runs on what changes no number, and is not compared.
 _CIRCUMSTANCE = {"identity": False, "compared": False}
@@ -58,32 +55,31 @@ class DataConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
-@dataclass
 class DigitsConfig(DataConfig):
-    name: str = name_of("digits", identity=False)
+    """Comes with scikit-learn."""
 
 
 @dataclass
-class Cifar10Config(DataConfig):
-    name: str = name_of("cifar10", identity=False)
+class DownloadedConfig(DataConfig):
+    """A set with a test split of its own."""
+
     root: str | None = key("data", **_CIRCUMSTANCE)
 
 
-@dataclass
-class Cifar100Config(DataConfig):
-    name: str = name_of("cifar100", identity=False)
-    root: str | None = key("data", **_CIRCUMSTANCE)
+class Cifar10Config(DownloadedConfig):
+    pass
 
 
-@dataclass
-class FashionMnistConfig(DataConfig):
-    name: str = name_of("fashion_mnist", identity=False)
-    root: str | None = key("data", **_CIRCUMSTANCE)
+class Cifar100Config(DownloadedConfig):
+    pass
+
+
+class FashionMnistConfig(DownloadedConfig):
+    pass
 
 
 @dataclass
 class ImageFolderConfig(DataConfig):
-    name: str = name_of("image_folder", identity=False)
     train_folder: str = key("train", **_CIRCUMSTANCE)
     val_folder: str | None = key("val", **_CIRCUMSTANCE)
     test_folder: str | None = key("test", **_CIRCUMSTANCE)
@@ -101,7 +97,6 @@ class OptimizerConfig:
 
 @dataclass
 class AdamConfig(OptimizerConfig):
-    name: str = name_of("adam")
     lr: float = key(1e-4, above=0)
     head_lr: float = key(1e-3, above=0)
     weight_decay: float = key(1e-4, low=0, high=10)
@@ -110,13 +105,11 @@ class AdamConfig(OptimizerConfig):
 
 @dataclass
 class AdamWConfig(AdamConfig):
-    name: str = name_of("adamw")
     weight_decay: float = key(1e-2, low=0, high=10)
 
 
 @dataclass
 class SgdConfig(OptimizerConfig):
-    name: str = name_of("sgd")
     lr: float = key(1e-2, above=0)
     head_lr: float = key(1e-2, above=0)
     weight_decay: float = key(5e-4, low=0, high=10)
@@ -131,7 +124,6 @@ class ScheduleConfig:
 
 @dataclass
 class PlateauConfig(ScheduleConfig):
-    name: str = name_of("plateau")
     factor: float = key(0.5, above=0, below=1)
     patience: int = key(2, low=0, unit="epochs")
 
@@ -140,7 +132,6 @@ class PlateauConfig(ScheduleConfig):
 class OneCycleConfig(ScheduleConfig):
     """The words are torch's, of OneCycleLR."""
 
-    name: str = name_of("one_cycle")
     pct_start: float = key(0.3, low=0, high=1)
     div_factor: float = key(25.0, above=0)
     final_div_factor: float = key(10_000.0, above=0)
@@ -148,14 +139,12 @@ class OneCycleConfig(ScheduleConfig):
 
 @dataclass
 class CosineConfig(ScheduleConfig):
-    name: str = name_of("cosine")
     warmup_epochs: float = key(1.0, low=0, unit="epochs")
     end_fraction: float = key(0.0, low=0, high=1)
 
 
-@dataclass
 class ConstantConfig(ScheduleConfig):
-    name: str = name_of("constant")
+    pass
 
 
 @dataclass
@@ -201,10 +190,8 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
-# The choices of each group, by the name that the key has and, in conf/, the file; of any model
-# the keys are the same.
+# The choices of each group, by the name that the key has and, in conf/, the file.
 GROUPS: dict[str, dict[str, type]] = {
-    "model": {"base": ModelConfig},
     "data": {
         "digits": DigitsConfig,
         "cifar10": Cifar10Config,
@@ -220,13 +207,10 @@ GROUPS: dict[str, dict[str, type]] = {
         "constant": ConstantConfig,
     },
 }
+_CLASSES: list[tuple[str, type]] = [("", Config), ("model.", ModelConfig)]
+_CLASSES += [(f"{group}.", cls) for group, choices in GROUPS.items() for cls in choices.values()]
 # Every key that some job can have.
-KEYS = {
-    name: declared
-    for group, choices in GROUPS.items()
-    for choice in choices.values()
-    for name, declared, _ in leaves(choice(), f"{group}.")
-} | {name: declared for name, declared, _ in leaves(Config())}
+KEYS = {name: declared for prefix, cls in _CLASSES for name, declared, _ in leaves(cls(), prefix)}
 
 # What a run's parameters tell beside its configuration: what was found, and on what it ran.
 FOUND = (
@@ -238,10 +222,9 @@ FOUND = (
 
 def register_schema() -> None:
     """Make the schema known to Hydra. Call once, before ``@hydra.main`` composes."""
-    store = ConfigStore.instance()
-    nodes: dict[str, Any] = {"config": Config, "model": ModelConfig}
-    for group in ("data", "optimizer", "schedule"):
-        nodes |= GROUPS[group]
+    nodes = {"config": Config, "model": ModelConfig}
+    for choices in GROUPS.values():
+        nodes |= choices
     # Of no group: beside the YAML files they would be listed as choices.
     for name, node in nodes.items():
-        store.store(name=f"{name}_schema", node=node)
+        ConfigStore.instance().store(name=f"{name}_schema", node=node)

@@ -3,18 +3,14 @@
 Typed, they are a mistake that would pass for a result; not typed, they are no part of its identity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from transfer.config.key import leaves
-from transfer.config.schema import Config
+from transfer.config.schema import Config, DownloadedConfig
 from transfer.system.errors import ConfigError
-
-_DOWNLOADED = ("cifar10", "cifar100", "fashion_mnist")
 
 
 def unused_keys(config: Config) -> dict[str, str]:
@@ -42,8 +38,8 @@ def unused_keys(config: Config) -> dict[str, str]:
         for name, _, _ in leaves(config.data.augment, "data.augment."):
             unused[name] = "freeze_epochs below epochs, feature_views above 0, or exact features"
     if config.data.name == "digits":
-        unused["data.root"] = f"data=image_folder, or data={', data='.join(_DOWNLOADED)}"
-    if config.data.name in _DOWNLOADED:
+        unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
+    if isinstance(config.data, DownloadedConfig):
         unused["data.test_fraction"] = "a set without a test split: data=digits, data=image_folder"
     if protocol.validation == "test":
         unused["data.validation_fraction"] = "protocol.validation=held_out"
@@ -63,28 +59,22 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
     used = set()
     for config, typed in jobs:
         unused = unused_keys(config)
-        for name, value in _typed_leaves(typed):
-            if name in unused:
-                refused.setdefault(name, (value, unused[name]))
-            else:
-                used.add(name)
+        for each in OverridesParser.create().parse_overrides(list(typed)):
+            for name, value in [] if each.is_delete() else _nested(each.key_or_group, each.value()):
+                if name in unused:
+                    refused.setdefault(name, (value, unused[name]))
+                else:
+                    used.add(name)
     for name, (value, user) in refused.items():
         if name not in used:
-            which = "this job" if len(jobs) == 1 else "none of these jobs"
-            verb = "does not use it" if len(jobs) == 1 else "uses it"
-            raise ConfigError(name, value, f"{which} {verb}; what would: {user}")
+            no_use = "this job does not use it" if len(jobs) == 1 else "none of these jobs uses it"
+            raise ConfigError(name, value, f"{no_use}; what would: {user}")
 
 
-def _typed_leaves(overrides: Sequence[str]) -> Iterator[tuple[str, object]]:
-    """Key and value of each; ``data.augment={flip: true}`` is ``data.augment.flip``."""
-
-    def walk(name: str, value: Any) -> Iterator[tuple[str, object]]:
-        if isinstance(value, dict):
-            for part, inner in value.items():
-                yield from walk(f"{name}.{part}", inner)
-        else:
-            yield name, value
-
-    for each in OverridesParser.create().parse_overrides(list(overrides)):
-        if not each.is_delete():
-            yield from walk(each.key_or_group, each.value())
+def _nested(name: str, value: Any) -> Iterator[tuple[str, object]]:
+    """The keys that an override sets: ``data.augment={flip: true}`` is ``data.augment.flip``."""
+    if isinstance(value, dict):
+        for part, inner in value.items():
+            yield from _nested(f"{name}.{part}", inner)
+    else:
+        yield name, value
