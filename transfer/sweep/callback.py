@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from transfer.sweep.compose import claim_folder, has_workers, keep_chosen_threads
 from transfer.sweep.endings import one_line_for_people
-from transfer.sweep.folders import claim_folder
 from transfer.system import interrupt
 
 if TYPE_CHECKING:
-    from transfer.sweep.driver import RunningSweep
+    from transfer.sweep.driver import Sweep
 
 
 class SweepCallback(Callback):
@@ -27,7 +27,7 @@ class SweepCallback(Callback):
         running: the sweep that this process drives; None in its workers and in a single run.
     """
 
-    running: ClassVar[RunningSweep | None] = None
+    running: ClassVar[Sweep | None] = None
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
@@ -37,11 +37,14 @@ class SweepCallback(Callback):
         with one_line_for_people():
             from transfer.sweep.driver import plan_sweep
 
-            plan = plan_sweep(config)
+            workers = has_workers(config)
+            sweep = plan_sweep(config)
             # Whatever interrupts from here on finds the sweep, and ends it.
             with interrupt.deferred():
-                SweepCallback.running = plan.open()
-            if plan.has_workers:
+                sweep.open()
+                SweepCallback.running = sweep
+            if workers:
+                keep_chosen_threads()
                 interrupt.await_workers()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: object) -> None:

@@ -16,10 +16,8 @@ from transfer.config import Config, refuse_unused, typed_config
 from transfer.job import memory_explained, prepare
 from transfer.report.write import write_report
 from transfer.sweep import state
-from transfer.sweep.compose import compose_jobs, plans_all
+from transfer.sweep.compose import claim_folder, compose_jobs, plans_all
 from transfer.sweep.endings import exit_interrupted, resume_command
-from transfer.sweep.folders import claim_folder
-from transfer.sweep.launcher import has_workers, keep_chosen_threads
 from transfer.sweep.preview import preview
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError
@@ -35,17 +33,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TWINS = "these jobs train the same, for they differ in keys that none of them uses"
 
-
-@dataclass(frozen=True)
-class SweepPlan:
+@dataclass
+class Sweep:
     """A sweep whose jobs have all been checked, in a folder that is locked for it.
 
     Attributes:
         overrides: the command line's.
         jobs: all of them; none where the sweeper chooses them as it goes.
         resume: whether to go on with an earlier sweep of the same jobs.
+        run: the parent run, from `open` to `close`.
     """
 
     client: MlflowClient
@@ -54,80 +51,35 @@ class SweepPlan:
     overrides: Sequence[str]
     jobs: Sequence[PlannedJob]
     resume: bool
-    has_workers: bool
+    run: SweepRun | None = None
 
-    def open(self) -> RunningSweep:
+    def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.
 
         Raises:
             ConfigError: another process is running the same sweep, or the store cannot be written.
         """
-        run = open_sweep(self.client, self.folder, self.overrides, self.jobs, resume=self.resume)
-        state.write_sweep(self.folder, run)
-        return RunningSweep(self.client, run, self.folder, self.lock)
-
-
-def plan_sweep(config: DictConfig) -> SweepPlan:
-    """Compose and check every job of a sweep before the first one starts; ends the process after
-    the table with `preview=true`.
-
-    Raises:
-        ConfigError: a job cannot run, or the folder or the store cannot be used.
-    """
-    jobs = [(typed_config(composed), overrides) for overrides, composed in compose_jobs(config)]
-    refuse_unused(jobs)
-    workers = has_workers(config)
-    client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    if OmegaConf.select(config, "preview"):
-        preview(client, [job for job, _ in jobs])
-        sys.exit(0)
-    planned = _prepare_all(jobs)
-    folder = claim_folder(config, "hydra.sweep.dir")
-    lock = _lock_alone(folder)
-    state.forget_outcomes(folder)
-    if workers:
-        keep_chosen_threads()
-    return SweepPlan(
-        client=client,
-        folder=folder,
-        lock=lock,
-        overrides=[each for each in config.hydra.overrides.task if not each.startswith("resume=")],
-        jobs=planned if plans_all(config) else [],
-        resume=bool(OmegaConf.select(config, "resume")),
-        has_workers=workers,
-    )
-
-
-class RunningSweep:
-    """A sweep whose parent run is open.
-
-    Args:
-        folder: of the sweep.
-        lock: of that folder, acquired.
-    """
-
-    def __init__(self, client: MlflowClient, run: SweepRun, folder: Path, lock: FileLock) -> None:
-        self._client = client
-        self._run = run
-        self._folder = folder
-        self._lock = lock
-        self._closed = False
+        self.run = open_sweep(
+            self.client, self.folder, self.overrides, self.jobs, resume=self.resume
+        )
+        state.note(self.folder, self.run)
 
     def end(self) -> None:
         """After the last job: deliver what the store lacks, close and report.
 
         Ends the process with a code other than 0 where a job failed, or the store lacks something.
         """
-        outcomes = state.read_outcomes(self._folder)
-        if interrupt.requested() or any(each.interrupted for each in outcomes.values()):
+        outcomes = state.read_outcomes(self.folder)
+        statuses = {each.status for each in outcomes.values()}
+        if interrupt.requested() or "interrupted" in statuses:
             self.close("KILLED")
             exit_interrupted()
-        failed = {name: each for name, each in outcomes.items() if each.failed}
-        left = deliver_noted(self._folder)
-        closed = self.close("FAILED" if failed else "FINISHED")
+        left = deliver_noted(self.folder)
+        closed = self.close("FAILED" if "failed" in statuses else "FINISHED")
         if left:
             jobs = f"{len(left)} of {len(outcomes)} jobs are trained, but not all in the store"
             print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
+        failed = {name: each for name, each in outcomes.items() if each.status == "failed"}
         if failed:
             print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
             for name, outcome in failed.items():
@@ -143,24 +95,52 @@ class RunningSweep:
         Returns:
             False where the store could not be written, and so has no report.
         """
-        if self._closed:
+        if self.run is None:
             return True
         with interrupt.deferred():
-            self._closed = True
+            run, self.run = self.run, None
             try:
-                with answering(self._client.tracking_uri, "written"):
+                with answering(self.client.tracking_uri, "written"):
                     if status != "FINISHED":
-                        end_dead_runs(self._client, self._run)
-                    self._client.set_terminated(self._run.run_id, status)
+                        end_dead_runs(self.client, run)
+                    self.client.set_terminated(run.run_id, status)
             except ConfigError as error:
                 print(f"{error}: no report yet; once it can:\n{resume_command()}", file=sys.stderr)
                 return False
             finally:
-                self._lock.release()
-        selection = select(self._client, self._run.run_id)
-        report = write_report(self._client, selection, self._folder)
-        print(f"\nreport: {_shortest(report)}", flush=True)
+                self.lock.release()
+        selection = select(self.client, run.run_id)
+        report = write_report(self.client, selection, self.folder)
+        here = Path.cwd()
+        shown = report.relative_to(here) if report.is_relative_to(here) else report
+        print(f"\nreport: {shown}", flush=True)
         return True
+
+
+def plan_sweep(config: DictConfig) -> Sweep:
+    """Compose and check every job of a sweep before the first one starts; ends the process after
+    the table with `preview=true`.
+
+    Raises:
+        ConfigError: a job cannot run, or the folder or the store cannot be used.
+    """
+    jobs = [(typed_config(composed), overrides) for overrides, composed in compose_jobs(config)]
+    refuse_unused(jobs)
+    client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
+    if OmegaConf.select(config, "preview"):
+        preview(client, [job for job, _ in jobs])
+    planned = _prepare_all(jobs)
+    folder = claim_folder(config, "hydra.sweep.dir")
+    lock = lock_of(folder)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        problem = "another sweep is writing there; choose another folder, or wait for it"
+        raise ConfigError("hydra.sweep.dir", folder, problem) from error
+    state.forget_outcomes(folder)
+    overrides = [each for each in config.hydra.overrides.task if not each.startswith("resume=")]
+    resume = bool(OmegaConf.select(config, "resume"))
+    return Sweep(client, folder, lock, overrides, planned if plans_all(config) else [], resume)
 
 
 def _prepare_all(jobs: Sequence[tuple[Config, Sequence[str]]]) -> list[PlannedJob]:
@@ -173,20 +153,6 @@ def _prepare_all(jobs: Sequence[tuple[Config, Sequence[str]]]) -> list[PlannedJo
         alike.setdefault(job.fingerprint, []).append(planned[-1].overrides)
     for twins in alike.values():
         if len(twins) > 1:
-            log.warning("%s:\n  %s", _TWINS, "\n  ".join(twins))
+            why = "these jobs train the same, for they differ in keys that none of them uses"
+            log.warning("%s:\n  %s", why, "\n  ".join(twins))
     return planned
-
-
-def _lock_alone(folder: Path) -> FileLock:
-    lock = lock_of(folder)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        problem = "another sweep is writing there; choose another folder, or wait for it"
-        raise ConfigError("hydra.sweep.dir", folder, problem) from error
-    return lock
-
-
-def _shortest(path: Path) -> Path:
-    """Relative to where the user stands, if it is below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

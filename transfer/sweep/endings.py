@@ -1,7 +1,5 @@
 """How a command ends: in one line for people, interrupted, or with what Hydra refused."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import traceback
@@ -20,32 +18,32 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 @contextmanager
 def one_line_for_people() -> Iterator[None]:
-    """End the process with one line where a person can mend what went wrong, and with a traceback
-    where it is a bug: of an exception in a callback, Hydra would make a warning and go on."""
+    """End the process where something fails, as `exit_for_people` does: of an exception in a
+    callback, Hydra would make a warning and go on."""
     try:
         yield
-    except ConfigError as error:
-        exit_with(error)
     except Exception as error:
-        if comes_from_hydra(error):
-            exit_with_refusal(error)
-        if is_for_people(error):
-            print(first_line(error), file=sys.stderr)
-        else:
-            traceback.print_exc()
-        sys.exit(1)
+        exit_for_people(error)
 
 
-def exit_with_refusal(error: Exception) -> NoReturn:
-    """Print what Hydra says of a command line or a file that it refuses, and leave with code 1."""
-    print(error if str(error) else type(error).__name__, file=sys.stderr)
-    if isinstance(error.__cause__, OmegaConfBaseException):
-        print(error.__cause__, file=sys.stderr)
-    print(f"\n{FULL_ERROR}=1 in the environment shows where it comes from.", file=sys.stderr)
+def exit_for_people(error: Exception) -> NoReturn:
+    """Leave with one line where a person can mend what went wrong, with Hydra's words where Hydra
+    refuses a command line or a file, and with a traceback where it is a bug."""
+    if isinstance(error, ConfigError):
+        exit_with(error)
+    if _comes_from_hydra(error):
+        print(error if str(error) else type(error).__name__, file=sys.stderr)
+        if isinstance(error.__cause__, OmegaConfBaseException):
+            print(error.__cause__, file=sys.stderr)
+        print(f"\n{FULL_ERROR}=1 in the environment shows where it comes from.", file=sys.stderr)
+    elif is_for_people(error):
+        print(first_line(error), file=sys.stderr)
+    else:
+        traceback.print_exception(error)
     sys.exit(1)
 
 
-def comes_from_hydra(error: Exception) -> bool:
+def _comes_from_hydra(error: Exception) -> bool:
     """Whether Hydra, or what it reads files with, raised it."""
     if isinstance(error, HydraException | OmegaConfBaseException):
         return True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -20,9 +20,8 @@ from transfer.config import Config, typed_config
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.endings import (
     FULL_ERROR,
-    comes_from_hydra,
+    exit_for_people,
     exit_interrupted,
-    exit_with_refusal,
     one_line_for_people,
     resume_command,
 )
@@ -89,16 +88,25 @@ def interruptible() -> Iterator[None]:
     os.environ[FULL_ERROR] = "1"
     try:
         yield
-    except KeyboardInterrupt:
-        _end_interrupted()
-    except Exception as error:
-        if interrupt.requested():
-            _end_interrupted()
-        if SweepCallback.running is not None:
-            _end_failed(error)
-        if asked_for or not comes_from_hydra(error):
+    except (KeyboardInterrupt, Exception) as error:
+        sweep = SweepCallback.running
+        if isinstance(error, KeyboardInterrupt) or interrupt.requested():
+            if sweep is not None:
+                sweep.close("KILLED")
+            exit_interrupted()
+        if sweep is not None:
+            # The launcher failed.
+            if type(error).__name__ == "TerminatedWorkerError":
+                # Joblib's own words guess at length.
+                print(f"\n{_WORKER_DIED}", file=sys.stderr)
+            else:
+                traceback.print_exc()
+            sweep.close("FAILED")
+            print(f"to go on:\n{resume_command()}", file=sys.stderr)
+            sys.exit(1)
+        if asked_for:
             raise
-        exit_with_refusal(error)
+        exit_for_people(error)
 
 
 def _in_worker() -> bool:
@@ -115,8 +123,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
     if config.preview:
         preview(open_store(store_uri(config.tracking.uri)), [config])
-        sys.exit(0)
-    folder = _job_folder()
+    folder = Path(HydraConfig.get().runtime.output_dir)
     result = train(config, composed, JobContext(folder, 0, None))
     if noted_folders([folder]):
         # The training is good, but a command that would read its run from the store comes too soon.
@@ -125,54 +132,28 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
-    from transfer.sweep.state import Outcome, read_sweep, write_outcome
+    from transfer.sweep.state import Outcome, note, read_sweep
 
-    hydra, folder = HydraConfig.get(), _job_folder()
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
     number = int(hydra.job.num) if _in_worker() else 0
     context = JobContext(folder, number, read_sweep(Path(hydra.sweep.dir).absolute()))
     overrides = " ".join(hydra.overrides.task)
     try:
         result = train(typed_config(composed), composed, context)
     except KeyboardInterrupt:
-        write_outcome(folder, Outcome(overrides, "interrupted"))
+        note(folder, Outcome(overrides, "interrupted"))
         raise
     except Exception as error:
-        reason = _one_line(error)
+        # Of an error that is not written for people, the kind is half of the message.
+        kind = "" if is_for_people(error) else f"{type(error).__name__}: "
+        reason = f"{kind}{first_line(error)}"
         log.error("job %s (%s) failed: %s", folder.name, overrides, reason)
         # The whole story goes to the job's folder, unless the disk is full; the sweep's table names
         # the job at the end.
         with suppress(OSError):
             (folder / "traceback.txt").write_text(traceback.format_exc())
-        write_outcome(folder, Outcome(overrides, "failed", reason))
+        note(folder, Outcome(overrides, "failed", reason))
         return float("nan")
-    write_outcome(folder, Outcome(overrides, "finished"))
+    note(folder, Outcome(overrides, "finished"))
     return result
-
-
-def _job_folder() -> Path:
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def _end_interrupted() -> NoReturn:
-    if SweepCallback.running is not None:
-        SweepCallback.running.close("KILLED")
-    exit_interrupted()
-
-
-def _end_failed(error: Exception) -> NoReturn:
-    """A launcher failed while a sweep was running."""
-    if type(error).__name__ == "TerminatedWorkerError":
-        # Joblib's own words guess at length.
-        print(f"\n{_WORKER_DIED}", file=sys.stderr)
-    else:
-        traceback.print_exc()
-    assert SweepCallback.running is not None
-    SweepCallback.running.close("FAILED")
-    print(f"to go on:\n{resume_command()}", file=sys.stderr)
-    sys.exit(1)
-
-
-def _one_line(error: Exception) -> str:
-    text = first_line(error)
-    # Of an error that is not written for people, the kind is half of the message.
-    return text if is_for_people(error) else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Two commands of the same second write into two folders."""
+"""What is asked of Hydra before it begins: a folder of its own, and workers or none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from tests.conftest import ROOT
 from transfer.config import register_schema
-from transfer.sweep.folders import claim_folder
+from transfer.sweep.compose import claim_folder, has_workers
 from transfer.system.errors import ConfigError
 
 
@@ -46,3 +46,15 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"hydra\.sweep\.dir=.*cannot be made \(Not a directory"):
         claim_folder(_config(f"hydra.sweep.dir={tmp_path}/file/x"), "hydra.sweep.dir")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "workers"), [(["hydra/launcher=basic"], False), (["hydra/launcher=joblib"], True)]
+)
+def test_which_launchers_have_workers(launcher: list[str], workers: bool) -> None:
+    assert has_workers(_config(*launcher)) == workers
+
+
+def test_no_workers_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=0: give the number of jobs"):
+        has_workers(_config("hydra/launcher=joblib", "hydra.launcher.n_jobs=0"))
