@@ -6,8 +6,6 @@
 A report compares restored runs like any others, and resume=true skips what they have finished.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The command lines of this folder: key=value, or --key value, by argparse from a dataclass."""
 
-from __future__ import annotations
-
 import sys
 from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence

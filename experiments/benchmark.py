@@ -17,56 +17,38 @@ what=…,…:
 Everything that is no key below goes to the configuration, as on train.py's command line.
 """
 
-from __future__ import annotations
-
 import platform
-from dataclasses import dataclass
 
 import torch
 
-from experiments.arguments import option, run
+from experiments.arguments import run
 from experiments.speed.augment import augment_table
-from experiments.speed.epochs import epochs_table
+from experiments.speed.epochs import epochs_table, streaming_table
 from experiments.speed.growth import growth_table
 from experiments.speed.heads import heads_table
+from experiments.speed.options import Options
 from experiments.speed.precisions import precision_table
 from experiments.speed.race import race_table
-from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import CLOCKS
 from transfer.system.device import keep_freed_memory
 from transfer.system.errors import ConfigError
 
-_QUESTIONS = ("epochs", "augment", "precision", "race", "heads", "growth", "streaming")
-
-
-@dataclass
-class Options:
-    overrides: list[str]
-    what: str = option("epochs,augment", "one or several of the above")
-    models: str = option("resnet18,mobilenet_v3_small", "with starter weights")
-    images: int = option(
-        5000, "training images an epoch; a fifth as many are evaluated (race: all there are)"
-    )
-    rounds: int = option(
-        3,
-        "turns that each contestant takes; medians are printed, with the least and greatest (race:"
-        " turns of experiment=fast, a seed each, while the tutorial's loop runs once)",
-    )
-    batch_size: int = option(256, "the project's batch beside the article's 64")
-    head_epochs: int = option(40, "of the head-only runs")
-    race_epochs: int = option(40, "of the tutorial's loop, the first five of them frozen")
-    clock: str = option(
-        "wall",
-        "wall, or cpu: processor time of this process, which other programs disturb less; use it"
-        " with OMP_NUM_THREADS=1 (the article's loop then has no worker processes)",
-    )
+_TABLES = {
+    "epochs": epochs_table,
+    "augment": augment_table,
+    "precision": precision_table,
+    "race": race_table,
+    "heads": heads_table,
+    "growth": growth_table,
+    "streaming": streaming_table,
+}
 
 
 def main(options: Options) -> None:
     questions = options.what.split(",")
     for question in questions:
-        if question not in _QUESTIONS:
-            raise ConfigError("what", question, f"choose from {', '.join(_QUESTIONS)}")
+        if question not in _TABLES:
+            raise ConfigError("what", question, f"choose from {', '.join(_TABLES)}")
     for key, value in vars(options).items():
         if isinstance(value, int) and value < 1:
             raise ConfigError(key, value, "must be at least 1")
@@ -76,29 +58,7 @@ def main(options: Options) -> None:
     print(f"{_machine()}; torch {torch.__version__}, {torch.get_num_threads()} threads")
     for question in questions:
         print(f"\n## {question}\n")
-        print(_answer(question, options))
-
-
-def _answer(question: str, options: Options) -> str:
-    models, overrides = options.models.split(","), options.overrides
-    batch_size, rounds, clock = options.batch_size, options.rounds, options.clock
-    if question == "augment":
-        return augment_table(models, overrides, batch_size=batch_size, rounds=rounds, clock=clock)
-    if question == "precision":
-        return precision_table(models, overrides, batch_size=batch_size, rounds=rounds, clock=clock)
-    if question == "growth":
-        return growth_table(models, overrides)
-    images = options.images
-    if question == "race":
-        epochs = options.race_epochs
-        return race_table(models, overrides, images=images, epochs=epochs, rounds=rounds)
-    if question == "heads":
-        epochs = options.head_epochs
-        return heads_table(models, overrides, images=images, epochs=epochs, clock=clock)
-    table = streaming_table if question == "streaming" else epochs_table
-    return table(
-        models, overrides, images=images, batch_size=batch_size, rounds=rounds, clock=clock
-    )
+        print(_TABLES[question](options))
 
 
 def _machine() -> str:

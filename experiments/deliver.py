@@ -6,8 +6,6 @@ What the store has already is left out, so that nothing is there twice, however 
 A run that a process still works on delivers by itself.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from pathlib import Path

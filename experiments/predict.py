@@ -5,8 +5,6 @@
 A picture that cannot be read is told before the first is classified.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections import Counter
 from dataclasses import dataclass

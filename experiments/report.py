@@ -5,8 +5,6 @@
 Writes report.md, report.html, report.csv, report.parquet and figures/.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@
 Prints the accuracy of the weights as they are, and rounded to float16.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import tempfile

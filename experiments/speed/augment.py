@@ -1,13 +1,12 @@
 """What the batched augmentation costs, as a share of the training step that it belongs to."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from tabulate import tabulate
 
 from experiments.speed.contest import job_of, training_step
+from experiments.speed.options import Options
 from experiments.speed.peak import matrix_product_peak, step_operations
 from experiments.speed.timing import Spread, alternate
 from transfer.augment import Preprocess
@@ -17,21 +16,15 @@ from transfer.job import Job
 _BATCHES_A_TURN = 5
 
 
-def augment_table(
-    models: Sequence[str], overrides: Sequence[str], *, batch_size: int, rounds: int, clock: str
-) -> str:
+def augment_table(options: Options) -> str:
     """Milliseconds of a step without augmentation, which share of the peak that is, and of the
     augmentation, as a Markdown table."""
     rows = []
-    for model in models:
-        job = job_of(
-            f"model={model}",
-            f"batch_size={batch_size}",
-            "freeze_epochs=0",
-            *overrides,
-            images=batch_size,
-        )
-        rows.append([model, job.config.precision, *_measure(job, rounds, clock)])
+    size = options.batch_size
+    for model in options.model_names:
+        words = (f"model={model}", f"batch_size={size}", "freeze_epochs=0", *options.overrides)
+        job = job_of(*words, images=size)
+        rows.append([model, job.config.precision, *_measure(job, options.rounds, options.clock)])
     headers = [
         "model",
         "precision",

@@ -1,12 +1,12 @@
 """The project's training and the tutorial's loop on the same images, ready to take turns."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -52,22 +52,25 @@ def job_of(*overrides: str, images: int) -> Job:
     return replace(job, data=few)
 
 
+def trainer_of(job: Job, **changed: Any) -> Trainer:
+    """Ready to train a job, some keys of its configuration changed."""
+    config = replace(job.config, **changed)
+    return Trainer(replace(job, config=config).model(), job.data, config, job.device)
+
+
 def endless(job: Job, *, frozen: bool) -> Callable[[], object]:
     """Each call trains and validates one more epoch, as in a run."""
     freeze_epochs = _ENDLESS if frozen else 0
-    config = replace(job.config, epochs=_ENDLESS, freeze_epochs=freeze_epochs)
-    epochs = Trainer(job.model(), job.data, config, job.device).epochs()
+    epochs = trainer_of(job, epochs=_ENDLESS, freeze_epochs=freeze_epochs).epochs()
     return lambda: next(epochs)
 
 
 def five_stored(job: Job) -> Callable[[], object]:
     """Each call trains five frozen epochs on stored features, the backbone's pass included."""
-    config = replace(job.config, epochs=5, freeze_epochs=5, frozen_features="cache")
 
     def run() -> None:
-        # A cache of its own: what is there already would cost nothing.
-        with tempfile.TemporaryDirectory() as folder, environment("TRANSFER_CACHE", folder):
-            list(Trainer(job.model(), job.data, config, job.device).epochs())
+        with empty_cache():
+            list(trainer_of(job, epochs=5, freeze_epochs=5, frozen_features="cache").epochs())
 
     return run
 
@@ -123,17 +126,10 @@ def pillow_images(data: ImageData, config: Config) -> tuple[PillowImages, Pillow
 
 
 @contextmanager
-def environment(name: str, value: str) -> Iterator[None]:
-    """Set an environment variable for a while."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
+def empty_cache() -> Iterator[None]:
+    """A cache on disk of its own: what is there already would cost nothing."""
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, TRANSFER_CACHE=folder):
         yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def evenly(split: Split, count: int) -> Split:

@@ -1,7 +1,5 @@
 """How time and memory grow with images, image size, batch and number of runs."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import subprocess
@@ -14,6 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from experiments.speed.contest import endless, job_of
+from experiments.speed.options import Options
 from transfer.evaluate.cost import peak_memory_mb, reset_peak_memory
 from transfer.system.device import keep_freed_memory
 from transfer.system.paths import REPOSITORY
@@ -23,10 +22,11 @@ _IMAGES, _SIZE, _BATCH_SIZE, _RUNS = 1000, 32, 32, 1
 _DOUBLINGS = 4
 
 
-def growth_table(models: Sequence[str], overrides: Sequence[str]) -> str:
+def growth_table(options: Options) -> str:
     """Seconds and peak memory of unfrozen epochs, each in a process of its own, and of sweeps."""
     rows = []
-    for model in models:
+    overrides = options.overrides
+    for model in options.model_names:
         for step in range(_DOUBLINGS):
             images = _IMAGES * 2**step
             rows.append([model, "images", images, *_apart(model, overrides, images)])

@@ -1,7 +1,5 @@
 """What the machine can do: the rate of a large matrix product, which no training step exceeds."""
 
-from __future__ import annotations
-
 import time
 
 import torch

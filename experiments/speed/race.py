@@ -1,19 +1,16 @@
 """How long it takes to be as accurate: `experiment=fast` against the tutorial's whole training."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
-from experiments.speed.contest import config_of, evenly, pillow_images, reference
+from experiments.speed.contest import config_of, evenly, pillow_images, reference, trainer_of
+from experiments.speed.options import Options
 from experiments.speed.reference_loop import BATCH_SIZE, faster_workers
 from experiments.speed.timing import Spread
 from transfer.evaluate.metrics import evaluate_logits
 from transfer.job import Job, prepare
-from transfer.training.trainer import Trainer
 
 _FREEZE_EPOCHS = 5
 
@@ -29,28 +26,23 @@ class _Finish:
         return f"{self.seconds:.1f} s, test accuracy {self.accuracy:.2%}"
 
 
-def race_table(
-    models: Sequence[str], overrides: Sequence[str], *, images: int, epochs: int, rounds: int
-) -> str:
+def race_table(options: Options) -> str:
     """Seconds from the first batch to the last evaluation and test accuracy, as a Markdown table.
 
     The tutorial's loop is its own to the letter: it looks at the whole test set after each epoch,
     its schedule listens to that, and its last epoch's accuracy counts. The project validates
     on images of its own and reads the test set once.
 
-    Args:
-        overrides: of train.py; experiment=fast stands before them.
-        images: training images, drawn evenly; both train on the same ones.
-        epochs: of the tutorial's loop.
-        rounds: runs of the project, with seeds 0, 1, …, spread over the tutorial's epochs.
+    Both train on the same images, drawn evenly. The rounds are runs of the project, with seeds
+    0, 1, …, spread over the tutorial's epochs.
     """
-    rows = []
-    for model in models:
-        common = (f"model={model}", "weights=starter", *overrides)
+    rows, images, epochs = [], options.images, options.race_epochs
+    for model in options.model_names:
+        common = (f"model={model}", "weights=starter", *options.overrides)
         protocol = (f"epochs={epochs}", f"freeze_epochs={min(_FREEZE_EPOCHS, epochs)}")
         article = _with_images(prepare(config_of("experiment=article", *common, *protocol)), images)
         fast = _with_images(prepare(config_of("experiment=fast", *common)), images)
-        theirs, ours = _race(article, fast, epochs=epochs, rounds=rounds)
+        theirs, ours = _race(article, fast, epochs=epochs, rounds=options.rounds)
         rows += [[model, *row] for row in _rows(theirs, ours, fast.config.epochs)]
     headers = ["model", "training", "seconds", "test accuracy, %", "times as fast"]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
@@ -108,11 +100,8 @@ def _race(
 
 
 def _run(job: Job, seed: int) -> _Finish:
-    config = replace(job.config, seed=seed)
-    seeded = replace(job, config=config)
-    model = seeded.model()
     start = time.perf_counter()
-    trainer = Trainer(model, job.data, config, job.device)
+    trainer = trainer_of(job, seed=seed)
     for _ in trainer.epochs():
         pass
     logits, labels = trainer.test_logits()

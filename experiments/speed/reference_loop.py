@@ -5,8 +5,6 @@ default layout, a number read from every batch. Nothing in here is slower than t
 the number of worker processes, which it leaves open, is the better of none and two.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 

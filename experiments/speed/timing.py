@@ -1,11 +1,10 @@
 """Timing that a busy machine cannot turn around: contestants take turns, and medians count."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 
@@ -21,7 +20,7 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> Self:
         return cls(statistics.median(values), min(values), max(values))
 
     def text(self, digits: int = 0) -> str:

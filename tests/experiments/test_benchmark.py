@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from experiments.speed.contest import endless, job_of, reference
+from experiments.speed.epochs import streaming_table
+from experiments.speed.options import Options
 from experiments.speed.race import race_table
 from experiments.speed.reference_loop import article_transforms
-from experiments.speed.streaming import streaming_table
 from experiments.speed.timing import ratios
 from tests.conftest import Workplace
 from transfer.config.schema import AugmentConfig
@@ -35,7 +36,9 @@ def test_the_race_unfreezes_and_tests_both_on_the_whole_test_set(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ("data=digits", "epochs=1", "freeze_epochs=0", "batch_size=32")
-    table = race_table(["mobilenet_v3_small"], words, images=100, epochs=6, rounds=2)
+    table = race_table(
+        Options([*words], models="mobilenet_v3_small", images=100, race_epochs=6, rounds=2)
+    )
     progress = capsys.readouterr().out
     assert "359 test images" in progress
     assert progress.count("project, seed") == 2 and progress.count("article, epoch") == 6
@@ -64,7 +67,7 @@ def test_an_endless_job_trains_an_epoch_a_call() -> None:
 
 def test_resident_and_streamed_images_take_turns() -> None:
     table = streaming_table(
-        ["simple_cnn"], ["weights=none"], images=50, batch_size=25, rounds=1, clock="wall"
+        Options(["weights=none"], models="simple_cnn", images=50, batch_size=25, rounds=1)
     )
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert [row[:3] for row in rows[2:]] == [
