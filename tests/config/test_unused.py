@@ -15,7 +15,9 @@ def _typed(*overrides: str) -> Config:
     """What a single run gets, of whose overrides it must use each."""
     register_schema()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return typed_config(compose("config", overrides=list(overrides)), overrides)
+        config = typed_config(compose("config", overrides=list(overrides)))
+    refuse_unused([(config, overrides)])
+    return config
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What can be chosen: the schema, its checks, and a fingerprint of the choice. Knows no torch."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,16 +25,11 @@ __all__ = [
 ]
 
 
-def typed_config(composed: DictConfig, typed: Sequence[str] = ()) -> Config:
+def typed_config(composed: DictConfig) -> Config:
     """Turn what Hydra composed into checked dataclasses, so that the rest knows no OmegaConf.
 
-    Args:
-        typed: the overrides of this job alone, each of which it must use. The jobs of a sweep are
-            asked together, by `refuse_unused`.
-
     Raises:
-        ConfigError: a value is missing or out of range, two keys contradict each other, or the job
-            has no use for a key that was typed.
+        ConfigError: a value is missing or out of range, or two keys contradict each other.
     """
     job = copy.deepcopy(composed)
     OmegaConf.set_struct(job, False)
@@ -52,7 +47,6 @@ def typed_config(composed: DictConfig, typed: Sequence[str] = ()) -> Config:
         raise ConfigError(missing[0], "???", "has no default; give it a value")
     config = cast(Config, OmegaConf.to_object(job))
     check_config(config)
-    refuse_unused([(config, typed)])
     return config
 
 

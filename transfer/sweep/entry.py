@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from transfer.config import Config, typed_config
+from transfer.config import Config, refuse_unused, typed_config
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.endings import (
     FULL_ERROR,
@@ -115,7 +115,8 @@ def _in_worker() -> bool:
 
 
 def _run_single(composed: DictConfig, train: Train) -> float:
-    config = typed_config(composed, HydraConfig.get().overrides.task)
+    config = typed_config(composed)
+    refuse_unused([(config, HydraConfig.get().overrides.task)])
     # Imported here, so that a wrong value is answered at once.
     from transfer.sweep.preview import preview
     from transfer.tracking.store import open_store, store_uri
