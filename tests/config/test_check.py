@@ -27,6 +27,7 @@ from transfer.system.errors import ConfigError
         (["seed=-1"], "seed"),
         (["device=gpu"], "device"),
         (["device=cpu:1"], "device"),
+        (["device=cuda:"], "device"),
         (["precision=half"], "precision"),
         (["data.validation_fraction=0"], "data.validation_fraction"),
         (["data.train_per_class=0"], "data.train_per_class"),
@@ -71,11 +72,16 @@ def test_refused(overrides: list[str], key: str) -> None:
         ("seed=${seed}", "seed=${seed}: Recursive interpolation detected"),
         ("data.mean=${seed}", "data.mean=${seed}: Invalid value assigned: int is not a ListConfig"),
         ("epochs=${data.name}", "epochs=${data.name}: While dereferencing"),
+        (
+            "data.mean=[0.1,'${nothing}',0.2]",
+            "data.mean[1]=${nothing}: Interpolation key 'nothing'",
+        ),
+        ("model.name=${data.name} data.mean=${seed}", "data.mean=${seed}: Invalid value assigned"),
     ],
 )
 def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        config_of(override)
+        config_of(*override.split())
     assert str(refused.value).startswith(line)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from tests.conftest import ROOT
@@ -34,6 +35,14 @@ def test_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: s
     # Jobs are composed anew, from the overrides.
     assert list(first.hydra.overrides.hydra)[-1] == f"{key}='{name}'"
     assert list(second.hydra.overrides.hydra)[-1] == f"{key}='{name}-2'"
+
+
+def test_a_name_that_needs_quoting(tmp_path: Path) -> None:
+    config = _config()
+    config.hydra.sweep.dir = f"{tmp_path}/it's a\\b"
+    folder = claim_folder(config, "hydra.sweep.dir")
+    [typed] = OverridesParser.create().parse_overrides([config.hydra.overrides.hydra[-1]])
+    assert typed.value() == str(folder) == f"{tmp_path}/it's a\\b"
 
 
 def test_a_folder_that_was_asked_for_is_used_again(tmp_path: Path) -> None:
