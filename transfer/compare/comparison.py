@@ -1,7 +1,5 @@
 """Which configurations differ significantly, and the ranks that follow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Which choices tell the configurations of a report apart, and which only come along with them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

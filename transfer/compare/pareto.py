@@ -1,7 +1,5 @@
 """Accuracy against what it costs: the Pareto front."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """From runs to rows: one a configuration, its seeds folded together."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Arrays in, arrays out: every function does all pairs at once, so that a report o
 takes seconds.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The measures that a comparison has a column for."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Sequence

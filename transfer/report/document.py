@@ -3,8 +3,6 @@
 Text may use two marks of Markdown, **bold** and `code`, and nothing else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The rows of a comparison for other programs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

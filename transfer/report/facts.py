@@ -1,7 +1,5 @@
 """What the runs of a report were made from and by, and by which protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from transfer.compare.rows import Row

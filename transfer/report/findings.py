@@ -1,7 +1,5 @@
 """What the numbers say, in sentences: none without a number, each with its uncertainty."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations

@@ -1,7 +1,5 @@
 """The report as Markdown that also reads well as plain text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tabulate import tabulate

@@ -5,8 +5,6 @@
 3. The pretrained network ends above the same network without pretraining.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The report as one HTML page: figures inside, tables that sort, no request to any host."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Sequence

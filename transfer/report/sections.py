@@ -1,7 +1,5 @@
 """The report's sections, from rows to blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The report's tables: how good, at which cost, significant by which test, what did not finish."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 

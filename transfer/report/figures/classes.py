@@ -1,7 +1,5 @@
 """Figures of single classes and of confidence, from saved predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

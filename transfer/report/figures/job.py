@@ -1,7 +1,5 @@
 """The figure of one run: its curves, drawn from what its folder keeps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The figure of a prediction."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure

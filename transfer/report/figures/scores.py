@@ -1,7 +1,5 @@
 """Figures of whole runs: accuracy against cost, and all choices at once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """One style: colours that colour-blind readers can tell apart, no interactive backend."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The words of a report, in English or Chinese; both catalogues have the same keys."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 
