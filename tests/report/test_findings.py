@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.compare.runs import make_history, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
+from transfer.report.document import to_markdown
 from transfer.report.export import rows_frame
 from transfer.report.findings import findings
 from transfer.report.language import LANGUAGES, Words
-from transfer.report.markdown import to_markdown
 from transfer.report.sections import Part, build_document
 from transfer.tracking.artifacts import NO_HISTORY, History, Predictions
 from transfer.tracking.find import RunRecord

@@ -5,9 +5,8 @@ from __future__ import annotations
 from tests.compare.runs import make_history, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
-from transfer.report.document import Block
+from transfer.report.document import Block, to_markdown
 from transfer.report.language import Words
-from transfer.report.markdown import to_markdown
 from transfer.report.observations import observations
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from tests.compare.runs import RUNS, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import by_test_set
+from transfer.report.document import to_markdown
 from transfer.report.language import Words
-from transfer.report.markdown import to_markdown
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.tables import cost_table, outcome_table, ranking_table
 from transfer.tracking.find import RunRecord

@@ -1,10 +1,17 @@
-"""A report before it has a format: blocks of text, tables and figures.
+"""A report as blocks of text, tables and figures, and the two formats that templates/ gives it.
 
 Text may use two marks of Markdown, **bold** and `code`, and nothing else.
 """
 
+import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from tabulate import tabulate
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Table:
     """A table; columns from `numbers_from` on hold numbers and are set to the right."""
 
     headers: Sequence[str]
-    cells: list[list[str]]
+    cells: Sequence[Sequence[str]]
     numbers_from: int
 
 
@@ -46,3 +53,56 @@ class Picture:
 
 
 Block = Heading | Paragraph | Bullets | Code | Table | Picture
+
+
+def to_markdown(blocks: Sequence[Block]) -> str:
+    """Markdown that also reads well as plain text."""
+    return _TEMPLATES.get_template("report.md.j2").render(blocks=blocks)
+
+
+def to_html(blocks: Sequence[Block], folder: Path, language: str) -> str:
+    """One page: figures inside, tables that sort, no request to any host.
+
+    Args:
+        blocks: the first is the title.
+        folder: where the figures' paths start.
+        language: as in HTML's lang attribute.
+    """
+    template = _TEMPLATES.get_template("report.html.j2")
+    return template.render(blocks=blocks, folder=folder, language=language)
+
+
+def _aligned(table: Table) -> str:
+    alignment = ["left" if i < table.numbers_from else "right" for i in range(len(table.headers))]
+    # A line break would end the table's line.
+    escaped = [
+        [cell.replace("\n", " ").replace("|", "\\|") for cell in line] for line in table.cells
+    ]
+    return tabulate(
+        escaped,
+        headers=list(table.headers),
+        tablefmt="pipe",
+        colalign=alignment if escaped else None,
+        disable_numparse=True,
+    )
+
+
+def _marked(text: str) -> Markup:
+    """Escape, then give the two marks their tags."""
+    escaped = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped))
+
+
+def _encoded(picture: Picture, folder: Path) -> str:
+    return base64.b64encode((folder / picture.path).read_bytes()).decode()
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=lambda name: name == "report.html.j2",
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.filters |= {"aligned": _aligned, "marked": _marked, "encoded": _encoded}

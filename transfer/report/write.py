@@ -12,15 +12,13 @@ import pandas as pd
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row, build_rows, by_test_set
-from transfer.report.document import Picture
+from transfer.report.document import Picture, to_html, to_markdown
 from transfer.report.export import rows_frame
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png, use_font
 from transfer.report.language import Words
-from transfer.report.markdown import to_markdown
-from transfer.report.page import to_html
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.system.errors import first_line
 from transfer.tracking.artifacts import NO_HISTORY, History, Predictions, condense, read_predictions

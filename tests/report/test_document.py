@@ -9,9 +9,16 @@ from pathlib import Path
 from PIL import Image
 
 from tests.conftest import ROOT
-from transfer.report.document import Bullets, Code, Heading, Paragraph, Picture, Table
-from transfer.report.markdown import to_markdown
-from transfer.report.page import to_html
+from transfer.report.document import (
+    Bullets,
+    Code,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+    to_html,
+    to_markdown,
+)
 
 BLOCKS = [
     Heading("Two & <script>", 1),
