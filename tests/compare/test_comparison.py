@@ -10,7 +10,7 @@ from scipy import stats
 
 from tests.compare.runs import make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
-from transfer.compare.pareto import pareto_front
+from transfer.compare.statistics import pareto_front
 
 SEEDS = range(5)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from transfer.compare.statistics import (
     CONFIDENCE,
     Floats,
     Interval,
-    PairedDifferences,
     holm,
     mcnemar_p_values,
     paired_differences,
@@ -22,8 +21,6 @@ from transfer.compare.statistics import (
 _LEAST_SEEDS = 3
 # Wider than what rounding makes of equal differences.
 _NO_SPREAD = 1e-9
-
-Test = Literal["seeds", "images", "none"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Pair:
     seeds: int
     difference: Interval
     lead: float
-    test: Test
+    test: Literal["seeds", "images", "none"]
     p_value: float
     corrected: float
     mcnemar: float
@@ -66,56 +63,47 @@ class Comparison:
     """Every pair of rows, and the rank of each row; arrays, for a thousand rows are many pairs.
 
     Attributes:
+        rows: in order of their mean test accuracy, the best first.
         ranks: of each row, from 1: one more than the number of rows that are better than it
             significantly, on what both have.
         tested: how many pairs share seeds or test images.
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        """Test all pairs of `rows`, which stand in order of their mean test accuracy."""
-        self._count = len(rows)
-        first, second = np.triu_indices(self._count, k=1)
+        self.rows = rows
+        first, second = np.triu_indices(len(rows), k=1)
         accuracies = _accuracies(rows)
-        self._differences: PairedDifferences = paired_differences(
-            accuracies[first] - accuracies[second]
-        )
-        p_values, leads = _mcnemar(rows)
-        self._mcnemar = p_values[first, second]
-        found = self._differences
-        self._by_seeds = (found.count >= _LEAST_SEEDS) & (found.high - found.low > _NO_SPREAD)
-        self._leads = np.where(self._by_seeds, found.mean, leads[first, second])
-        self._p_values = np.where(self._by_seeds, self._differences.p_value, self._mcnemar)
-        known = np.isfinite(self._p_values)
-        self._corrected = np.full(len(first), np.nan)
-        self._corrected[known] = holm(self._p_values[known])
+        found = paired_differences(accuracies[first] - accuracies[second])
+        mcnemar, leads = (each[first, second] for each in _mcnemar(rows))
+        by_seeds = (found.count >= _LEAST_SEEDS) & (found.high - found.low > _NO_SPREAD)
+        p_values = np.where(by_seeds, found.p_value, mcnemar)
+        leads = np.where(by_seeds, found.mean, leads)
+        known = np.isfinite(p_values)
+        corrected = np.full(len(first), np.nan)
+        corrected[known] = holm(p_values[known])
+        self._differences = found
+        self._tests = {
+            "seeds": found.count,
+            "lead": leads,
+            "test": np.where(known, np.where(by_seeds, "seeds", "images"), "none"),
+            "p_value": p_values,
+            "corrected": corrected,
+            "mcnemar": mcnemar,
+        }
         self.tested = int(known.sum())
-        significant = self._corrected < 1 - CONFIDENCE
-        beaten = np.where(self._leads > 0, second, first)[significant]
-        self.ranks: list[int] = (1 + np.bincount(beaten, minlength=self._count)).tolist()
+        beaten = np.where(leads > 0, second, first)[corrected < 1 - CONFIDENCE]
+        self.ranks: list[int] = (1 + np.bincount(beaten, minlength=len(rows))).tolist()
 
     def pair(self, first: int, second: int) -> Pair:
         """Two rows by their indices, the smaller one first."""
         # Pairs lie row by row, as triu_indices gives them.
-        index = first * self._count - first * (first + 1) // 2 + second - first - 1
-        found, p_value = self._differences, float(self._p_values[index])
-        test: Test = "seeds" if self._by_seeds[index] else "images"
-        return Pair(
-            first=first,
-            second=second,
-            seeds=int(found.count[index]),
-            difference=Interval(
-                float(found.mean[index]), float(found.low[index]), float(found.high[index])
-            ),
-            lead=float(self._leads[index]),
-            test=test if np.isfinite(p_value) else "none",
-            p_value=p_value,
-            corrected=float(self._corrected[index]),
-            mcnemar=float(self._mcnemar[index]),
-        )
+        index = first * len(self.rows) - first * (first + 1) // 2 + second - first - 1
+        tests: dict[str, Any] = {name: each[index].item() for name, each in self._tests.items()}
+        return Pair(first, second, difference=self._differences.interval(index), **tests)
 
     def against_best(self) -> Iterator[Pair]:
         """The best row against each other row."""
-        return (self.pair(0, index) for index in range(1, self._count))
+        return (self.pair(0, index) for index in range(1, len(self.rows)))
 
 
 def _accuracies(rows: Sequence[Row]) -> Floats:

@@ -80,17 +80,14 @@ class Row:
     def accuracy(self) -> Interval:
         """Mean test accuracy, 0 to 1, with its 95 % interval: Student's over the seeds, and
         Wilson's over the test images where there is one seed only."""
-        values = np.array(self.metric("test/acc"))
-        [measured] = np.nonzero(np.isfinite(values))
-        if not len(measured):
-            return Interval(math.nan, math.nan, math.nan)
-        predictions = self.predictions[measured[0]]
-        if len(measured) > 1 or predictions is None:
-            found = student_interval(values[measured])
-            # Student knows no bounds, an accuracy has two.
-            return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
-        correct = predictions.correct
-        return wilson_interval(int(correct.sum()), len(correct))
+        values = self.metric("test/acc")
+        measured = [index for index, value in enumerate(values) if math.isfinite(value)]
+        predictions = self.predictions[measured[0]] if len(measured) == 1 else None
+        if predictions is not None:
+            return wilson_interval(int(predictions.correct.sum()), len(predictions.labels))
+        found = student_interval(values)
+        # Student knows no bounds, an accuracy has two.
+        return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
 
     @property
     def interval_over(self) -> Literal["seeds", "images", "nothing"]:

@@ -1,14 +1,15 @@
-"""The statistics of a comparison: intervals, paired tests, and a correction for many of them.
+"""The statistics of a comparison: intervals, paired tests, a correction for many, Pareto fronts.
 
 Arrays in, arrays out: every function does all pairs at once, so that a report of a thousand runs
 takes seconds.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
@@ -29,27 +30,23 @@ class Interval:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
-def student_interval(values: Floats, confidence: float = CONFIDENCE) -> Interval:
-    """The mean of independent values, such as one a seed; without bounds for fewer than two.
+def student_interval(values: ArrayLike) -> Interval:
+    """The mean of independent values [S], such as one a seed, NaN left out; without bounds for
+    fewer than two.
 
     Source: Student 1908, "The probable error of a mean", Biometrika 6.
     """
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Interval(mean, math.nan, math.nan)
-    quantile = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1))
-    half = quantile * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return Interval(mean, mean - half, mean + half)
+    return paired_differences(np.atleast_2d(values)).interval(0)
 
 
-def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson_interval(correct: int, total: int) -> Interval:
     """A share, such as an accuracy: what a finite test set says of one trained network.
 
     Source: Wilson 1927, "Probable inference", JASA 22.
     """
     if total == 0:
         return Interval(math.nan, math.nan, math.nan)
-    bounds = stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    bounds = stats.binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(correct / total, float(bounds.low), float(bounds.high))
 
 
@@ -69,8 +66,11 @@ class PairedDifferences:
     high: Floats
     p_value: Floats
 
+    def interval(self, index: int) -> Interval:
+        return Interval(float(self.mean[index]), float(self.low[index]), float(self.high[index]))
 
-def paired_differences(differences: Floats, confidence: float = CONFIDENCE) -> PairedDifferences:
+
+def paired_differences(differences: Floats) -> PairedDifferences:
     """Student's paired test of many sets of differences at once.
 
     Args:
@@ -84,7 +84,7 @@ def paired_differences(differences: Floats, confidence: float = CONFIDENCE) -> P
     squares = np.where(known, differences - mean[:, None], 0.0) ** 2
     freedom = np.maximum(count - 1, 1)
     error = np.sqrt(squares.sum(axis=1) / freedom / np.maximum(count, 1))
-    half = np.where(count > 1, stats.t.ppf((1 + confidence) / 2, freedom) * error, np.nan)
+    half = np.where(count > 1, stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = 2 * stats.t.sf(np.abs(mean / error), freedom)
     # Differences that are equal up to rounding have no spread.
@@ -123,3 +123,13 @@ def holm(p_values: Floats) -> Floats:
     result = np.empty_like(corrected)
     result[order] = corrected
     return result
+
+
+def pareto_front(accuracies: Sequence[float], costs: Sequence[float]) -> list[bool]:
+    """Which points no other point beats: none is at least as accurate and at least as cheap, and
+    better in one of the two. A point with a number missing is not on the front."""
+    points = np.array([accuracies, np.negative(costs)]).T
+    known = np.isfinite(points).all(axis=1)
+    others = points[known][:, None]
+    beaten = (others >= points).all(axis=2) & (others > points).any(axis=2)
+    return (known & ~beaten.any(axis=0)).tolist()

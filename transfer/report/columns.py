@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from transfer.compare.pareto import pareto_front
 from transfer.compare.rows import Row
+from transfer.compare.statistics import pareto_front
 from transfer.tracking.metrics import METRICS, Metric
 
 
