@@ -15,10 +15,10 @@ from tests.compare.runs import make_history, make_predictions, make_rows, make_r
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
 from transfer.report.document import to_markdown
-from transfer.report.export import rows_frame
 from transfer.report.findings import findings
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document
+from transfer.report.tables import rows_frame
 from transfer.tracking.artifacts import NO_HISTORY, History, Predictions
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
@@ -32,7 +32,7 @@ def _findings(
     predictions: dict[str, Predictions] | None = None,
 ) -> str:
     rows = make_rows(runs, histories, predictions)
-    return "\n".join(findings(rows, Comparison(rows), WORDS))
+    return "\n".join(findings(Comparison(rows), WORDS))
 
 
 def test_the_winner_its_margin_and_the_small_model() -> None:
@@ -119,10 +119,10 @@ def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, languag
     histories = {run.id: NO_HISTORY for run in itertools.islice(runs, 0, None, 3)}
     rows = make_rows(runs, histories, answers)
     comparison, words = Comparison(rows), Words(language)
-    parts = [Part(rows, comparison, [], words)] if rows else []
+    parts = [Part(comparison, [], words)] if rows else []
     text = to_markdown(build_document(parts, Selection(runs, []), words))
     assert "nan" not in text
-    frame = rows_frame([(rows, comparison)] if rows else [])
+    frame = rows_frame([comparison] if rows else [])
     assert len(frame) == len(shape)
     assert len({row.label for row in rows}) == len(rows)
     _check_ranks(rows, comparison)

@@ -11,7 +11,7 @@ from transfer.report.observations import observations
 
 
 def _observations(rows: list[Row]) -> list[Block]:
-    return observations(rows, Comparison(rows), Words())
+    return observations(Comparison(rows), Words())
 
 
 def test_each_observation_is_answered_from_the_curves() -> None:

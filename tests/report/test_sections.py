@@ -26,12 +26,12 @@ def _report(runs: Iterable[RunRecord]) -> str:
 
 def _parts(runs: Iterable[RunRecord]) -> list[Part]:
     groups = [make_rows(group) for group in by_test_set(runs)]
-    return [Part(rows, Comparison(rows), [], WORDS) for rows in groups]
+    return [Part(Comparison(rows), [], WORDS) for rows in groups]
 
 
 def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() -> None:
     rows = make_rows(RUNS)
-    table = to_markdown([ranking_table(rows, Comparison(rows), WORDS)])
+    table = to_markdown([ranking_table(Comparison(rows), WORDS)])
     head, _, first, second = table.splitlines()
     assert "test acc (%)" in head and "seeds" in head
     assert "**90.00**" in first
@@ -40,7 +40,7 @@ def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() ->
 
 
 def test_costs_mark_the_front_and_leave_out_what_nobody_measured() -> None:
-    table = to_markdown([cost_table(make_rows(RUNS), WORDS)])
+    table = to_markdown([cost_table(Comparison(make_rows(RUNS)), WORDS)])
     head, _, first, second = table.splitlines()
     assert "2 M ◆" in first and "**1 k** ◆" in second
     # Equal everywhere: bold would say nothing; the more accurate one is on the front.
@@ -52,7 +52,7 @@ def test_a_measure_that_is_missing_is_a_dash() -> None:
     run = make_run("a", 0, 0, 0.5)
     del run.metrics["best/val_acc"]
     rows = make_rows([run])
-    assert "–" in to_markdown([ranking_table(rows, Comparison(rows), WORDS)])
+    assert "–" in to_markdown([ranking_table(Comparison(rows), WORDS)])
 
 
 def test_images_that_were_skipped_are_counted() -> None:
@@ -125,10 +125,10 @@ def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:
 
 
 def test_times_of_several_devices_name_theirs() -> None:
-    table = to_markdown([cost_table(make_rows(RUNS), WORDS)])
+    table = to_markdown([cost_table(Comparison(make_rows(RUNS)), WORDS)])
     assert "device" not in table
     other = dataclasses.replace(RUNS[2], params=RUNS[2].params | {"device": "cuda", "threads": "8"})
-    table = to_markdown([cost_table(make_rows([*RUNS[:2], other]), WORDS)])
+    table = to_markdown([cost_table(Comparison(make_rows([*RUNS[:2], other])), WORDS)])
     assert "cuda, threads: 8" in table and "cpu, threads: –" in table
 
 

@@ -28,43 +28,40 @@ class Column:
 
     def mean(self, row: Row) -> float:
         """Over the seeds that have it; NaN where none has."""
-        return mean(self.values(row))
+        known = [value for value in self.values(row) if math.isfinite(value)]
+        return statistics.fmean(known) if known else math.nan
+
+    def spread(self, row: Row) -> float:
+        """Standard deviation over the seeds that have it; NaN for fewer than two."""
+        known = [value for value in self.values(row) if math.isfinite(value)]
+        return statistics.stdev(known) if len(known) > 1 else math.nan
+
+    def known(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that have it."""
+        return [row for row in rows if math.isfinite(self.mean(row))]
 
     def text(self, row: Row) -> str:
+        """The mean as people read it, without its unit."""
         return self.metric.text(self.mean(row))
 
-    def cells(self, rows: Sequence[Row]) -> list[str]:
-        """A text a row: mean ± standard deviation over seeds, the best in bold."""
-        known = [value for row in rows if math.isfinite(value := self.mean(row))]
-        # Values that read the same are equally good: 11.17 M is no better than 11.17 M.
-        best = self.metric.text(self.metric.best(known)) if known else ""
-        # Bold tells nothing where every row is the same.
-        return [self._cell(row, best if len(set(known)) > 1 else "") for row in rows]
+    def cells(self, rows: Sequence[Row], *, spread: bool = True) -> list[str]:
+        """A text a row: the mean, with `spread` ± standard deviation over seeds, the best in
+        bold."""
+        known = {self.mean(row) for row in self.known(rows)}
+        # Values that read the same are equally good, 11.17 M is no better than 11.17 M; and bold
+        # tells nothing where every row is the same.
+        best = self.metric.text(self.metric.best(known)) if len(known) > 1 else ""
+        cells = []
+        for row in rows:
+            text, deviation = self.text(row), self.spread(row)
+            full = f"{text} ± {self.metric.text(deviation)}" if spread and deviation > 0 else text
+            cells.append(f"**{full}**" if text == best else full)
+        return cells
 
     def front(self, rows: Sequence[Row]) -> list[bool]:
         """Which rows are on the Pareto front of accuracy against this."""
         accuracies = [row.accuracy.estimate for row in rows]
         return pareto_front(accuracies, [self.metric.cost(self.mean(row)) for row in rows])
-
-    def _cell(self, row: Row, best: str) -> str:
-        values = self.values(row)
-        if not math.isfinite(mean(values)):
-            return "–"
-        text, spread = self.metric.text(mean(values)), deviation(values)
-        full = f"{text} ± {self.metric.text(spread)}" if spread > 0 else text
-        return f"**{full}**" if text == best else full
-
-
-def mean(values: Sequence[float]) -> float:
-    """Over what is known; NaN where nothing is."""
-    known = [value for value in values if math.isfinite(value)]
-    return statistics.fmean(known) if known else math.nan
-
-
-def deviation(values: Sequence[float]) -> float:
-    """Standard deviation over seeds; NaN for fewer than two."""
-    known = [value for value in values if math.isfinite(value)]
-    return statistics.stdev(known) if len(known) > 1 else math.nan
 
 
 def percent(value: float) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from transfer.compare.rows import Row
 from transfer.report.language import Words
-from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
 
 
@@ -35,23 +34,24 @@ def facts(selection: Selection, words: Words) -> list[str]:
         words("fact.data", name=of_runs("data.name"), digest=of_runs("data.digest")),
         words("fact.images", count=of_runs("data.test_images"), once=once),
     ]
-    if any(run.params.get("data.skipped_images", "0") != "0" for run in runs):
-        lines.append(words("fact.skipped", count=of_runs("data.skipped_images")))
-    if any(run.params.get("data.shared_images", "0") != "0" for run in runs):
-        lines.append(words("fact.shared", count=of_runs("data.shared_images")))
+    for problem in ("skipped", "shared"):
+        key = f"data.{problem}_images"
+        if any(run.params.get(key, "0") != "0" for run in runs):
+            lines.append(words(f"fact.{problem}", count=of_runs(key)))
+    seeds = sorted({int(run.params["seed"]) for run in runs if "seed" in run.params})
+    device = {key: of_runs(key) for key in ("device", "precision", "threads")}
     lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
-        words("fact.seeds", seeds=_seeds(runs) or words("unknown")),
-        words(
-            "fact.device",
-            device=of_runs("device"),
-            precision=of_runs("precision"),
-            threads=of_runs("threads"),
-        ),
+        words("fact.seeds", seeds=", ".join(map(str, seeds)) or words("unknown")),
+        words("fact.device", **device),
         words("fact.versions", text=of_tags("transfer.versions", words("unknown"))),
         words("fact.commit", text=of_tags("mlflow.source.git.commit", words("no_git"))),
     ]
-    if again := _repeated(runs):
+    results = [
+        (run.tags["transfer.configuration"], run.params["seed"]) for run in runs if run.finished
+    ]
+    # Of one configuration and seed, the last run counts.
+    if again := len(results) - len(set(results)):
         lines.append(words("fact.repeated", count=again))
     return lines
 
@@ -90,16 +90,3 @@ def validates_apart(row: Row) -> bool:
 
 def _reads_once(params: Iterable[dict[str, str]]) -> bool:
     return all(each.get("protocol.validation", "held_out") == "held_out" for each in params)
-
-
-def _seeds(runs: Sequence[RunRecord]) -> str:
-    seeds = {int(run.params["seed"]) for run in runs if "seed" in run.params}
-    return ", ".join(str(seed) for seed in sorted(seeds))
-
-
-def _repeated(runs: Sequence[RunRecord]) -> int:
-    """How many finished runs have the result of a later one; theirs are not counted."""
-    results = [
-        (run.tags["transfer.configuration"], run.params["seed"]) for run in runs if run.finished
-    ]
-    return len(results) - len(set(results))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -10,12 +10,11 @@ from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
 from transfer.report.columns import (
+    ACCURACY,
     BATCH_LOSS_STD,
     GAP,
     MACS,
     VALIDATION,
-    Column,
-    deviation,
     percent,
     points,
 )
@@ -32,40 +31,45 @@ _ROWS = 40
 _SENTENCES = 6
 
 
-def findings(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[str]:
-    """Sentences, the most important first; rows stand best first."""
-    if not any(math.isfinite(row.accuracy.estimate) for row in rows):
+def findings(comparison: Comparison, words: Words) -> list[str]:
+    """Sentences, the most important first."""
+    rows = comparison.rows
+    if not ACCURACY.known(rows):
         return [words("finding.no_accuracy", rows=len(rows))]
     return [
-        *_winner(rows, comparison, words),
+        *_winner(comparison, words),
         *_chosen(rows, words),
         *_unbalanced(rows, words),
-        *_cheapest(rows, comparison, words),
-        *_changes("freeze_epochs", "finding.freeze", rows, comparison, words),
-        *_changes("weights", "finding.weights", rows, comparison, words),
-        *_changes("image_size", "finding.size", rows, comparison, words),
+        *_cheapest(comparison, words),
+        *_changes("freeze_epochs", comparison, words),
+        *_changes("weights", comparison, words),
+        *_changes("image_size", comparison, words),
         *_below_validation(rows, words),
         *_overfitting(rows, words),
         *_stability(rows, words),
     ]
 
 
-def accuracy_text(row: Row, words: Words) -> str:
-    """Accuracy in percent with its interval and what the interval is about."""
-    accuracy = row.accuracy
-    if not accuracy.known:
-        return words("accuracy.alone", accuracy=percent(accuracy.estimate))
+def p_text(value: float) -> str:
+    """A p-value as one writes it: none is 0."""
+    if not math.isfinite(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _accuracy(row: Row, words: Words) -> str:
+    """In percent, with its interval and what the interval is about."""
     return words(
         f"accuracy.{row.interval_over}",
-        accuracy=percent(accuracy.estimate),
-        low=percent(accuracy.low),
-        high=percent(accuracy.high),
+        accuracy=percent(row.accuracy.estimate),
+        low=percent(row.accuracy.low),
+        high=percent(row.accuracy.high),
         seeds=len(row.runs),
     )
 
 
-def difference_text(pair: Pair, words: Words) -> str:
-    """A difference in points, whether it is significant, and by which test."""
+def _difference(pair: Pair, words: Words) -> str:
+    """In points, whether it is significant, and by which test."""
     difference = pair.difference
     if not math.isfinite(difference.estimate):
         return words("difference.unknown")
@@ -83,18 +87,12 @@ def difference_text(pair: Pair, words: Words) -> str:
     )
 
 
-def p_text(value: float) -> str:
-    """A p-value as one writes it: none is 0."""
-    if not math.isfinite(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterator[str]:
-    yield words("finding.first", label=rows[0].label, accuracy=accuracy_text(rows[0], words))
+def _winner(comparison: Comparison, words: Words) -> Iterator[str]:
+    rows = comparison.rows
+    yield words("finding.first", label=rows[0].label, accuracy=_accuracy(rows[0], words))
     if len(rows) == 1:
         return
-    second = difference_text(comparison.pair(0, 1), words)
+    second = _difference(comparison.pair(0, 1), words)
     yield words("finding.second", label=rows[1].label, difference=second)
     equals = [
         rows[pair.second].label
@@ -110,7 +108,7 @@ def _winner(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterat
 def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
     """The best on the test images was picked by looking at them: which one would have been chosen
     without?"""
-    judged = [row for row in rows if validates_apart(row) and math.isfinite(VALIDATION.mean(row))]
+    judged = [row for row in VALIDATION.known(rows) if validates_apart(row)]
     splits = ("data.seed", "data.validation_fraction", "data.val_folder")
     alike = len({tuple(row.params.get(name) for name in splits) for row in judged}) == 1
     if len(judged) < 2 or not alike:
@@ -119,7 +117,7 @@ def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
     if chosen is rows[0]:
         yield words("finding.chosen", count=len(judged))
     else:
-        found = {"label": chosen.label, "accuracy": accuracy_text(chosen, words)}
+        found = {"label": chosen.label, "accuracy": _accuracy(chosen, words)}
         yield words("finding.chosen_other", count=len(judged), **found)
 
 
@@ -145,8 +143,9 @@ def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
     )
 
 
-def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iterator[str]:
+def _cheapest(comparison: Comparison, words: Words) -> Iterator[str]:
     """For a server the accurate, for a phone the cheap: what each step down the front costs."""
+    rows = comparison.rows
     # Rows stand best first, so that the last on the front is its cheapest.
     front = [index for index, on in enumerate(MACS.front(rows)) if on]
     if not front:
@@ -159,32 +158,31 @@ def _cheapest(rows: Sequence[Row], comparison: Comparison, words: Words) -> Iter
             macs=MACS.text(cheap),
             share=f"{100 * MACS.mean(cheap) / MACS.mean(best):.0f}",
             best=best.label,
-            difference=difference_text(comparison.pair(0, front[-1]), words),
+            difference=_difference(comparison.pair(0, front[-1]), words),
         )
     elif len(rows) > 1:
         yield words("finding.best_is_cheapest", label=best.label, macs=MACS.text(best))
 
 
-def _changes(
-    key: str, sentence: str, rows: Sequence[Row], comparison: Comparison, words: Words
-) -> Iterator[str]:
-    """One sentence for each two rows that differ in this key alone."""
-    if key not in rows[0].keys:
-        return
-    said = 0
-    for first, second in combinations(range(min(len(rows), _ROWS)), 2):
+def _changes(key: str, comparison: Comparison, words: Words) -> Iterator[str]:
+    """A sentence for each two rows that differ in this key alone."""
+    rows = comparison.rows[:_ROWS]
+    pairs = (
+        (first, second)
+        for first, second in combinations(range(len(rows)), 2)
+        if {name for name, value in rows[first].keys.items() if value != rows[second].keys[name]}
+        == {key}
+    )
+    for first, second in islice(pairs, _SENTENCES):
         better, other = rows[first], rows[second]
-        differing = {name for name in better.keys if better.keys[name] != other.keys[name]}
-        if differing == {key} and said < _SENTENCES:
-            said += 1
-            yield words(
-                sentence,
-                label=better.label_without(key),
-                better=better.keys[key],
-                other=other.keys[key],
-                difference=difference_text(comparison.pair(first, second), words),
-                also=_also(better, other, key, words),
-            )
+        yield words(
+            f"finding.{key}",
+            label=better.label_without(key),
+            better=better.keys[key],
+            other=other.keys[key],
+            difference=_difference(comparison.pair(first, second), words),
+            also=_also(better, other, key, words),
+        )
 
 
 def _also(one: Row, other: Row, key: str, words: Words) -> str:
@@ -220,14 +218,13 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
 
 
 def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    known = _known(GAP, rows)
-    if not known:
-        return
-    gap, row = max(known, key=_first)
-    over = sum(1 for each, row in known if each - _uncertainty(row) > _OVERFITTING)
-    sentence = "finding.overfits" if over else "finding.no_overfitting"
-    text = GAP.metric.text(gap).replace("-", "−")
-    yield words(sentence, label=row.label, gap=text, rows=over, all=len(known))
+    known = GAP.known(rows)
+    if known:
+        most = max(known, key=GAP.mean)
+        over = sum(GAP.mean(row) - _uncertainty(row) > _OVERFITTING for row in known)
+        sentence = "finding.overfits" if over else "finding.no_overfitting"
+        gap = GAP.text(most).replace("-", "−")
+        yield words(sentence, label=most.label, gap=gap, rows=over, all=len(known))
 
 
 def _uncertainty(row: Row) -> float:
@@ -236,25 +233,14 @@ def _uncertainty(row: Row) -> float:
 
 
 def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    known, text = _known(BATCH_LOSS_STD, rows), BATCH_LOSS_STD.text
+    known, text = BATCH_LOSS_STD.known(rows), BATCH_LOSS_STD.text
     # Values that read the same are no finding.
-    if len({text(row) for _, row in known}) > 1:
-        (_, steady), (_, unsteady) = min(known, key=_first), max(known, key=_first)
+    if len(set(map(text, known))) > 1:
+        steady, unsteady = (find(known, key=BATCH_LOSS_STD.mean) for find in (min, max))
         texts = {"least": text(steady), "most": text(unsteady)}
         yield words("finding.stability", steady=steady.label, unsteady=unsteady.label, **texts)
-    scatter = [(deviation(row.metric("test/acc")), row) for row in rows]
-    repeated = [(each, row) for each, row in scatter if math.isfinite(each)]
+    repeated = [row for row in rows if math.isfinite(ACCURACY.spread(row))]
     if repeated:
-        most, row = max(repeated, key=_first)
-        yield words(
-            "finding.scatter", label=row.label, std=f"{100 * most:.2f}", seeds=len(row.runs)
-        )
-
-
-def _first(item: tuple[float, Row]) -> float:
-    return item[0]
-
-
-def _known(column: Column, rows: Sequence[Row]) -> list[tuple[float, Row]]:
-    """The rows that have a measure, each with its mean."""
-    return [(value, row) for row in rows if math.isfinite(value := column.mean(row))]
+        most = max(repeated, key=ACCURACY.spread)
+        std = percent(ACCURACY.spread(most))
+        yield words("finding.scatter", label=most.label, std=std, seeds=len(most.runs))

@@ -19,15 +19,16 @@ from transfer.report.language import Words
 from transfer.report.tables import MOST_ROWS
 
 
-def observations(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[Block]:
+def observations(comparison: Comparison, words: Words) -> list[Block]:
     """A table with a row a configuration and what it means; curves are means over seeds."""
+    rows = comparison.rows
     reference = _plain_cnn(rows)
     cells = [
         [
             row.label,
             _passes(row, reference, words),
             _train_below_validation(row, words),
-            _gain(index, rows, comparison, words),
+            _gain(index, comparison, words),
         ]
         for index, row in enumerate(rows[:MOST_ROWS])
     ]
@@ -65,22 +66,22 @@ def _train_below_validation(row: Row, words: Words) -> str:
     return words("below.count", below=int((train < validation).sum()), epochs=len(train))
 
 
-def _gain(index: int, rows: Sequence[Row], comparison: Comparison, words: Words) -> str:
-    row = rows[index]
+def _gain(index: int, comparison: Comparison, words: Words) -> str:
+    rows, row = comparison.rows, comparison.rows[index]
     if row.params.get("weights", "none") == "none":
         return "–"
-    wanted = _recipe(row)
-    baselines = [
-        other
-        for other, each in enumerate(rows)
-        if each.params.get("weights") == "none" and _recipe(each) == wanted
-    ]
-    if not baselines:
-        return "–"
+    recipe = _recipe(row)
     # The stronger the baseline, the more the gain is worth; rows stand best first.
-    best = baselines[0]
-    gain = row.accuracy.estimate - rows[best].accuracy.estimate
-    if not math.isfinite(gain):
+    best = next(
+        (
+            other
+            for other, each in enumerate(rows)
+            if each.params.get("weights") == "none" and _recipe(each) == recipe
+        ),
+        None,
+    )
+    gain = math.nan if best is None else row.accuracy.estimate - rows[best].accuracy.estimate
+    if best is None or not math.isfinite(gain):
         return "–"
     pair = comparison.pair(min(index, best), max(index, best))
     if pair.significant:

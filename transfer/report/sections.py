@@ -6,7 +6,6 @@ from functools import cached_property
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import Keys, short, sort_keys
-from transfer.compare.rows import Row
 from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
 from transfer.report.facts import facts, legend_of_accuracy
 from transfer.report.findings import findings
@@ -31,44 +30,34 @@ class Part:
     """All that a report says of one test set.
 
     Attributes:
-        rows: at least one, best first.
-        comparison: of these rows.
-        pictures: of these rows.
+        comparison: of at least one configuration.
+        pictures: of the same ones.
         words: in which it says it.
     """
 
-    rows: Sequence[Row]
     comparison: Comparison
     pictures: Sequence[Picture]
     words: Words
 
     @cached_property
-    def keys(self) -> Keys:
-        """Which parameters distinguish the rows."""
-        return sort_keys([row.runs[0] for row in self.rows])
-
-    @cached_property
     def summary(self) -> list[Block]:
         """The findings and the ranking."""
-        rows, comparison, words = self.rows, self.comparison, self.words
         return [
-            Heading(words("section.findings")),
-            Bullets(findings(rows, comparison, words)),
-            Heading(words("section.ranking")),
-            ranking_table(rows, comparison, words),
+            Heading(self.words("section.findings")),
+            Bullets(findings(self.comparison, self.words)),
+            Heading(self.words("section.ranking")),
+            ranking_table(self.comparison, self.words),
         ]
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
     """The whole report."""
-    configurations = sum(len(part.rows) for part in parts)
+    configurations = sum(len(part.comparison.rows) for part in parts)
     title = words("title", rows=configurations, runs=len(selection.runs))
     blocks: list[Block] = [Heading(title, 1), Bullets(facts(selection, words))]
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
-    for part in parts:
-        section = [*part.summary, *_ranking_legend(part), *_details(part)]
-        blocks += section if len(parts) == 1 else _nested(part, section)
+    blocks += _joined(parts, [[*part.summary, *_details(part)] for part in parts])
     unfinished = [run for run in selection.runs if not run.finished]
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
@@ -77,58 +66,61 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
 
 def build_summary(parts: Sequence[Part]) -> list[Block]:
     """The findings and the ranking alone."""
+    return _joined(parts, [part.summary for part in parts])
+
+
+def _joined(parts: Sequence[Part], contents: Sequence[list[Block]]) -> list[Block]:
+    """The contents of the parts; of several, each a level lower, below the name of its test set."""
     if len(parts) == 1:
-        return parts[0].summary
-    return [block for part in parts for block in _nested(part, part.summary)]
-
-
-def _nested(part: Part, blocks: Sequence[Block]) -> list[Block]:
-    """The same a level lower, below the name of the test set."""
-    params, words = part.rows[0].params, part.words
-    name, images = (params.get(key, words("unknown")) for key in ("data.name", "data.test_images"))
-    digest = params.get("data.digest", words("unknown"))
-    lower = [
-        replace(block, level=block.level + 1) if isinstance(block, Heading) else block
-        for block in blocks
-    ]
-    return [Heading(words("section.part", name=name, images=images, digest=digest)), *lower]
+        return contents[0]
+    joined: list[Block] = []
+    for part, blocks in zip(parts, contents, strict=True):
+        params, words = part.comparison.rows[0].params, part.words
+        name, images, digest = (
+            params.get(f"data.{key}", words("unknown")) for key in ("name", "test_images", "digest")
+        )
+        joined.append(Heading(words("section.part", name=name, images=images, digest=digest)))
+        joined += [
+            replace(block, level=block.level + 1) if isinstance(block, Heading) else block
+            for block in blocks
+        ]
+    return joined
 
 
 def _details(part: Part) -> list[Block]:
-    rows, comparison, words = part.rows, part.comparison, part.words
-    blocks: list[Block] = [Heading(words("section.cost")), cost_table(rows, words)]
-    blocks += [Paragraph(words("legend.cost"))]
-    if len(rows) > 1:
-        blocks += [Heading(words("section.pairs")), pair_table(rows, comparison, words)]
-        blocks += [Paragraph(words("legend.pairs"))]
-        if len(rows) - 1 > MOST_PAIRS:
-            blocks.append(Paragraph(words("legend.more", count=len(rows) - 1 - MOST_PAIRS)))
+    """All below the ranking: its legend, the other tables and the figures."""
+    comparison, words = part.comparison, part.words
+    rows, others = comparison.rows, len(comparison.rows) - 1
+    keys = sort_keys([row.runs[0] for row in rows])
+    names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "batch_loss_std"]
+    legend = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
+    blocks: list[Block] = [
+        Paragraph(words("legend.ranking", pairs=comparison.tested)),
+        Bullets([*_following(keys, part), *legend]),
+        *_more(len(rows) - MOST_ROWS, words),
+        Heading(words("section.cost")),
+        cost_table(comparison, words),
+        Paragraph(words("legend.cost")),
+    ]
+    if others:
+        blocks += [Heading(words("section.pairs")), pair_table(comparison, words)]
+        blocks += [Paragraph(words("legend.pairs")), *_more(others - MOST_PAIRS, words)]
     for picture in part.pictures:
         blocks += [Heading(picture.title), picture]
-    blocks += [Heading(words("section.transfer")), *observations(rows, comparison, words)]
-    constant = part.keys.constant
-    lines = "\n".join(f"{key}={value}" for key, value in constant.items())
-    return [*blocks, Heading(words("section.constants")), Code(lines)]
+    blocks += [Heading(words("section.transfer")), *observations(comparison, words)]
+    constant = "\n".join(f"{key}={value}" for key, value in keys.constant.items())
+    return [*blocks, Heading(words("section.constants")), Code(constant)]
 
 
-def _ranking_legend(part: Part) -> list[Block]:
-    rows, words = part.rows, part.words
-    names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "batch_loss_std"]
-    items = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
-    blocks: list[Block] = [
-        Paragraph(words("legend.ranking", pairs=part.comparison.tested)),
-        Bullets([*_following(part), *items]),
-    ]
-    if len(rows) > MOST_ROWS:
-        blocks.append(Paragraph(words("legend.more", count=len(rows) - MOST_ROWS)))
-    return blocks
+def _more(count: int, words: Words) -> list[Block]:
+    return [Paragraph(words("legend.more", count=count))] if count > 0 else []
 
 
-def _following(part: Part) -> list[str]:
+def _following(keys: Keys, part: Part) -> list[str]:
     """What the value of a column stands for, where other choices always come with it."""
     words, sentences = part.words, []
-    for leader, names in part.keys.following.items():
-        examples = {row.params.get(leader): row.params for row in part.rows}
+    for leader, names in keys.following.items():
+        examples = {row.params.get(leader): row.params for row in part.comparison.rows}
         if len(examples) > _MOST_VALUES:
             listed = ", ".join(f"`{short(name)}`" for name in names)
             sentences.append(words("legend.follow", leader=short(leader), names=listed))
@@ -136,8 +128,6 @@ def _following(part: Part) -> list[str]:
         for value, params in examples.items():
             brought = [f"`{short(name)}={params[name]}`" for name in names if name in params]
             if brought:
-                text = ", ".join(brought)
-                sentences.append(
-                    words("legend.stands_for", leader=short(leader), value=value, names=text)
-                )
+                known = {"leader": short(leader), "value": value, "names": ", ".join(brought)}
+                sentences.append(words("legend.stands_for", **known))
     return sentences

@@ -1,11 +1,16 @@
-"""The report's tables: how good, at which cost, significant by which test, what did not finish."""
+"""A comparison as tables: for people how good, at which cost, significant by which test and what
+did not finish; for other programs all of it."""
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
-from transfer.compare.comparison import Comparison, Pair
+import pandas as pd
+
+from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
-from transfer.report.columns import ACCURACY, COSTS, SCORES, Column, deviation, percent
+from transfer.compare.statistics import Interval
+from transfer.report.columns import ACCURACY, COSTS, SCORES, percent
 from transfer.report.document import Table
 from transfer.report.findings import p_text
 from transfer.report.language import Words
@@ -16,62 +21,61 @@ MOST_ROWS = 100
 MOST_PAIRS = 20
 _FRONT = "◆"
 _LONGEST_ERROR = 300
+_INTERVALS = {"seeds": "seeds", "images": "test images", "nothing": None}
 
 
-def ranking_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> Table:
+def ranking_table(comparison: Comparison, words: Words) -> Table:
     """How good each configuration is: rank, choices, accuracy with its interval, other scores."""
-    rows = rows[:MOST_ROWS]
-    keys = list(rows[0].keys)
-    names = ["std", "interval", "interval_of"]
-    headers = [words("column.rank"), *keys, words("column.seeds"), words.header(ACCURACY.metric)]
-    headers += [words(f"column.{name}") for name in names]
-    best = percent(max((ACCURACY.mean(row) for row in rows), default=math.nan))
-    cells = []
-    for row, rank in zip(rows, comparison.ranks[:MOST_ROWS], strict=True):
-        accuracy = row.accuracy
-        known = math.isfinite(accuracy.estimate)
-        mean = percent(accuracy.estimate) if known else "–"
-        spread = deviation(row.metric("test/acc"))
-        cells.append(
-            [
-                str(rank) if known else "–",
-                *row.keys.values(),
-                str(len(row.runs)),
-                f"**{mean}**" if mean == best and len(rows) > 1 else mean,
-                percent(spread) if math.isfinite(spread) else "–",
-                f"{percent(accuracy.low)} – {percent(accuracy.high)}" if accuracy.known else "–",
-                words(f"interval.{row.interval_over}"),
-            ]
-        )
-    return _with_columns(Table(headers, cells, len(keys) + 1), SCORES, rows, words)
+    rows = comparison.rows[:MOST_ROWS]
+    columns = {
+        words("column.rank"): [
+            str(rank) if math.isfinite(row.accuracy.estimate) else "–"
+            for row, rank in zip(rows, comparison.ranks, strict=False)
+        ],
+        **_keys(rows),
+        words("column.seeds"): [str(len(row.runs)) for row in rows],
+        words.header(ACCURACY.metric): ACCURACY.cells(rows, spread=False),
+        words("column.std"): [percent(ACCURACY.spread(row)) for row in rows],
+        words("column.interval"): [_bounds(row.accuracy) for row in rows],
+        words("column.interval_of"): [words(f"interval.{row.interval_over}") for row in rows],
+        **{words.header(column.metric): column.cells(rows) for column in SCORES},
+    }
+    return _table(columns, numbers_from=len(rows[0].keys) + 1)
 
 
-def cost_table(rows: Sequence[Row], words: Words) -> Table:
+def cost_table(comparison: Comparison, words: Words) -> Table:
     """What each configuration costs, those on the Pareto front of accuracy against it marked."""
-    rows = rows[:MOST_ROWS]
+    rows = comparison.rows[:MOST_ROWS]
+    columns = _keys(rows)
     devices = [_devices(row, words) for row in rows]
     # Times of one device say nothing of another.
-    by_device = len(set(devices)) > 1
-    headers = [*rows[0].keys, *([words("column.device")] if by_device else [])]
-    cells = [
-        [*row.keys.values(), *([device] if by_device else [])]
-        for row, device in zip(rows, devices, strict=True)
-    ]
-    known = [column for column in COSTS if any(math.isfinite(column.mean(row)) for row in rows)]
-    table = Table(headers, cells, len(headers))
-    table = _with_columns(table, [ACCURACY, *known], rows, words)
-    for index, column in enumerate(known, start=len(headers) + 1):
-        for line, on_front in zip(table.cells, column.front(rows), strict=True):
-            if on_front:
-                line[index] = f"{line[index]} {_FRONT}"
-    return table
+    if len(set(devices)) > 1:
+        columns[words("column.device")] = devices
+    numbers_from = len(columns)
+    columns[words.header(ACCURACY.metric)] = ACCURACY.cells(rows)
+    for column in COSTS:
+        if column.known(rows):
+            columns[words.header(column.metric)] = [
+                f"{text} {_FRONT}" if on_front else text
+                for text, on_front in zip(column.cells(rows), column.front(rows), strict=True)
+            ]
+    return _table(columns, numbers_from)
 
 
-def pair_table(rows: Sequence[Row], comparison: Comparison, words: Words) -> Table:
+def pair_table(comparison: Comparison, words: Words) -> Table:
     """The best configuration against each of the next, with what tests say of the difference."""
     names = ["configuration", "difference", "interval", "test", "p", "holm", "mcnemar"]
-    pairs = list(comparison.against_best())[:MOST_PAIRS]
-    cells = [_pair_cells(pair, rows[pair.second].label, words) for pair in pairs]
+    cells = [
+        [
+            comparison.rows[pair.second].label,
+            percent(pair.difference.estimate),
+            _bounds(pair.difference),
+            words(f"test.{pair.test}", seeds=pair.seeds),
+            *map(p_text, (pair.p_value, pair.corrected, pair.mcnemar)),
+            "–" if pair.test == "none" else words("yes" if pair.significant else "no"),
+        ]
+        for pair in islice(comparison.against_best(), MOST_PAIRS)
+    ]
     return Table([words(f"column.{name}") for name in (*names, "significant")], cells, 1)
 
 
@@ -91,34 +95,64 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
     return Table([words(f"column.{name}") for name in names], cells, len(names))
 
 
+def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """A row a configuration: rank, keys, number of seeds, test accuracy with its interval, the
+    difference to the best with its p-values, mean and standard deviation of each measure, and
+    whether it is on the Pareto front of each cost. Accuracies are fractions; what is not known,
+    such as the deviation of a single seed, is missing.
+
+    Args:
+        comparisons: one a test set; where there are several, the column `part` counts them from 1.
+    """
+    frames = [_comparison_frame(comparison) for comparison in comparisons]
+    if len(frames) > 1:
+        for number, frame in enumerate(frames, start=1):
+            frame.insert(0, "part", number)
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    for key in {key for comparison in comparisons for row in comparison.rows for key in row.keys}:
+        # MLflow keeps every parameter as text.
+        try:
+            frame[key] = pd.to_numeric(frame[key])
+        except ValueError:
+            continue
+    return frame
+
+
+def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    fronts = {column.name: column.front(comparison.rows) for column in COSTS}
+    lines = []
+    for index, row in enumerate(comparison.rows):
+        line: dict[str, object] = {"rank": comparison.ranks[index], **row.keys}
+        line |= {"seeds": len(row.runs), "test/acc": row.accuracy.estimate}
+        line |= {"test/acc_low": row.accuracy.low, "test/acc_high": row.accuracy.high}
+        line |= {"interval_of": _INTERVALS[row.interval_over], "test/acc_std": ACCURACY.spread(row)}
+        if index:
+            pair = comparison.pair(0, index)
+            line |= {"behind_best": pair.difference.estimate, "test": pair.test}
+            line |= {"p": pair.p_value, "p_holm": pair.corrected, "p_mcnemar": pair.mcnemar}
+        for column in (*SCORES, *COSTS):
+            line |= {column.name: column.mean(row), f"{column.name}_std": column.spread(row)}
+        line |= {f"{name}_front": front[index] for name, front in fronts.items()}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _keys(rows: Sequence[Row]) -> dict[str, list[str]]:
+    return {key: [row.keys[key] for row in rows] for key in rows[0].keys}
+
+
+def _table(columns: dict[str, list[str]], numbers_from: int) -> Table:
+    return Table(list(columns), list(zip(*columns.values(), strict=True)), numbers_from)
+
+
+def _bounds(interval: Interval) -> str:
+    text = f"{percent(interval.low)} – {percent(interval.high)}" if interval.known else "–"
+    return text.replace("-", "−")
+
+
 def _devices(row: Row, words: Words) -> str:
     found = [
         words("device", **{key: run.params.get(key, "–") for key in ("device", "threads")})
         for run in row.runs
     ]
     return "; ".join(dict.fromkeys(found))
-
-
-def _with_columns(
-    table: Table, columns: Sequence[Column], rows: Sequence[Row], words: Words
-) -> Table:
-    headers = [*table.headers, *(words.header(column.metric) for column in columns)]
-    measured = zip(*(column.cells(rows) for column in columns), strict=True)
-    cells = [[*line, *texts] for line, texts in zip(table.cells, measured, strict=True)]
-    return Table(headers, cells, table.numbers_from)
-
-
-def _pair_cells(pair: Pair, label: str, words: Words) -> list[str]:
-    difference = pair.difference
-    points = f"{100 * difference.estimate:.2f}" if math.isfinite(difference.estimate) else "–"
-    bounds = "–"
-    if difference.known:
-        bounds = f"{100 * difference.low:.2f} – {100 * difference.high:.2f}".replace("-", "−")
-    return [
-        label,
-        points,
-        bounds,
-        words(f"test.{pair.test}", seeds=pair.seeds),
-        *map(p_text, (pair.p_value, pair.corrected, pair.mcnemar)),
-        "–" if pair.test == "none" else words("yes" if pair.significant else "no"),
-    ]

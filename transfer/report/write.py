@@ -13,13 +13,13 @@ import pandas as pd
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row, build_rows, by_test_set
 from transfer.report.document import Picture, to_html, to_markdown
-from transfer.report.export import rows_frame
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png, use_font
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
+from transfer.report.tables import rows_frame
 from transfer.system.errors import first_line
 from transfer.tracking.artifacts import NO_HISTORY, History, Predictions, condense, read_predictions
 from transfer.tracking.find import RunRecord, fetch_artifact
@@ -76,7 +76,7 @@ def write_report(
     report.write_text(to_markdown(blocks), encoding="utf-8")
     page = folder / "report.html"
     page.write_text(to_html(blocks, folder, language), encoding="utf-8")
-    frame = rows_frame([(part.rows, part.comparison) for part in parts])
+    frame = rows_frame([part.comparison for part in parts])
     frame.to_csv(folder / "report.csv", index=False, float_format="%.6g")
     frame.to_parquet(folder / "report.parquet", index=False)
     if len(selection.sweeps) == 1 and not selection.where:
@@ -96,7 +96,7 @@ def _build_part(
         lambda run: _read_history(client, run),
         lambda run: _read_predictions(client, run),
     )
-    return Part(rows, Comparison(rows), _draw(rows, folder, words, prefix), words)
+    return Part(Comparison(rows), _draw(rows, folder, words, prefix), words)
 
 
 def _remove_figures(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Every metric that a run can have, declared once: what logs it and what shows it read this."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +28,9 @@ class Metric:
     timed: bool = False
 
     def text(self, value: float) -> str:
-        """A logged value as people read it, without its unit."""
+        """A logged value as people read it, without its unit; a dash where it is not known."""
+        if not math.isfinite(value):
+            return "–"
         value = 100 * value if self.unit in ("%", "points") else value
         if self.digits is not None:
             return f"{value:.{self.digits}f}"

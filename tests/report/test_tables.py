@@ -6,12 +6,12 @@ import pytest
 
 from tests.compare.runs import RUNS, make_rows
 from transfer.compare.comparison import Comparison
-from transfer.report.export import rows_frame
+from transfer.report.tables import rows_frame
 
 
 def test_a_row_a_configuration_with_mean_deviation_and_interval() -> None:
     rows = make_rows(RUNS)
-    frame = rows_frame([(rows, Comparison(rows))]).set_index("model")
+    frame = rows_frame([Comparison(rows)]).set_index("model")
     assert frame["seeds"].to_dict() == {"b": 1, "a": 2}
     assert frame.loc["a", "test/acc"] == pytest.approx(0.55)
     assert frame.loc["a", "test/acc_std"] == pytest.approx(0.0707, abs=1e-4)
