@@ -80,7 +80,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
             run.log_model(trainer.model, job.config.image_size)
         run.log_history()
         # Imported here, for matplotlib is not needed until now, and takes a second.
-        from transfer.report.figures.job import write_curves
+        from transfer.report.figures.curves import write_curves
 
         run.log_file(write_curves(run.folder, config.freeze_epochs, job.name))
     checkpoints.remove()

@@ -87,7 +87,7 @@ def test_no_file_grows_too_long() -> None:
     [
         ("transfer.sweep.entry", ("torch", "mlflow", "pandas")),
         ("transfer.report.write", ("torch",)),
-        ("transfer.report.figures.job", ("torch", "mlflow", "scipy")),
+        ("transfer.report.figures.curves", ("torch", "mlflow", "scipy")),
         ("transfer.job", ("mlflow", "matplotlib", "torchvision")),
     ],
 )

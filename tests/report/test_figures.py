@@ -16,8 +16,12 @@ from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
 from transfer.compare.rows import Row
 from transfer.report.figures import style
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
-from transfer.report.figures.curves import plot_curves, plot_iteration_loss
-from transfer.report.figures.job import plot_job, write_curves
+from transfer.report.figures.curves import (
+    plot_curves,
+    plot_iteration_loss,
+    plot_job,
+    write_curves,
+)
 from transfer.report.figures.prediction import plot_prediction
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png

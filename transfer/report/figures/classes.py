@@ -1,6 +1,8 @@
 """Figures of single classes and of confidence, from saved predictions."""
 
 from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +19,6 @@ from transfer.report.figures.style import (
     new_figure,
     note_some,
     short_names,
-    title_with,
 )
 from transfer.report.language import Words
 
@@ -40,8 +41,7 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
     spread = np.nan_to_num(np.ptp(differences, axis=0), nan=-1)
     chosen = np.sort(np.argsort(-spread, kind="stable")[:_NAMED])
     names = short_names([compared[0].answers[0].names[index] for index in chosen])
-    figure = new_figure(4.2)
-    axes = figure.subplots()
+    figure, [axes] = new_figure(4.2)
     width = 0.8 / len(compared)
     for index, row in enumerate(compared):
         offsets = np.arange(len(chosen)) + (index - (len(compared) - 1) / 2) * width
@@ -63,8 +63,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(totals, 1)
     classes = len(shares)
-    figure = new_figure(6.0)
-    axes = figure.subplots()
+    figure, [axes] = new_figure(6.0)
     # Shades of mistakes alone: the diagonal would outshine them.
     mistakes = np.where(np.eye(classes, dtype=bool), np.nan, shares)
     image = axes.imshow(mistakes, cmap="Blues", vmin=0)
@@ -77,7 +76,8 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
         _write_shares(axes, shares, float(np.nanmax(mistakes)))
     axes.set_xlabel(words("plot.predicted"))
     axes.set_ylabel(words("plot.true"))
-    title_with(axes, rows[0].label)
+    # A square is narrower than the legend below other figures.
+    axes.set_title(fill(rows[0].label, 70), fontsize="medium")
     return figure
 
 
@@ -87,11 +87,9 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
     compared = _alike(rows)[:_COMPARED]
     if not compared:
         return None
-    figure = new_figure(4.6)
-    axes = figure.subplots()
-    axes.plot(
-        [0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, label=words("plot.ideal")
-    )
+    figure, [axes] = new_figure(4.6)
+    diagonal = [0, 100]
+    axes.plot(diagonal, diagonal, "--", color=GREY, linewidth=1, label=words("plot.ideal"))
     for index, row in enumerate(compared):
         predictions = row.answers[0]
         confidence, accuracy, count = predictions.reliability()
@@ -118,16 +116,8 @@ def _alike(rows: Sequence[Row]) -> list[Row]:
 
 
 def _write_shares(axes: Axes, shares: NDArray[np.float64], darkest: float) -> None:
-    for true, line in enumerate(shares):
-        for predicted, share in enumerate(line):
-            light = true != predicted and share > 0.6 * darkest
-            if share >= 0.05:
-                axes.text(
-                    predicted,
-                    true,
-                    f"{share:.1f}",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color="white" if light else "black",
-                )
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
+    for (true, predicted), share in np.ndenumerate(shares):
+        color = "white" if true != predicted and share > 0.6 * darkest else "black"
+        if share >= 0.05:
+            axes.text(predicted, true, f"{share:.1f}", color=color, **style)

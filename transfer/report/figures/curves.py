@@ -1,8 +1,9 @@
-"""Figures of training: curves over epochs and iterations."""
+"""Figures of training, over epochs and iterations: of one run, and of a report's configurations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transfer.report.figures.style import (
+    COLORS,
     GREY,
     SHOWN,
     color_of,
@@ -19,31 +21,73 @@ from transfer.report.figures.style import (
     note_some,
 )
 from transfer.report.language import Words
-from transfer.tracking.artifacts import History
+from transfer.system.disk import atomic_write
+from transfer.tracking.artifacts import History, condense
 
 if TYPE_CHECKING:
     # A run that draws its own curves needs no statistics.
     from transfer.compare.rows import Row
 
+# Accuracies are drawn in percent.
+_SCALES = {"acc": 100, "loss": 1}
+
+
+def write_curves(folder: Path, freeze_epochs: int, title: str) -> Path:
+    """Draw a run's history.parquet into curves.png beside it, which is whole or not there.
+
+    Args:
+        folder: of the run.
+        freeze_epochs: after how many epochs a line marks the unfreeze.
+        title: such as the run's name.
+
+    Returns:
+        The path of curves.png.
+
+    Raises:
+        DiskError: the disk is full, read-only or broken.
+    """
+    history = condense(pd.read_parquet(folder / "history.parquet"))
+    path = folder / "curves.png"
+    with atomic_write(path) as file:
+        plot_job(history, freeze_epochs, title).savefig(file, format="png")
+    return path
+
+
+def plot_job(history: History, freeze_epochs: int, title: str) -> Figure:
+    """Iteration loss, and accuracy and loss of training and validation by epoch."""
+    figure, (iteration, accuracy, loss) = new_figure(3.2, 3)
+    _draw_steps(iteration, history, COLORS[0], label=None)
+    for axes, name in ((accuracy, "acc"), (loss, "loss")):
+        for split, color in (("train", COLORS[1]), ("val", COLORS[0])):
+            curve = _SCALES[name] * history.epochs[f"{split}/{name}"]
+            _draw_curve(axes, curve, color=color, label=split)
+        _mark_unfreeze(axes, {freeze_epochs}, [history], Words())
+    label_axes(iteration, "iteration", "training loss")
+    label_axes(accuracy, "epoch", "accuracy (%)", whole_numbers=True)
+    label_axes(loss, "epoch", "loss", whole_numbers=True)
+    accuracy.legend(frameon=False)
+    figure.suptitle(title)
+    return figure
+
 
 def plot_curves(rows: Sequence[Row], words: Words) -> Figure:
     """Accuracy and loss over epochs, a colour a configuration; a band spans the seeds."""
-    figure = new_figure(4.6)
-    panels = figure.subplots(1, 2)
+    figure, panels = new_figure(4.6, 2)
     shown = rows[:SHOWN]
-    for axes, name in zip(panels, ("acc", "loss"), strict=True):
+    histories = [history for row in shown for history in row.histories]
+    for axes, (name, scale) in zip(panels, _SCALES.items(), strict=True):
         for index, row in enumerate(shown):
             color = color_of(index)
-            training, validation = row.by_epoch(f"train/{name}"), row.by_epoch(f"val/{name}")
-            draw_curve(axes, validation.mean(axis=1), name, color=color, label=row.label)
-            draw_curve(axes, training.mean(axis=1), name, color=color, linestyle=":")
+            training, validation = (
+                scale * row.by_epoch(f"{split}/{name}") for split in ("train", "val")
+            )
+            _draw_curve(axes, validation.mean(axis=1), color=color, label=row.label)
+            _draw_curve(axes, training.mean(axis=1), color=color, linestyle=":")
             if validation.shape[1] > 1:
-                scale = _scale(name)
-                low, high = scale * validation.min(axis=1), scale * validation.max(axis=1)
+                low, high = validation.min(axis=1), validation.max(axis=1)
                 axes.fill_between(validation.index, low, high, color=color, alpha=0.15)
-        mark_unfreeze(axes, {row.freeze_epochs for row in shown}, _last_epoch(shown), words)
-    label_axes(panels[0], words("plot.epoch"), words("plot.accuracy_lines"), whole_numbers=True)
-    label_axes(panels[1], words("plot.epoch"), words("plot.loss_lines"), whole_numbers=True)
+        _mark_unfreeze(axes, {row.freeze_epochs for row in shown}, histories, words)
+        label_axes(axes, words("plot.epoch"), words(f"plot.{name}_lines"), whole_numbers=True)
     note_some(panels[-1], SHOWN, len(rows), words)
     legend_below(figure, panels[0])
     return figure
@@ -51,35 +95,22 @@ def plot_curves(rows: Sequence[Row], words: Words) -> Figure:
 
 def plot_iteration_loss(rows: Sequence[Row], words: Words) -> Figure:
     """Loss of training batches, raw and smoothed, of each configuration's first seed."""
-    figure = new_figure(4.2)
-    axes = figure.subplots()
+    figure, [axes] = new_figure(4.2)
     for index, row in enumerate(rows[:SHOWN]):
-        draw_steps(axes, row.histories[0], color_of(index), row.label)
+        _draw_steps(axes, row.histories[0], color_of(index), row.label)
     label_axes(axes, words("plot.iteration"), words("plot.iteration_lines"))
     note_some(axes, SHOWN, len(rows), words)
     legend_below(figure, axes)
     return figure
 
 
-def draw_curve(
-    axes: Axes,
-    curve: pd.Series,
-    name: str,
-    *,
-    color: str,
-    label: str | None = None,
-    linestyle: str = "-",
-) -> None:
-    """A line over epochs, accuracies in percent; nothing of an empty curve.
-
-    Args:
-        name: "acc" or "loss".
-    """
+def _draw_curve(axes: Axes, curve: pd.Series, linestyle: str = "-", **style: str) -> None:
+    """A line over epochs; nothing of an empty curve, not even a label."""
     if not curve.empty:
-        axes.plot(curve.index, _scale(name) * curve, linestyle, color=color, label=label)
+        axes.plot(curve.index, curve, linestyle, **style)  # type: ignore[arg-type]
 
 
-def draw_steps(axes: Axes, history: History, color: str, label: str | None) -> None:
+def _draw_steps(axes: Axes, history: History, color: str, label: str | None) -> None:
     """The loss of training batches: pale as it was, and its running mean."""
     losses = pd.Series(history.losses)
     smooth = losses.rolling(max(len(losses) // 50, 1), min_periods=1).mean()
@@ -87,19 +118,13 @@ def draw_steps(axes: Axes, history: History, color: str, label: str | None) -> N
     axes.plot(history.iterations, smooth, color=color, linewidth=1.5, label=label)
 
 
-def mark_unfreeze(axes: Axes, freeze_epochs: set[int], last_epoch: int, words: Words) -> None:
+def _mark_unfreeze(
+    axes: Axes, freeze_epochs: set[int], histories: Iterable[History], words: Words
+) -> None:
     """A line between the last frozen epoch and the first in which everything trains."""
+    last_epoch = max((each.epochs.index.max() for each in histories if len(each.epochs)), default=1)
     for number in sorted(freeze_epochs):
         if 0 < number < last_epoch:
             axes.axvline(number + 0.5, color=GREY, linestyle="--", linewidth=1)
             inside = axes.get_xaxis_transform()
             axes.text(number + 0.6, 0.02, words("plot.unfreeze"), transform=inside, color=GREY)
-
-
-def _scale(name: str) -> int:
-    return 100 if name == "acc" else 1
-
-
-def _last_epoch(rows: Sequence[Row]) -> int:
-    curves = [history.epochs for row in rows for history in row.histories]
-    return max((int(epochs.index.max()) for epochs in curves if len(epochs)), default=1)

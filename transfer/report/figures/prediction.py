@@ -10,8 +10,7 @@ from transfer.report.figures.style import COLORS, label_axes, new_figure
 
 def plot_prediction(picture: Image.Image, bars: Sequence[tuple[str, float]]) -> Figure:
     """The picture with its predicted class above it and the probabilities (0 to 1) beside it."""
-    figure = new_figure(3.6)
-    image, chart = figure.subplots(1, 2)
+    figure, (image, chart) = new_figure(3.6, 2)
     image.imshow(picture)
     image.set_axis_off()
     image.set_title(f"{bars[0][0]} ({bars[0][1]:.1%})")

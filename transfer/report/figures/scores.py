@@ -26,12 +26,7 @@ from transfer.report.language import Words
 from transfer.tracking.metrics import Metric
 
 # Arithmetic, time to answer, time to train.
-_COSTS = [
-    column
-    for column in COSTS
-    if column.name in ("profile/macs", "profile/latency_ms", "time/train_s")
-]
-
+_AGAINST = ("profile/macs", "profile/latency_ms", "time/train_s")
 # More lines are a surface, and more values beside an axis a bar.
 _MOST_LINES = 40
 _MOST_LEVELS = 12
@@ -39,9 +34,9 @@ _MOST_LEVELS = 12
 
 def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
     """Test accuracy against arithmetic, latency and training time, with each Pareto front."""
-    figure = new_figure(4.4)
-    panels = figure.subplots(1, 3, sharey=True)
-    for axes, column in zip(panels, _COSTS, strict=True):
+    figure, panels = new_figure(4.4, 3, sharey=True)
+    costs = [column for column in COSTS if column.name in _AGAINST]
+    for axes, column in zip(panels, costs, strict=True):
         points = [(column.mean(row), 100 * row.accuracy.estimate) for row in rows]
         for index, (row, (cost, accuracy)) in enumerate(zip(rows, points, strict=True)):
             if not math.isfinite(cost):
@@ -59,7 +54,7 @@ def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
                 label=row.label if named else None,
             )
         on_front = zip(points, column.front(rows), strict=True)
-        _draw_front(axes, sorted({point for point, on in on_front if on}), words)
+        _draw_front(axes, sorted({point for point, on in on_front if on}), words("plot.front"))
         _scale(axes, [cost for cost, _ in points], column.metric)
         y = words("plot.test_accuracy") if axes is panels[0] else ""
         label_axes(axes, words.header(column.metric), y)
@@ -80,8 +75,7 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
     known = [value for value in accuracies if math.isfinite(value)]
     if not known or len(names) < 3:
         return None
-    figure = new_figure(4.4)
-    axes = figure.subplots()
+    figure, [axes] = new_figure(4.4)
     levels = {name: _levels([row.keys[name] for row in rows]) for name in names}
     low, high = min(known), max(known)
     step = math.ceil(len(rows) / _MOST_LINES)
@@ -110,19 +104,11 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
     return figure
 
 
-def _draw_front(axes: Axes, on_front: Sequence[tuple[float, float]], words: Words) -> None:
+def _draw_front(axes: Axes, on_front: Sequence[tuple[float, float]], label: str) -> None:
     if len(on_front) > 1:
         costs, accuracies = zip(*on_front, strict=True)
         # A step: between two points, the cheaper one's accuracy is what there is.
-        axes.step(
-            costs,
-            accuracies,
-            where="post",
-            color=GREY,
-            linewidth=1,
-            label=words("plot.front"),
-            zorder=0,
-        )
+        axes.step(costs, accuracies, where="post", color=GREY, linewidth=1, label=label, zorder=0)
 
 
 def _scale(axes: Axes, costs: Sequence[float], metric: Metric) -> None:

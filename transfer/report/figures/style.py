@@ -28,7 +28,6 @@ _WIDTH_INCHES = 9.0
 _DPI = 110
 _LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
-_TITLE_CHARACTERS = 70  # that fit above a square
 
 _CHINESE_FONTS = (
     "Noto Sans CJK SC",
@@ -84,9 +83,13 @@ def use_font(language: str) -> Iterator[None]:
         yield
 
 
-def new_figure(height_inches: float) -> Figure:
+def new_figure(
+    height_inches: float, panels: int = 1, *, sharey: bool = False
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with panels beside one another."""
     # A Figure of its own, not pyplot's: nothing global, safe in threads, freed when dropped.
-    return Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
+    return figure, figure.subplots(1, panels, squeeze=False, sharey=sharey)[0]
 
 
 def save_png(figure: Figure, path: Path) -> None:
@@ -114,11 +117,6 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     # A long legend takes its room from below, not from the axes.
     figure.set_figheight(figure.get_figheight() + _LINE_INCHES * max(lines - 2, 0))
     figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
-
-
-def title_with(axes: Axes, label: str) -> None:
-    """A configuration's label above a square figure, which is narrower than its legend would be."""
-    axes.set_title(fill(label, _TITLE_CHARACTERS), fontsize="medium")
 
 
 def note_above(axes: Axes, text: str) -> None:
