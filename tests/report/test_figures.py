@@ -27,7 +27,7 @@ from transfer.report.figures.scores import plot_accuracy_against_cost, plot_para
 from transfer.report.figures.style import save_png
 from transfer.report.language import Words
 from transfer.system.errors import ConfigError
-from transfer.tracking.artifacts import NO_HISTORY, condense
+from transfer.tracking.artifacts import NO_HISTORY, read_history
 
 WORDS = Words()
 ANSWERS = {
@@ -138,7 +138,7 @@ def test_a_runs_curves_are_drawn_from_its_folder_whole_or_not_at_all(tmp_path: P
     with Image.open(path) as drawn:
         assert drawn.format == "PNG" and drawn.width > 500
     assert {each.name for each in tmp_path.iterdir()} == {"history.parquet", "curves.png"}
-    figure = plot_job(condense(pd.read_parquet(tmp_path / "history.parquet")), 1, "a run")
+    figure = plot_job(read_history(tmp_path / "history.parquet"), 1, "a run")
     accuracy = figure.axes[1]
     assert [line.get_label() for line in accuracy.lines[:2]] == ["train", "val"]
     # A line marks the unfreeze, after epoch 1.

@@ -55,7 +55,7 @@ class Row:
 
     def metric(self, name: str) -> list[float]:
         """A summary metric of every seed; NaN where a run lacks it."""
-        return [run.metrics.get(name, float("nan")) for run in self.runs]
+        return [run.metrics.get(name, math.nan) for run in self.runs]
 
     def final(self, name: str) -> list[float]:
         """The last epoch's value of a metric, of every seed; NaN where a run lacks it."""
@@ -66,6 +66,19 @@ class Row:
         """A metric over epochs: a row an epoch, a column a seed that has it."""
         curves = [history.epochs[name] for history in self.histories if name in history.epochs]
         return pd.concat(curves, axis=1) if curves else pd.DataFrame()
+
+    def curve(self, name: str) -> pd.Series:
+        """A metric over epochs, its mean over seeds; empty where no run has it."""
+        return self.by_epoch(name).mean(axis=1)
+
+    @property
+    def below_validation(self) -> tuple[int, int]:
+        """In how many epochs training accuracy lies below validation accuracy, and of how many;
+        (0, 0) where a curve is lost."""
+        train, validation = self.curve("train/acc"), self.curve("val/acc")
+        if train.empty or validation.empty:
+            return 0, 0
+        return int((train < validation).sum()), len(train)
 
     def batch_loss_std(self) -> list[float]:
         """Standard deviation of the batch loss over the last epoch, of every seed."""

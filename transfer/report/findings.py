@@ -1,6 +1,7 @@
 """What the numbers say, in sentences: none without a number, each with its uncertainty."""
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
 
@@ -197,18 +198,14 @@ def _also(one: Row, other: Row, key: str, words: Words) -> str:
 
 
 def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    counts = []
-    for row in rows:
-        train, validation = row.by_epoch("train/acc"), row.by_epoch("val/acc")
-        if not train.empty and not validation.empty:
-            epochs_below = train.mean(axis=1) < validation.mean(axis=1)
-            counts.append((row, int(epochs_below.sum()), len(epochs_below)))
-    if any(below for _, below, _ in counts):
-        most, below, epochs = max(counts, key=lambda item: item[1] / item[2])
+    concerned = [row for row in rows if row.below_validation[0]]
+    if concerned:
+        most = max(concerned, key=lambda row: operator.truediv(*row.below_validation))
+        below, epochs = most.below_validation
         harder = trains_augmented(most) and not evaluates_augmented(most)
         yield words(
             "finding.below",
-            rows=sum(1 for _, each, _ in counts if each),
+            rows=len(concerned),
             all=len(rows),
             label=most.label,
             below=below,

@@ -8,8 +8,6 @@
 import math
 from collections.abc import Sequence
 
-import pandas as pd
-
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import is_compared
 from transfer.compare.rows import Row
@@ -23,31 +21,33 @@ def observations(comparison: Comparison, words: Words) -> list[Block]:
     """A table with a row a configuration and what it means; curves are means over seeds."""
     rows = comparison.rows
     reference = _plain_cnn(rows)
-    cells = [
-        [
-            row.label,
-            _passes(row, reference, words),
-            _train_below_validation(row, words),
-            _gain(index, comparison, words),
-        ]
-        for index, row in enumerate(rows[:MOST_ROWS])
-    ]
+    cells = []
+    for index, row in enumerate(rows[:MOST_ROWS]):
+        below, epochs = row.below_validation
+        cells.append(
+            [
+                row.label,
+                _passes(row, reference, words),
+                words("below.count", below=below, epochs=epochs) if epochs else "–",
+                _gain(index, comparison, words),
+            ]
+        )
     headers = [words(f"column.{name}") for name in ("configuration", "passes", "below", "gain")]
     text = words("plain.missing")
     if reference is not None:
-        epochs = len(_curve(reference, "val/acc"))
-        text = words("plain.reference", accuracy=percent(_end(reference)), epochs=epochs)
+        epochs, accuracy = len(reference.curve("val/acc")), percent(_end(reference))
+        text = words("plain.reference", accuracy=accuracy, epochs=epochs)
     legend = [words("legend.passes", reference=text), words("legend.below"), words("legend.gain")]
     return [Table(headers, cells, len(headers)), Bullets(legend)]
 
 
 def _plain_cnn(rows: Sequence[Row]) -> Row | None:
-    plain = [row for row in rows if row.params["model.name"] == "simple_cnn"]
-    return max((row for row in plain if len(_curve(row, "val/acc"))), key=_end, default=None)
+    plain = (row for row in rows if row.params["model.name"] == "simple_cnn")
+    return max((row for row in plain if len(row.curve("val/acc"))), key=_end, default=None)
 
 
 def _passes(row: Row, reference: Row | None, words: Words) -> str:
-    accuracy = _curve(row, "val/acc")
+    accuracy = row.curve("val/acc")
     if reference is None or row is reference or accuracy.empty:
         return "–"
     above = accuracy.index[accuracy > _end(reference)]
@@ -59,29 +59,16 @@ def _passes(row: Row, reference: Row | None, words: Words) -> str:
     return words("passes.after", epoch=epoch, after=epoch - row.freeze_epochs)
 
 
-def _train_below_validation(row: Row, words: Words) -> str:
-    train, validation = _curve(row, "train/acc"), _curve(row, "val/acc")
-    if train.empty or validation.empty:
-        return "–"
-    return words("below.count", below=int((train < validation).sum()), epochs=len(train))
-
-
 def _gain(index: int, comparison: Comparison, words: Words) -> str:
     rows, row = comparison.rows, comparison.rows[index]
     if row.params.get("weights", "none") == "none":
         return "–"
     recipe = _recipe(row)
+    random = [i for i, each in enumerate(rows) if each.params.get("weights") == "none"]
     # The stronger the baseline, the more the gain is worth; rows stand best first.
-    best = next(
-        (
-            other
-            for other, each in enumerate(rows)
-            if each.params.get("weights") == "none" and _recipe(each) == recipe
-        ),
-        None,
-    )
-    gain = math.nan if best is None else row.accuracy.estimate - rows[best].accuracy.estimate
-    if best is None or not math.isfinite(gain):
+    best = next((i for i in random if _recipe(rows[i]) == recipe), index)
+    gain = row.accuracy.estimate - rows[best].accuracy.estimate
+    if best == index or not math.isfinite(gain):
         return "–"
     pair = comparison.pair(min(index, best), max(index, best))
     if pair.significant:
@@ -92,17 +79,9 @@ def _gain(index: int, comparison: Comparison, words: Words) -> str:
 def _recipe(row: Row) -> dict[str, str]:
     """All that was chosen but the weights and how long they were frozen: a frozen backbone of
     random weights is no rival."""
-    left_out = ("weights", "freeze_epochs")
-    return {
-        name: value
-        for name, value in row.params.items()
-        if is_compared(name) and name not in left_out
-    }
-
-
-def _curve(row: Row, name: str) -> pd.Series:
-    return row.by_epoch(name).mean(axis=1)
+    chosen = filter(is_compared, row.params.keys() - {"weights", "freeze_epochs"})
+    return {name: row.params[name] for name in chosen}
 
 
 def _end(row: Row) -> float:
-    return float(_curve(row, "val/acc").iloc[-1])
+    return float(row.curve("val/acc").iloc[-1])

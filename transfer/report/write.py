@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import pandas as pd
-
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row, build_rows, by_test_set
 from transfer.report.document import Picture, to_html, to_markdown
@@ -21,7 +19,11 @@ from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.tables import rows_frame
 from transfer.system.errors import first_line
-from transfer.tracking.artifacts import NO_HISTORY, History, Predictions, condense, read_predictions
+from transfer.tracking.artifacts import (
+    NO_HISTORY,
+    read_history,
+    read_predictions,
+)
 from transfer.tracking.find import RunRecord, fetch_artifact
 from transfer.tracking.selection import Selection
 
@@ -32,15 +34,15 @@ if TYPE_CHECKING:
 Content = TypeVar("Content")
 Plot = Callable[[Sequence[Row], Words], "Figure | None"]
 
-_FIGURES: tuple[tuple[str, str, Plot], ...] = (
-    ("figure.curves", "accuracy_and_loss.png", plot_curves),
-    ("figure.iteration", "iteration_loss.png", plot_iteration_loss),
-    ("figure.cost", "accuracy_against_cost.png", plot_accuracy_against_cost),
-    ("figure.classes", "classes.png", plot_classes),
-    ("figure.confusion", "confusion.png", plot_confusion),
-    ("figure.reliability", "reliability.png", plot_reliability),
-    ("figure.parallel", "parallel.png", plot_parallel),
-)
+_FIGURES: dict[str, Plot] = {
+    "accuracy_and_loss": plot_curves,
+    "iteration_loss": plot_iteration_loss,
+    "accuracy_against_cost": plot_accuracy_against_cost,
+    "classes": plot_classes,
+    "confusion": plot_confusion,
+    "reliability": plot_reliability,
+    "parallel": plot_parallel,
+}
 # What MLflow takes.
 _LONGEST_TAG = 8000
 
@@ -64,7 +66,7 @@ def write_report(
     """
     words = Words(language)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    _remove_figures(folder)
+    _remove_figures(folder / "figures")
     with use_font(language):
         groups = by_test_set(selection.runs)
         parts = [
@@ -81,64 +83,46 @@ def write_report(
     frame.to_parquet(folder / "report.parquet", index=False)
     if len(selection.sweeps) == 1 and not selection.where:
         [sweep] = selection.sweeps
-        _keep(client, sweep, folder)
-        if parts:
-            _describe(client, sweep, to_markdown(build_summary(parts)))
+        _keep(client, sweep, folder, to_markdown(build_summary(parts)))
     return report
 
 
 def _build_part(
     client: MlflowClient, runs: Sequence[RunRecord], folder: Path, words: Words, prefix: str
 ) -> Part:
-    """Compare the runs of one test set; `prefix` is that of its figures' names."""
+    """Compare the runs of one test set and draw them; `prefix` is that of the figures' names."""
     rows = build_rows(
         runs,
-        lambda run: _read_history(client, run),
-        lambda run: _read_predictions(client, run),
+        lambda run: _read(client, run, "history.parquet", read_history) or NO_HISTORY,
+        lambda run: _read(client, run, "predictions.npz", read_predictions),
     )
-    return Part(Comparison(rows), _draw(rows, folder, words, prefix), words)
+    pictures = []
+    for name, plot in _FIGURES.items():
+        figure = plot(rows, words)
+        if figure is not None:
+            path = f"figures/{prefix}{name}.png"
+            save_png(figure, folder / path)
+            pictures.append(Picture(words(f"figure.{name}"), path))
+    return Part(Comparison(rows), pictures, words)
 
 
 def _remove_figures(folder: Path) -> None:
     """Those of an earlier report in the same folder would tell of other runs."""
-    for _, name, _ in _FIGURES:
-        for path in [folder / "figures" / name, *(folder / "figures").glob(f"part-*-{name}")]:
+    for name in _FIGURES:
+        for path in [folder / f"{name}.png", *folder.glob(f"part-*-{name}.png")]:
             path.unlink(missing_ok=True)
 
 
-def _draw(rows: Sequence[Row], folder: Path, words: Words, prefix: str) -> list[Picture]:
-    pictures = []
-    for title, name, plot in _FIGURES:
-        figure = plot(rows, words)
-        if figure is not None:
-            path = f"figures/{prefix}{name}"
-            save_png(figure, folder / path)
-            pictures.append(Picture(words(title), path))
-    return pictures
-
-
-def _keep(client: MlflowClient, sweep: RunRecord, folder: Path) -> None:
-    """Log the report to its sweep's run, where MLflow's pages show it."""
+def _keep(client: MlflowClient, sweep: RunRecord, folder: Path, summary: str) -> None:
+    """Log the report to its sweep's run, where MLflow's pages show it; its description becomes the
+    summary, as far as that fits: the rows come best first."""
     for name in ("report.md", "report.html", "report.csv"):
         client.log_artifact(sweep.id, str(folder / name))
     client.log_artifacts(sweep.id, str(folder / "figures"), "figures")
-
-
-def _describe(client: MlflowClient, sweep: RunRecord, summary: str) -> None:
-    """Make the summary the description of the sweep's run, as far as it fits: the rows come best
-    first."""
     if len(summary) > _LONGEST_TAG:
         summary = summary[:_LONGEST_TAG].rpartition("\n")[0]
-    client.set_tag(sweep.id, "mlflow.note.content", summary)
-
-
-def _read_history(client: MlflowClient, run: RunRecord) -> History:
-    found = _read(client, run, "history.parquet", lambda path: condense(pd.read_parquet(path)))
-    return NO_HISTORY if found is None else found
-
-
-def _read_predictions(client: MlflowClient, run: RunRecord) -> Predictions | None:
-    return _read(client, run, "predictions.npz", read_predictions)
+    if summary.strip():
+        client.set_tag(sweep.id, "mlflow.note.content", summary)
 
 
 def _read(

@@ -44,6 +44,11 @@ NO_HISTORY = History(
 )
 
 
+def read_history(path: Path) -> History:
+    """From history.parquet."""
+    return condense(pd.read_parquet(path))
+
+
 def condense(points: pd.DataFrame) -> History:
     """From every point of a run, as history.parquet has them: metric, epoch, iteration, value."""
     of_steps = (points["metric"] == "step/loss").to_numpy()

@@ -22,7 +22,7 @@ from transfer.report.figures.style import (
 )
 from transfer.report.language import Words
 from transfer.system.disk import atomic_write
-from transfer.tracking.artifacts import History, condense
+from transfer.tracking.artifacts import History, read_history
 
 if TYPE_CHECKING:
     # A run that draws its own curves needs no statistics.
@@ -46,7 +46,7 @@ def write_curves(folder: Path, freeze_epochs: int, title: str) -> Path:
     Raises:
         DiskError: the disk is full, read-only or broken.
     """
-    history = condense(pd.read_parquet(folder / "history.parquet"))
+    history = read_history(folder / "history.parquet")
     path = folder / "curves.png"
     with atomic_write(path) as file:
         plot_job(history, freeze_epochs, title).savefig(file, format="png")

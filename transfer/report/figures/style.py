@@ -46,12 +46,22 @@ _CHINESE_FONTS = (
 )
 
 
-def chinese_font() -> str:
-    """The first font of this machine that has Chinese characters.
+@contextmanager
+def use_font(language: str) -> Iterator[None]:
+    """Draw and save figures inside with a font that has the language's characters.
 
     Raises:
-        ConfigError: there is none; says which to install.
+        ConfigError: this machine has none; says which to install.
     """
+    settings: dict[str, object] = {}
+    if language == "zh":
+        settings["font.sans-serif"] = [_chinese_font(), *rcParams["font.sans-serif"]]
+        settings["axes.unicode_minus"] = False
+    with rc_context(settings):  # type: ignore[arg-type]
+        yield
+
+
+def _chinese_font() -> str:
     there = {font.name for font in font_manager.fontManager.ttflist}
     for name in _CHINESE_FONTS:
         if name in there:
@@ -63,24 +73,6 @@ def chinese_font() -> str:
             return font_manager.FontProperties(fname=path).get_name()
     problem = "figures in Chinese need a font with its characters: apt install fonts-noto-cjk, say"
     raise ConfigError("lang", "zh", problem)
-
-
-@contextmanager
-def use_font(language: str) -> Iterator[None]:
-    """Draw and save figures inside with a font that has the language's characters.
-
-    Raises:
-        ConfigError: this machine has none.
-    """
-    if language != "zh":
-        yield
-        return
-    settings: dict[str, object] = {
-        "font.sans-serif": [chinese_font(), *rcParams["font.sans-serif"]],
-        "axes.unicode_minus": False,
-    }
-    with rc_context(settings):  # type: ignore[arg-type]
-        yield
 
 
 def new_figure(

@@ -8,8 +8,6 @@ import yaml
 from transfer.system.errors import ConfigError
 from transfer.tracking.metrics import Metric
 
-__all__ = ["LANGUAGES", "Words", "catalogue"]
-
 LANGUAGES = ("en", "zh")
 
 
