@@ -40,10 +40,10 @@ def test_several_seeds_have_students_interval_and_one_has_wilsons() -> None:
     # Student would have it from -9 to 119 %.
     assert exact.low < 0 and exact.high > 1
     assert (several.accuracy.low, several.accuracy.high) == (0, 1)
-    assert several.interval_over == "seeds" and one.interval_over == "images"
+    assert several.accuracy.over == "seeds" and one.accuracy.over == "images"
     # Without predictions, one seed says nothing of its uncertainty.
     alone = make_rows(RUNS)[0]
-    assert not alone.accuracy.known and alone.interval_over == "nothing"
+    assert not alone.accuracy.known and alone.accuracy.over == "nothing"
 
 
 def test_the_worst_class_of_each_seed() -> None:

@@ -119,7 +119,7 @@ def test_odd_shapes_make_a_report(shape: list[list[float]], images: int, languag
     histories = {run.id: NO_HISTORY for run in itertools.islice(runs, 0, None, 3)}
     rows = make_rows(runs, histories, answers)
     comparison, words = Comparison(rows), Words(language)
-    parts = [Part(comparison, [], words)] if rows else []
+    parts = [Part(comparison, [])] if rows else []
     text = to_markdown(build_document(parts, Selection(runs, []), words))
     assert "nan" not in text
     frame = rows_frame([comparison] if rows else [])

@@ -26,7 +26,7 @@ def _report(runs: Iterable[RunRecord]) -> str:
 
 def _parts(runs: Iterable[RunRecord]) -> list[Part]:
     groups = [make_rows(group) for group in by_test_set(runs)]
-    return [Part(Comparison(rows), [], WORDS) for rows in groups]
+    return [Part(Comparison(rows), []) for rows in groups]
 
 
 def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() -> None:
@@ -119,7 +119,7 @@ def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:
         assert f"## Tested on {name}: unknown images" in report
     # Each has its own winner.
     assert report.count("**Best by mean: `b`**") == report.count("### Ranking") == 2
-    summary = to_markdown(build_summary(_parts(runs)))
+    summary = to_markdown(build_summary(_parts(runs), WORDS))
     assert summary.startswith("## Tested on digits")
     assert "## Tested on" not in _report(RUNS)
 

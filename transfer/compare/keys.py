@@ -36,18 +36,17 @@ def sort_keys(runs: Sequence[RunRecord]) -> Keys:
     """Sort the parameters of `runs`, one of each configuration."""
     names = sorted({name for run in runs for name in run.params if is_compared(name)})
     groupings = {name: _grouping(name, runs) for name in names}
-    differing = [name for name in names if max(groupings[name]) > 0]
-    candidates = [name for name in _STANDS_FOR if name in differing]
-    candidates += [name for name in differing if name not in candidates]
+    differing = [name for name in names if max(groupings[name]) > 0 and name != "model.name"]
+    standing = [name for name in _STANDS_FOR if name in differing]
     shown, following = ["model.name"], dict[str, list[str]]()
-    for name in candidates:
+    for name in dict.fromkeys([*standing, *differing]):
         leader = None if name in _ALWAYS_SHOWN else _leader(name, shown, groupings)
-        if leader is not None:
-            following.setdefault(leader, []).append(name)
-        elif name not in shown:
+        if leader is None:
             shown.append(name)
+        else:
+            following.setdefault(leader, []).append(name)
     constant = {name: runs[0].params[name] for name in names if name not in {*differing, *shown}}
-    if _ambiguous(shown, runs):
+    if _count(shown, runs) < len(runs) and _count(["weights.digest"], runs) > 1:
         # A file that was written anew between two runs.
         shown.append("weights.digest")
     return Keys([shown[0], *sorted(shown[1:])], following, constant)
@@ -83,8 +82,6 @@ def _leader(name: str, shown: Sequence[str], groupings: dict[str, tuple[int, ...
     """The shown key that `name` follows: one that always changes together with it, or the choice
     of its group, as betas follow optimizer=adam; or the model, as precision=auto does."""
     for other in shown:
-        if other == name or other not in groupings:
-            continue
         if groupings[other] == groupings[name]:
             return other
         of_its_group = other == "model.name" or other == f"{name.partition('.')[0]}.name"
@@ -98,11 +95,6 @@ def _grouping(name: str, runs: Sequence[RunRecord]) -> tuple[int, ...]:
     """Which runs share a value: a number a run, counted from 0 in the order of appearance."""
     numbers: dict[str | None, int] = {}
     return tuple(numbers.setdefault(run.params.get(name), len(numbers)) for run in runs)
-
-
-def _ambiguous(shown: Sequence[str], runs: Sequence[RunRecord]) -> bool:
-    digests = {run.params.get("weights.digest") for run in runs}
-    return _count(shown, runs) < len(runs) and len(digests) > 1
 
 
 def _count(names: Sequence[str], runs: Sequence[RunRecord]) -> int:

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -100,15 +99,7 @@ class Row:
             return wilson_interval(int(predictions.correct.sum()), len(predictions.labels))
         found = student_interval(values)
         # Student knows no bounds, an accuracy has two.
-        return Interval(found.estimate, max(found.low, 0.0), min(found.high, 1.0))
-
-    @property
-    def interval_over(self) -> Literal["seeds", "images", "nothing"]:
-        """What the interval of `accuracy` is about."""
-        if not self.accuracy.known:
-            return "nothing"
-        several = sum(math.isfinite(value) for value in self.metric("test/acc")) > 1
-        return "seeds" if several else "images"
+        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
     @cached_property
     def class_accuracy(self) -> Floats:

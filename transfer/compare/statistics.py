@@ -7,6 +7,7 @@ takes seconds.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,15 +20,20 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the bounds of its confidence interval; NaN where there is none."""
+    """An estimate with the bounds of its confidence interval; NaN where there is none.
+
+    Attributes:
+        over: what the interval is about, the scatter between seeds or the chance of test images.
+    """
 
     estimate: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
+    over: Literal["seeds", "images", "nothing"] = "nothing"
 
     @property
     def known(self) -> bool:
-        return math.isfinite(self.low) and math.isfinite(self.high)
+        return self.over != "nothing"
 
 
 def student_interval(values: ArrayLike) -> Interval:
@@ -45,9 +51,9 @@ def wilson_interval(correct: int, total: int) -> Interval:
     Source: Wilson 1927, "Probable inference", JASA 22.
     """
     if total == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval(math.nan)
     bounds = stats.binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(correct / total, float(bounds.low), float(bounds.high))
+    return Interval(correct / total, float(bounds.low), float(bounds.high), "images")
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ class PairedDifferences:
     p_value: Floats
 
     def interval(self, index: int) -> Interval:
-        return Interval(float(self.mean[index]), float(self.low[index]), float(self.high[index]))
+        mean, low, high = (float(each[index]) for each in (self.mean, self.low, self.high))
+        return Interval(mean, low, high, "seeds" if self.count[index] > 1 else "nothing")
 
 
 def paired_differences(differences: Floats) -> PairedDifferences:

@@ -47,10 +47,10 @@ class Column:
     def cells(self, rows: Sequence[Row], *, spread: bool = True) -> list[str]:
         """A text a row: the mean, with `spread` ± standard deviation over seeds, the best in
         bold."""
-        known = {self.mean(row) for row in self.known(rows)}
+        known = [self.mean(row) for row in self.known(rows)]
         # Values that read the same are equally good, 11.17 M is no better than 11.17 M; and bold
         # tells nothing where every row is the same.
-        best = self.metric.text(self.metric.best(known)) if len(known) > 1 else ""
+        best = self.metric.text(self.metric.best(known)) if len(set(known)) > 1 else ""
         cells = []
         for row in rows:
             text, deviation = self.text(row), self.spread(row)
@@ -66,6 +66,13 @@ class Column:
 
 def percent(value: float) -> str:
     return ACCURACY.metric.text(value)
+
+
+def p_text(value: float) -> str:
+    """A p-value as one writes it: none is 0."""
+    if not math.isfinite(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def points(value: float) -> str:

@@ -1,6 +1,6 @@
 """What the runs of a report were made from and by, and by which protocol."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from transfer.compare.rows import Row
 from transfer.report.language import Words
@@ -29,7 +29,7 @@ def facts(selection: Selection, words: Words) -> list[str]:
         ]
     if selection.where:
         lines.append(words("fact.where", where=selection.where, left_out=selection.left_out))
-    once = words("once_a_run") if _reads_once(run.params for run in runs) else ""
+    once = words("once_a_run") if all(validates_apart(run.params) for run in runs) else ""
     lines += [
         words("fact.data", name=of_runs("data.name"), digest=of_runs("data.digest")),
         words("fact.images", count=of_runs("data.test_images"), once=once),
@@ -60,33 +60,28 @@ def legend_of_accuracy(rows: Sequence[Row], words: Words) -> list[str]:
     """What the test accuracy of these rows is, by the protocol that they followed."""
     results = {row.params.get("protocol.result", "best") for row in rows}
     result = words(f"result.{results.pop()}" if len(results) == 1 else "result.mixed")
-    once = words("once") if _reads_once(row.params for row in rows) else ""
+    once = words("once") if all(validates_apart(row.params) for row in rows) else ""
     sentences = [words("legend.test/acc", once=once, result=result)]
     if not once:
         sentences.append(words("legend.steered"))
-    blurred = sorted({row.params["model.name"] for row in rows if evaluates_augmented(row)})
+    blurred = sorted({row.params["model.name"] for row in rows if evaluates_augmented(row.params)})
     if blurred:
         names = ", ".join(f"`{name}`" for name in blurred)
         sentences.append(words("legend.blurred", names=names))
     return sentences
 
 
-def trains_augmented(row: Row) -> bool:
+def trains_augmented(params: Mapping[str, str]) -> bool:
     """Whether the training images were augmented."""
-    values = [value for key, value in row.params.items() if key.startswith("data.augment.")]
+    values = [value for key, value in params.items() if key.startswith("data.augment.")]
     return any(value not in ("0", "0.0", "False") for value in values)
 
 
-def evaluates_augmented(row: Row) -> bool:
+def evaluates_augmented(params: Mapping[str, str]) -> bool:
     """Whether validation and test images were augmented too."""
-    models = row.params.get("protocol.augment_evaluation_of", "[]")
-    return f"'{row.params['model.name']}'" in models
+    return f"'{params['model.name']}'" in params.get("protocol.augment_evaluation_of", "[]")
 
 
-def validates_apart(row: Row) -> bool:
-    """Whether the validation images were others than the test images."""
-    return _reads_once([row.params])
-
-
-def _reads_once(params: Iterable[dict[str, str]]) -> bool:
-    return all(each.get("protocol.validation", "held_out") == "held_out" for each in params)
+def validates_apart(params: Mapping[str, str]) -> bool:
+    """Whether the validation images were others than the test images, which are read once then."""
+    return params.get("protocol.validation", "held_out") == "held_out"

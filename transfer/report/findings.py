@@ -10,15 +10,8 @@ import numpy as np
 from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
-from transfer.report.columns import (
-    ACCURACY,
-    BATCH_LOSS_STD,
-    GAP,
-    MACS,
-    VALIDATION,
-    percent,
-    points,
-)
+from transfer.report import columns
+from transfer.report.columns import ACCURACY, p_text, percent, points
 from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
 from transfer.report.language import Words
 
@@ -51,17 +44,10 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
     ]
 
 
-def p_text(value: float) -> str:
-    """A p-value as one writes it: none is 0."""
-    if not math.isfinite(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _accuracy(row: Row, words: Words) -> str:
     """In percent, with its interval and what the interval is about."""
     return words(
-        f"accuracy.{row.interval_over}",
+        f"accuracy.{row.accuracy.over}",
         accuracy=percent(row.accuracy.estimate),
         low=percent(row.accuracy.low),
         high=percent(row.accuracy.high),
@@ -109,12 +95,12 @@ def _winner(comparison: Comparison, words: Words) -> Iterator[str]:
 def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
     """The best on the test images was picked by looking at them: which one would have been chosen
     without?"""
-    judged = [row for row in VALIDATION.known(rows) if validates_apart(row)]
+    judged = [row for row in columns.VALIDATION.known(rows) if validates_apart(row.params)]
     splits = ("data.seed", "data.validation_fraction", "data.val_folder")
     alike = len({tuple(row.params.get(name) for name in splits) for row in judged}) == 1
     if len(judged) < 2 or not alike:
         return
-    chosen = max(judged, key=VALIDATION.mean)
+    chosen = max(judged, key=columns.VALIDATION.mean)
     if chosen is rows[0]:
         yield words("finding.chosen", count=len(judged))
     else:
@@ -148,21 +134,21 @@ def _cheapest(comparison: Comparison, words: Words) -> Iterator[str]:
     """For a server the accurate, for a phone the cheap: what each step down the front costs."""
     rows = comparison.rows
     # Rows stand best first, so that the last on the front is its cheapest.
-    front = [index for index, on in enumerate(MACS.front(rows)) if on]
+    front = [index for index, on in enumerate(columns.MACS.front(rows)) if on]
     if not front:
         return
     best, cheap = rows[0], rows[front[-1]]
-    if MACS.mean(cheap) < MACS.mean(best):
+    if columns.MACS.mean(cheap) < columns.MACS.mean(best):
         yield words(
             "finding.cheapest",
             label=cheap.label,
-            macs=MACS.text(cheap),
-            share=f"{100 * MACS.mean(cheap) / MACS.mean(best):.0f}",
+            macs=columns.MACS.text(cheap),
+            share=f"{100 * columns.MACS.mean(cheap) / columns.MACS.mean(best):.0f}",
             best=best.label,
             difference=_difference(comparison.pair(0, front[-1]), words),
         )
     elif len(rows) > 1:
-        yield words("finding.best_is_cheapest", label=best.label, macs=MACS.text(best))
+        yield words("finding.best_is_cheapest", label=best.label, macs=columns.MACS.text(best))
 
 
 def _changes(key: str, comparison: Comparison, words: Words) -> Iterator[str]:
@@ -202,7 +188,7 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
     if concerned:
         most = max(concerned, key=lambda row: operator.truediv(*row.below_validation))
         below, epochs = most.below_validation
-        harder = trains_augmented(most) and not evaluates_augmented(most)
+        harder = trains_augmented(most.params) and not evaluates_augmented(most.params)
         yield words(
             "finding.below",
             rows=len(concerned),
@@ -215,12 +201,12 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
 
 
 def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    known = GAP.known(rows)
+    known = columns.GAP.known(rows)
     if known:
-        most = max(known, key=GAP.mean)
-        over = sum(GAP.mean(row) - _uncertainty(row) > _OVERFITTING for row in known)
+        most = max(known, key=columns.GAP.mean)
+        over = sum(columns.GAP.mean(row) - _uncertainty(row) > _OVERFITTING for row in known)
         sentence = "finding.overfits" if over else "finding.no_overfitting"
-        gap = GAP.text(most).replace("-", "−")
+        gap = columns.GAP.text(most).replace("-", "−")
         yield words(sentence, label=most.label, gap=gap, rows=over, all=len(known))
 
 
@@ -230,10 +216,10 @@ def _uncertainty(row: Row) -> float:
 
 
 def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
-    known, text = BATCH_LOSS_STD.known(rows), BATCH_LOSS_STD.text
+    known, text = columns.BATCH_LOSS_STD.known(rows), columns.BATCH_LOSS_STD.text
     # Values that read the same are no finding.
     if len(set(map(text, known))) > 1:
-        steady, unsteady = (find(known, key=BATCH_LOSS_STD.mean) for find in (min, max))
+        steady, unsteady = (find(known, key=columns.BATCH_LOSS_STD.mean) for find in (min, max))
         texts = {"least": text(steady), "most": text(unsteady)}
         yield words("finding.stability", steady=steady.label, unsteady=unsteady.label, **texts)
     repeated = [row for row in rows if math.isfinite(ACCURACY.spread(row))]

@@ -1,11 +1,11 @@
 """The report's sections, from rows to blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import Keys, short, sort_keys
+from transfer.compare.rows import Row
 from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
 from transfer.report.facts import facts, legend_of_accuracy
 from transfer.report.findings import findings
@@ -27,27 +27,11 @@ _MOST_VALUES = 12
 
 @dataclass(frozen=True)
 class Part:
-    """All that a report says of one test set.
-
-    Attributes:
-        comparison: of at least one configuration.
-        pictures: of the same ones.
-        words: in which it says it.
-    """
+    """All that a report says of one test set: its comparison, of at least one configuration, and
+    the figures of the same ones."""
 
     comparison: Comparison
     pictures: Sequence[Picture]
-    words: Words
-
-    @cached_property
-    def summary(self) -> list[Block]:
-        """The findings and the ranking."""
-        return [
-            Heading(self.words("section.findings")),
-            Bullets(findings(self.comparison, self.words)),
-            Heading(self.words("section.ranking")),
-            ranking_table(self.comparison, self.words),
-        ]
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
@@ -57,46 +41,58 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
     blocks: list[Block] = [Heading(title, 1), Bullets(facts(selection, words))]
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
-    blocks += _joined(parts, [[*part.summary, *_details(part)] for part in parts])
+    blocks += _joined(parts, words, _section)
     unfinished = [run for run in selection.runs if not run.finished]
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
     return blocks
 
 
-def build_summary(parts: Sequence[Part]) -> list[Block]:
+def build_summary(parts: Sequence[Part], words: Words) -> list[Block]:
     """The findings and the ranking alone."""
-    return _joined(parts, [part.summary for part in parts])
+    return _joined(parts, words, _summary)
 
 
-def _joined(parts: Sequence[Part], contents: Sequence[list[Block]]) -> list[Block]:
-    """The contents of the parts; of several, each a level lower, below the name of its test set."""
+def _joined(
+    parts: Sequence[Part], words: Words, section: Callable[[Part, Words], list[Block]]
+) -> list[Block]:
+    """The sections of the parts; of several, each a level lower, below the name of its test set."""
     if len(parts) == 1:
-        return contents[0]
+        return section(parts[0], words)
     joined: list[Block] = []
-    for part, blocks in zip(parts, contents, strict=True):
-        params, words = part.comparison.rows[0].params, part.words
+    for part in parts:
+        params = part.comparison.rows[0].params
         name, images, digest = (
             params.get(f"data.{key}", words("unknown")) for key in ("name", "test_images", "digest")
         )
         joined.append(Heading(words("section.part", name=name, images=images, digest=digest)))
         joined += [
             replace(block, level=block.level + 1) if isinstance(block, Heading) else block
-            for block in blocks
+            for block in section(part, words)
         ]
     return joined
 
 
-def _details(part: Part) -> list[Block]:
-    """All below the ranking: its legend, the other tables and the figures."""
-    comparison, words = part.comparison, part.words
-    rows, others = comparison.rows, len(comparison.rows) - 1
+def _summary(part: Part, words: Words) -> list[Block]:
+    return [
+        Heading(words("section.findings")),
+        Bullets(findings(part.comparison, words)),
+        Heading(words("section.ranking")),
+        ranking_table(part.comparison, words),
+    ]
+
+
+def _section(part: Part, words: Words) -> list[Block]:
+    """All of a part: what the ranking has below it, the other tables and the figures."""
+    comparison, rows = part.comparison, part.comparison.rows
+    others = len(rows) - 1
     keys = sort_keys([row.runs[0] for row in rows])
     names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "batch_loss_std"]
     legend = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
-    blocks: list[Block] = [
+    blocks = [
+        *_summary(part, words),
         Paragraph(words("legend.ranking", pairs=comparison.tested)),
-        Bullets([*_following(keys, part), *legend]),
+        Bullets([*_following(keys, rows, words), *legend]),
         *_more(len(rows) - MOST_ROWS, words),
         Heading(words("section.cost")),
         cost_table(comparison, words),
@@ -116,11 +112,11 @@ def _more(count: int, words: Words) -> list[Block]:
     return [Paragraph(words("legend.more", count=count))] if count > 0 else []
 
 
-def _following(keys: Keys, part: Part) -> list[str]:
+def _following(keys: Keys, rows: Sequence[Row], words: Words) -> list[str]:
     """What the value of a column stands for, where other choices always come with it."""
-    words, sentences = part.words, []
+    sentences = []
     for leader, names in keys.following.items():
-        examples = {row.params.get(leader): row.params for row in part.comparison.rows}
+        examples = {row.params.get(leader): row.params for row in rows}
         if len(examples) > _MOST_VALUES:
             listed = ", ".join(f"`{short(name)}`" for name in names)
             sentences.append(words("legend.follow", leader=short(leader), names=listed))

@@ -10,9 +10,8 @@ import pandas as pd
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval
-from transfer.report.columns import ACCURACY, COSTS, SCORES, percent
+from transfer.report.columns import ACCURACY, COSTS, SCORES, p_text, percent
 from transfer.report.document import Table
-from transfer.report.findings import p_text
 from transfer.report.language import Words
 from transfer.tracking.find import RunRecord
 
@@ -37,7 +36,7 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
         words.header(ACCURACY.metric): ACCURACY.cells(rows, spread=False),
         words("column.std"): [percent(ACCURACY.spread(row)) for row in rows],
         words("column.interval"): [_bounds(row.accuracy) for row in rows],
-        words("column.interval_of"): [words(f"interval.{row.interval_over}") for row in rows],
+        words("column.interval_of"): [words(f"interval.{row.accuracy.over}") for row in rows],
         **{words.header(column.metric): column.cells(rows) for column in SCORES},
     }
     return _table(columns, numbers_from=len(rows[0].keys) + 1)
@@ -125,7 +124,7 @@ def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
         line: dict[str, object] = {"rank": comparison.ranks[index], **row.keys}
         line |= {"seeds": len(row.runs), "test/acc": row.accuracy.estimate}
         line |= {"test/acc_low": row.accuracy.low, "test/acc_high": row.accuracy.high}
-        line |= {"interval_of": _INTERVALS[row.interval_over], "test/acc_std": ACCURACY.spread(row)}
+        line |= {"interval_of": _INTERVALS[row.accuracy.over], "test/acc_std": ACCURACY.spread(row)}
         if index:
             pair = comparison.pair(0, index)
             line |= {"behind_best": pair.difference.estimate, "test": pair.test}

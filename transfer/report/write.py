@@ -83,7 +83,7 @@ def write_report(
     frame.to_parquet(folder / "report.parquet", index=False)
     if len(selection.sweeps) == 1 and not selection.where:
         [sweep] = selection.sweeps
-        _keep(client, sweep, folder, to_markdown(build_summary(parts)))
+        _keep(client, sweep, folder, to_markdown(build_summary(parts, words)))
     return report
 
 
@@ -103,7 +103,7 @@ def _build_part(
             path = f"figures/{prefix}{name}.png"
             save_png(figure, folder / path)
             pictures.append(Picture(words(f"figure.{name}"), path))
-    return Part(Comparison(rows), pictures, words)
+    return Part(Comparison(rows), pictures)
 
 
 def _remove_figures(folder: Path) -> None:

@@ -30,17 +30,9 @@ _LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
 
 _CHINESE_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "Heiti SC",
-    "SimHei",
-    "Arial Unicode MS",
+    *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC"),
+    *("Heiti SC", "SimHei", "Arial Unicode MS"),
     # Matplotlib knows the first face of a collection alone; its glyphs are the same.
     "Noto Sans CJK JP",
 )
