@@ -37,6 +37,8 @@ def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() ->
     assert "**90.00**" in first
     assert "55.00" in second and "7.07" in second and "0.00 – 100.00" in second
     assert len({len(line) for line in table.splitlines()}) == 1
+    equal = Comparison(make_rows([make_run("a", 0, 0, 0.9), make_run("b", 0, 0, 0.9)]))
+    assert "**90.00**" not in to_markdown([ranking_table(equal, WORDS)])
 
 
 def test_costs_mark_the_front_and_leave_out_what_nobody_measured() -> None:

@@ -21,6 +21,7 @@ def test_numbers_read_as_people_write_them() -> None:
     assert METRICS["profile/macs"].text(11_173_962) == "11.2 M"
     assert METRICS["profile/macs"].text(12) == "12"
     assert METRICS["profile/latency_64_ms"].text(12.345) == "12.3"
+    assert METRICS["test/acc"].text(float("nan")) == "–"
 
 
 def test_the_better_value_follows_the_direction() -> None:
