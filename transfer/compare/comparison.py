@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from transfer.compare.rows import Row
@@ -108,12 +109,8 @@ class Comparison:
 
 def _accuracies(rows: Sequence[Row]) -> Floats:
     """Test accuracy [rows, seeds], NaN where a row lacks the seed."""
-    seeds = sorted({run.params["seed"] for row in rows for run in row.runs})
-    accuracies = np.full((len(rows), len(seeds)), np.nan)
-    for index, row in enumerate(rows):
-        for run, accuracy in zip(row.runs, row.metric("test/acc"), strict=True):
-            accuracies[index, seeds.index(run.params["seed"])] = accuracy
-    return accuracies
+    found = [{run.params["seed"]: run.metrics.get("test/acc") for run in row.runs} for row in rows]
+    return pd.DataFrame(found, dtype=np.float64).sort_index(axis=1).to_numpy()
 
 
 def _mcnemar(rows: Sequence[Row]) -> tuple[Floats, Floats]:

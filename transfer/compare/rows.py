@@ -70,7 +70,7 @@ class Row:
         """A metric over epochs, its mean over seeds; empty where no run has it."""
         return self.by_epoch(name).mean(axis=1)
 
-    @property
+    @cached_property
     def below_validation(self) -> tuple[int, int]:
         """In how many epochs training accuracy lies below validation accuracy, and of how many;
         (0, 0) where a curve is lost."""

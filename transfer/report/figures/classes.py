@@ -18,7 +18,7 @@ from transfer.report.figures.style import (
     legend_below,
     new_figure,
     note_some,
-    short_names,
+    short_name,
 )
 from transfer.report.language import Words
 
@@ -40,7 +40,7 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
     # With many classes, those that differ most.
     spread = np.nan_to_num(np.ptp(differences, axis=0), nan=-1)
     chosen = np.sort(np.argsort(-spread, kind="stable")[:_NAMED])
-    names = short_names([compared[0].answers[0].names[index] for index in chosen])
+    names = [short_name(compared[0].answers[0].names[index]) for index in chosen]
     figure, [axes] = new_figure(4.2)
     width = 0.8 / len(compared)
     for index, row in enumerate(compared):
@@ -69,7 +69,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
     image = axes.imshow(mistakes, cmap="Blues", vmin=0)
     figure.colorbar(image, ax=axes, label="%")
     if classes <= _NAMED:
-        names = short_names(rows[0].answers[0].names)
+        names = [short_name(name) for name in rows[0].answers[0].names]
         axes.set_xticks(range(classes), names, rotation=45, ha="right")
         axes.set_yticks(range(classes), names)
     if classes <= 12:

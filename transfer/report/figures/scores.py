@@ -20,7 +20,7 @@ from transfer.report.figures.style import (
     legend_below,
     new_figure,
     note_above,
-    short_names,
+    short_name,
 )
 from transfer.report.language import Words
 from transfer.tracking.metrics import Metric
@@ -141,4 +141,4 @@ def _short(text: str) -> str:
     try:
         return f"{float(text):.4g}"
     except ValueError:
-        return short_names([text])[0]
+        return short_name(text)

@@ -28,6 +28,7 @@ _WIDTH_INCHES = 9.0
 _DPI = 110
 _LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
+_NAME_CHARACTERS = 14  # that fit beside an axis
 
 _CHINESE_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN"),
@@ -118,6 +119,5 @@ def color_of(index: int) -> str:
     return COLORS[index % len(COLORS)]
 
 
-def short_names(names: Sequence[str], longest: int = 14) -> list[str]:
-    """Names that fit beside an axis."""
-    return [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
+def short_name(name: str) -> str:
+    return name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
