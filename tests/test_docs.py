@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from transfer.config import flatten, refuse_unused, register_schema, typed_config
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SPEED = ROOT / "experiments/results/speed.md"
 
 # What README.md was when all of it was one page, halved.
 README_MOST_BYTES = 14_894 // 2
@@ -60,9 +61,8 @@ class Command:
 
 
 def _commands() -> list[Command]:
-    speed, *configs = ROOT / "experiments/results/speed.md", *sorted(ROOT.glob("conf/**/*.yaml"))
-    lines = [(page, line) for page in (*PAGES, speed) for line in _lines_of_page(page)]
-    for path in (ROOT / "train.py", *configs):
+    lines = [(page, line) for page in (*PAGES, SPEED) for line in _lines_of_page(page)]
+    for path in (ROOT / "train.py", *sorted(ROOT.glob("conf/**/*.yaml"))):
         text = path.read_text(encoding="utf-8")
         lines += [(path, line) for line in re.findall(r"^#?   +(python .*)", text, re.MULTILINE)]
     found: dict[str, Command] = {}
@@ -261,6 +261,15 @@ def _anchors(page: Path) -> set[str]:
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*PAGES, SPEED], ids=lambda path: path.name)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    text, files = page.read_text(), list((ROOT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"[\w/]*test_\w+\.py", text):
+        assert any(path.as_posix().endswith(f"/{name.strip('/')}") for path in files), name
+    defined = re.findall(r"^def (test_\w+)", "".join(path.read_text() for path in files), re.M)
+    assert set(re.findall(r"`(test_\w+)`", text)) <= set(defined)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
