@@ -97,7 +97,7 @@ def test_names_that_were_given_stay(overrides: str, name: str) -> None:
 
 
 def test_defaults_that_names_leave_out_stay() -> None:
-    """Of keys that are added later, none is asked for: what they change, they change by choice."""
+    """Keys that are added later are not asked for: what they change, they change by choice."""
     assert RECIPE_VERSION == 1
     now = _defaults()
     assert {name: now.get(name) for name in DEFAULTS_OF_RECIPE_1} == DEFAULTS_OF_RECIPE_1

@@ -215,7 +215,7 @@ class LossyProxy:
 
 
 def _require_complete(server: Server, epochs: int) -> None:
-    """Of the one run."""
+    """Assert that nothing of the one run is missing."""
     client = MlflowClient(server.database)
     [run] = client.search_runs([experiment_id(client)])
     _require_whole(server, run, epochs)

@@ -25,7 +25,7 @@ EXIT_CODE = 130
 
 @dataclass
 class _State:
-    """Of this process; only its main thread runs signal handlers.
+    """The state of this process; only its main thread runs signal handlers.
 
     Attributes:
         requested_at: when the first signal came, on the monotonic clock.
