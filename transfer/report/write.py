@@ -26,10 +26,10 @@ from transfer.tracking.artifacts import (
 )
 from transfer.tracking.find import RunRecord, fetch_artifact
 from transfer.tracking.selection import Selection
+from transfer.tracking.store import Client
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from mlflow import MlflowClient
 
 Content = TypeVar("Content")
 Plot = Callable[[Sequence[Row], Words], "Figure | None"]
@@ -47,9 +47,7 @@ _FIGURES: dict[str, Plot] = {
 _LONGEST_TAG = 8000
 
 
-def write_report(
-    client: MlflowClient, selection: Selection, folder: Path, language: str = "en"
-) -> Path:
+def write_report(client: Client, selection: Selection, folder: Path, language: str = "en") -> Path:
     """Compare runs from the store alone; nothing is trained.
 
     Writes report.md, report.html, report.csv, report.parquet and figures/ into `folder`; those of
@@ -88,7 +86,7 @@ def write_report(
 
 
 def _build_part(
-    client: MlflowClient, runs: Sequence[RunRecord], folder: Path, words: Words, prefix: str
+    client: Client, runs: Sequence[RunRecord], folder: Path, words: Words, prefix: str
 ) -> Part:
     """Compare the runs of one test set and draw them; `prefix` is that of the figures' names."""
     rows = build_rows(
@@ -113,7 +111,7 @@ def _remove_figures(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _keep(client: MlflowClient, sweep: RunRecord, folder: Path, summary: str) -> None:
+def _keep(client: Client, sweep: RunRecord, folder: Path, summary: str) -> None:
     """Log the report to its sweep's run, where MLflow's pages show it; its description becomes the
     summary, as far as that fits: the rows come best first."""
     for name in ("report.md", "report.html", "report.csv"):
@@ -126,7 +124,7 @@ def _keep(client: MlflowClient, sweep: RunRecord, folder: Path, summary: str) ->
 
 
 def _read(
-    client: MlflowClient, run: RunRecord, name: str, read: Callable[[Path], Content]
+    client: Client, run: RunRecord, name: str, read: Callable[[Path], Content]
 ) -> Content | None:
     """What an artifact says; None, and a word of it, where it is gone or damaged: what is left can
     be compared still."""

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
@@ -24,12 +23,9 @@ from transfer.system.errors import ConfigError
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.selection import select
-from transfer.tracking.store import answering, open_store, store_uri
+from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_dead_runs, open_sweep
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +41,7 @@ class Sweep:
         run: the parent run, from `open` to `close`.
     """
 
-    client: MlflowClient
+    client: Client
     folder: Path
     lock: FileLock
     overrides: Sequence[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from tabulate import tabulate
 
@@ -13,10 +13,8 @@ from transfer.job import Job, prepare
 from transfer.tracking.find import find_similar
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
 from transfer.tracking.run_weights import fetch_run_weights
+from transfer.tracking.store import Client
 from transfer.training.checkpoint import Checkpoints
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 _HEADERS = ("run", "with resume=true", "epochs left", "parameters", "MACs", "estimate")
 _TO_DO = {
@@ -28,7 +26,7 @@ _TO_DO = {
 }
 
 
-def preview(client: MlflowClient, configs: Sequence[Config]) -> NoReturn:
+def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
     """Print what `resume=true` would do for each configuration, and end the process; trains nothing
     and makes no run.
 
@@ -62,7 +60,7 @@ def _epochs_left(job: Job, former: PreviousRun) -> int:
     return job.config.epochs - done
 
 
-def _seconds_an_epoch(client: MlflowClient, job: Job) -> float | None:
+def _seconds_an_epoch(client: Client, job: Job) -> float | None:
     """An estimate from the latest run of the model on the same images; None where there is none."""
     params = {
         "model.name": job.config.model.name,
