@@ -10,6 +10,7 @@ import torch
 
 from tests.conftest import TINY, config_of
 from transfer.job import prepare
+from transfer.system.cache import read_tensors, write_tensors
 from transfer.training.epoch import Epoch
 from transfer.training.trainer import Trainer
 
@@ -111,3 +112,28 @@ def test_another_backbone_or_size_has_features_of_its_own(cache: Path) -> None:
         before = len(list(cache.glob("*/*.safetensors")))
         _train("frozen_features=cache", "epochs=1", "freeze_epochs=1", choice)
         assert len(list(cache.glob("*/*.safetensors"))) == before + 3, choice
+
+
+def test_a_pass_that_another_run_made_counts_as_training_time_once(cache: Path) -> None:
+    """Every run that uses the features has the seconds of the pass in the epoch that is the first
+    to need it, also after a continuation."""
+    words = ("frozen_features=cache", "feature_views=2", "epochs=4", "freeze_epochs=4")
+    list(_trainer(*words).epochs())
+    for entry in cache.iterdir():
+        tensors = read_tensors(entry)
+        assert tensors is not None and 0 < tensors["seconds"].item() < 100
+        write_tensors(tensors | {"seconds": torch.tensor(1000.0, dtype=torch.float64)}, entry)
+
+    def thousands(trainer: Trainer) -> list[int]:
+        return [round(epoch.seconds / 1000) for epoch in trainer.history]
+
+    # Training and validation images, then the second view, then what is at hand or read again.
+    whole = _trainer(*words, "data.resident_gb=0")
+    list(whole.epochs())
+    assert thousands(whole) == [2, 1, 0, 0]
+    first, second = _trainer(*words), _trainer(*words)
+    running = first.epochs()
+    next(running), next(running), next(running)
+    second.restore(first.state())
+    list(second.epochs())
+    assert thousands(second) == [2, 1, 0, 0]

@@ -2,9 +2,11 @@
 
 What it gave is kept on disk under everything that decides it, the weights of the backbone and the
 images themselves included, but not the run's seed, optimiser or rates: a sweep over those pays for
-one pass.
+one pass. So are the seconds that the pass took: they count in every training that uses it, whoever
+made it, so that times compare.
 """
 
+import time
 from contextlib import closing
 
 import torch
@@ -21,6 +23,8 @@ from transfer.system.seeds import numbered_generator
 
 # The same for every batch size of training: a matmul may round by the size of its batch.
 _BATCH_SIZE = 256
+# Part of every key: to be raised when something else is kept under it.
+_VERSION = 2
 
 
 class StoredFeatures:
@@ -29,6 +33,10 @@ class StoredFeatures:
     Args:
         model: on `device`; its backbone has its initial weights.
         config: of the job, with `precision` resolved.
+
+    Attributes:
+        spared: seconds that the pass for the last features asked for took when it was made, less
+            those that it took now to get them, made or read; 0 where they were at hand.
     """
 
     def __init__(
@@ -41,6 +49,7 @@ class StoredFeatures:
         self._backbone = state_digest(backbone_state(model))
         # By the split's digest and the view's number.
         self._loaded: dict[tuple[str, int | None], Tensor] = {}
+        self.spared = 0.0
 
     def train(self, epoch: int) -> Tensor:
         """Features of the training images; epochs take turns through `feature_views` views."""
@@ -60,12 +69,15 @@ class StoredFeatures:
             view: number of an augmented view; None: the images as they are.
         """
         name = (split.digest, view)
+        self.spared = 0.0
         if name not in self._loaded:
             if view is not None and not self._another_view_fits():
                 self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
+            start = time.perf_counter()
             made = disk_cache().tensors(
-                "features", self._key(split, view), lambda: {"features": self._run(split, view)}
+                "features", self._key(split, view), lambda: self._timed(split, view)
             )
+            self.spared = made["seconds"].item() - (time.perf_counter() - start)
             self._loaded[name] = made["features"].to(self._device)
         return self._loaded[name]
 
@@ -78,6 +90,7 @@ class StoredFeatures:
         config, data = self._config, self._data
         augmented = [] if view is None else [view, config.data.seed, vars(config.data.augment)]
         return [
+            _VERSION,
             config.model.name,
             self._backbone,
             config.image_size,
@@ -91,6 +104,13 @@ class StoredFeatures:
             split.digest,
             *augmented,
         ]
+
+    def _timed(self, split: Split, view: int | None) -> dict[str, Tensor]:
+        """The features of a split, and the seconds that they took, float64 []."""
+        start = time.perf_counter()
+        features = self._run(split, view)
+        seconds = torch.tensor(time.perf_counter() - start, dtype=torch.float64)
+        return {"features": features, "seconds": seconds}
 
     @torch.no_grad()
     def _run(self, split: Split, view: int | None) -> Tensor:

@@ -148,7 +148,11 @@ class Trainer:
         self._train_epoch(training, phase, optimizer, schedule)
         losses = training.finished()
         start = time.perf_counter()
-        features = self._stored.val() if self._stored is not None else None
+        features = None
+        if self._stored is not None:
+            features = self._stored.val()
+            # A pass counts once: in the epoch that is the first to need it.
+            start -= self._stored.spared if number == phase.first_epoch else 0
         validation = evaluate_logits(*self._logits(self.val, number, features))
         seconds = training.seconds + time.perf_counter() - start
         # The last step may have broken what the losses, computed before it, do not show.
@@ -190,6 +194,9 @@ class Trainer:
         stored, train = self._stored is not None, self.train
         if self._stored is not None:
             train = train.with_inputs(self._stored.train(epoch.number))
+            first_view = epoch.number - phase.first_epoch < max(self.config.feature_views, 1)
+            # An epoch that goes on has counted it.
+            start -= self._stored.spared if first_view and epoch.iteration == 0 else 0
         set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
         # Drawn before the generator is set to where it was, for the order is its first draw.
         shuffled = train.shuffled(generator, skip=epoch.iteration)
