@@ -216,7 +216,7 @@ def test_an_mlflow_model_gives_the_saved_logits(workplace: Workplace) -> None:
     [logged] = workplace.client.search_logged_models([run.info.experiment_id])
     job = prepare(config_of("model=resnet18", *tiny))
     data = job.data
-    preprocess = Preprocess(32, data.mean, data.std, job.config.data.augment)
+    preprocess = Preprocess(32, data.mean, data.std, job.config.augment)
     model = mlflow.pytorch.load_model(logged.artifact_location)
     saved = np.load(Path(run.data.tags["hydra.output_dir"]) / "predictions.npz")["logits"]
     logits = model(preprocess(data.test.images[:5])).detach().numpy()

@@ -41,7 +41,7 @@ def _measure(job: Job, rounds: int, clock: str) -> list[str]:
     contestants = {
         "step": training_step(job, _BATCHES_A_TURN),
         "plain": _preprocess(job, AugmentConfig()),
-        "augmented": _preprocess(job, job.config.data.augment),
+        "augmented": _preprocess(job, job.config.augment),
     }
     seconds = alternate(contestants, max(rounds, 5) * 2, job.device, clock, warm_up=2)
     step, plain, augmented = (

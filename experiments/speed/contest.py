@@ -120,7 +120,7 @@ def pillow_images(data: ImageData, config: Config) -> tuple[PillowImages, Pillow
     """Training images with the configured augmentation, and evaluation images without."""
     size, mean, std = config.image_size, data.mean, data.std
     return (
-        PillowImages(data.train, article_transforms(size, mean, std, config.data.augment)),
+        PillowImages(data.train, article_transforms(size, mean, std, config.augment)),
         PillowImages(data.val, article_transforms(size, mean, std, None)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -25,7 +25,7 @@ DIGESTS = {"data_digest": "d", "weights_digest": "none"}
         "optimizer.head_lr=0.002",
         "optimizer=adamw",
         "schedule=constant",
-        "data.augment.flip=true",
+        "augment.flip=true",
         "precision=float32",
         "model=resnet50",
         "frozen_features=cache",
@@ -75,8 +75,8 @@ def test_a_configuration_is_shared_by_its_seeds() -> None:
 
 
 def test_flatten_gives_dotted_keys() -> None:
-    flat = flatten(config_of("data.augment.rotation=3"))
-    assert flat["data.augment.rotation"] == 3
+    flat = flatten(config_of("augment.rotation=3"))
+    assert flat["augment.rotation"] == 3
     assert flat["model.name"] == "resnet18"
     assert not any(isinstance(value, dict) for value in flat.values())
 
@@ -92,8 +92,8 @@ class _Wider(Config):
 
 
 def _widened(config: Config, mixup: float = 0.0, tune: str = "all") -> Config:
-    augment = _Augment(**vars(config.data.augment), mixup=mixup)
-    return _Wider(**vars(config) | {"data": replace(config.data, augment=augment)}, tune=tune)
+    augment = _Augment(**vars(config.augment), mixup=mixup)
+    return _Wider(**vars(config) | {"augment": augment}, tune=tune)
 
 
 def test_a_new_key_renames_nothing() -> None:

@@ -50,8 +50,8 @@ def _typed(*overrides: str) -> Config:
             "a list with resnet18 in it",
         ),
         (
-            "epochs=5 frozen_features=cache data.augment={flip:true}",
-            "data.augment.flip",
+            "epochs=5 frozen_features=cache augment={flip:true}",
+            "augment.flip",
             "feature_views above 0",
         ),
     ],
@@ -76,7 +76,7 @@ def test_refused_where_the_job_does_not_use_it(overrides: str, key: str, user: s
         "data=image_folder data.root=x data.test_fraction=0.3",
         "frozen_features=exact feature_views=0 freeze_epochs=0",
         "protocol.augment_evaluation_of=[] protocol.frozen_batchnorm=fixed freeze_epochs=0",
-        "frozen_features=cache feature_views=3 data.augment.flip=true epochs=5",
+        "frozen_features=cache feature_views=3 augment.flip=true epochs=5",
     ],
 )
 def test_taken_where_it_does(overrides: str) -> None:

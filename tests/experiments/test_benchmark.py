@@ -78,7 +78,7 @@ def test_resident_and_streamed_images_take_turns() -> None:
 
 
 def test_the_reference_has_the_tutorials_transforms_in_its_order() -> None:
-    augment = AugmentConfig(4, True, 0.2, 0.2, 0.2, 0.1, 15)
+    augment = AugmentConfig("article", 4, True, 0.2, 0.2, 0.2, 0.1, 15)
     steps = article_transforms(32, [0.5] * 3, [0.2] * 3, augment).transforms
     assert [type(step).__name__ for step in steps] == [
         "Resize",

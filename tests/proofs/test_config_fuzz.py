@@ -53,7 +53,7 @@ DEFAULTS = {
 }
 # What decides whether anything is trained stays as the proof sets it.
 KEYS = sorted(DEFAULTS.keys() - {"preview", "resume", "tracking.uri"})
-ODD_KEYS = ["freeze_epoch", "data", "model", "data.augment", "hydra.launcher.n_jobs", "a.b.c", ""]
+ODD_KEYS = ["freeze_epoch", "data", "model", "augment", "hydra.launcher.n_jobs", "a.b.c", ""]
 ODD_VALUES = [
     *("nan", "inf", "-inf", "1e400", "-1", "0", "1", "2", "0.5", "1e-9", "2147483648", "9" * 40),
     *("null", "true", "[]", "{}", "[1,2,3]", "[0.5]", "{a:1}", "[a,b]", "???", "''", "' '"),

@@ -27,7 +27,7 @@ from tests.conftest import TIMED, Workplace, children
 SWEEP = (
     *("-m", "model=simple_cnn,mobilenet_v3_small", "weights=none", "freeze_epochs=0,3"),
     *("epochs=20", "data.train_per_class=40", "batch_size=20", "schedule=one_cycle"),
-    "data.augment.rotation=10",
+    "augment.rotation=10",
 )
 SEED = int(os.environ.get("PROOF_SEED", "20261125"))
 

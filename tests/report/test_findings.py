@@ -195,6 +195,6 @@ def test_who_would_have_been_chosen_without_the_test_images() -> None:
 
 def test_why_training_lies_below_validation_follows_the_augmentation() -> None:
     plain = make_run("a", 0, 0, 0.5)
-    augmented = make_run("a", 0, 0, 0.5, **{"data.augment.flip": "True"})
+    augmented = make_run("a", 0, 0, 0.5, **{"augment.flip": "True"})
     assert "(1 of 2 epochs): training images are counted while" in _findings([plain])
     assert "(1 of 2 epochs): only training images are augmented" in _findings([augmented])

@@ -59,7 +59,7 @@ def test_drifting_moves_the_statistics_and_no_parameter() -> None:
 
 def test_only_the_named_model_is_evaluated_on_augmented_images() -> None:
     plain, augmented, other = (
-        _trained(f"protocol.augment_evaluation_of={models}", "data.augment.rotation=15")
+        _trained(f"protocol.augment_evaluation_of={models}", "augment.rotation=15")
         for models in ("[]", "[mobilenet_v3_small]", "[resnet18]")
     )
     assert augmented.history[0].iteration_losses == plain.history[0].iteration_losses

@@ -13,7 +13,7 @@ _ALWAYS_SHOWN = ("weights", "freeze_epochs", "image_size")
 # Of choices that always change together, the first of these stands for all.
 _STANDS_FOR = (
     *("model.name", *_ALWAYS_SHOWN),
-    *("optimizer.name", "schedule.name", "protocol.validation"),
+    *("augment.name", "optimizer.name", "schedule.name", "protocol.validation"),
 )
 
 

@@ -28,8 +28,10 @@ class ModelConfig:
 
 @dataclass
 class AugmentConfig:
-    """Without any; what a data set has is in its file in conf/data/."""
+    """Without any. A choice of the group is the values in its file, and a result has its name from
+    those: the same ones by another way are the same training."""
 
+    name: str = key(MISSING, identity=False)
     crop_padding: int = key(0, low=0, high=64, unit="pixels")
     flip: bool = key(False)
     brightness: float = key(0.0, low=0, high=1)
@@ -37,6 +39,22 @@ class AugmentConfig:
     saturation: float = key(0.0, low=0, high=1)
     hue: float = key(0.0, low=0, high=0.5)
     rotation: float = key(0.0, low=0, high=180, unit="degrees")
+
+
+class NoAugmentConfig(AugmentConfig):
+    pass
+
+
+class CharactersConfig(AugmentConfig):
+    pass
+
+
+class CropFlipConfig(AugmentConfig):
+    pass
+
+
+class ArticleConfig(AugmentConfig):
+    pass
 
 
 @dataclass
@@ -52,7 +70,6 @@ class DataConfig:
     resident_gb: float = key(4.0, low=0, unit="GB", **_CIRCUMSTANCE)
     mean: list[float] | None = key(None, low=0, high=1, length=3)
     std: list[float] | None = key(None, above=0, length=3)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 class DigitsConfig(DataConfig):
@@ -168,6 +185,7 @@ class Config:
 
     model: ModelConfig = MISSING
     data: DataConfig = MISSING
+    augment: AugmentConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
     # Their digest names the result.
@@ -198,6 +216,12 @@ GROUPS: dict[str, dict[str, type]] = {
         "cifar100": Cifar100Config,
         "fashion_mnist": FashionMnistConfig,
         "image_folder": ImageFolderConfig,
+    },
+    "augment": {
+        "none": NoAugmentConfig,
+        "characters": CharactersConfig,
+        "crop_flip": CropFlipConfig,
+        "article": ArticleConfig,
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SgdConfig},
     "schedule": {

@@ -35,7 +35,7 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["feature_views"] = "frozen_features=cache with freeze_epochs above 0"
     if all_frozen and cached and config.feature_views == 0:
         # The head sees stored features of the images as they are.
-        for name, _, _ in leaves(config.data.augment, "data.augment."):
+        for name, _, _ in leaves(config.augment, "augment."):
             unused[name] = "freeze_epochs below epochs, feature_views above 0, or exact features"
     if config.data.name == "digits":
         unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
@@ -72,7 +72,7 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
 
 
 def _nested(name: str, value: Any) -> Iterator[tuple[str, object]]:
-    """The keys that an override sets: ``data.augment={flip: true}`` is ``data.augment.flip``."""
+    """The keys that an override sets: ``augment={flip: true}`` is ``augment.flip``."""
     if isinstance(value, dict):
         for part, inner in value.items():
             yield from _nested(f"{name}.{part}", inner)

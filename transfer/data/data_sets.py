@@ -45,8 +45,7 @@ class DataSets:
             ConfigError: the data is missing, damaged, or too small to split.
         """
         source = self._read(config, image_size)
-        settings = {name: value for name, value in asdict(config).items() if name != "augment"}
-        key = json.dumps([source.digest, settings, validation])
+        key = json.dumps([source.digest, asdict(config), validation])
         if key not in self._last_split:
             self._last_split.clear()
             self._last_split[key] = _split(config, source, validation)

@@ -88,7 +88,7 @@ class StoredFeatures:
 
     def _key(self, split: Split, view: int | None) -> list[object]:
         config, data = self._config, self._data
-        augmented = [] if view is None else [view, config.data.seed, vars(config.data.augment)]
+        augmented = [] if view is None else [view, config.data.seed, vars(config.augment)]
         return [
             _VERSION,
             config.model.name,
@@ -116,9 +116,7 @@ class StoredFeatures:
     def _run(self, split: Split, view: int | None) -> Tensor:
         """One pass of the backbone over all images of a split; leaves it in evaluation mode."""
         config, generator = self._config, None
-        preprocess = Preprocess(
-            config.image_size, self._data.mean, self._data.std, config.data.augment
-        )
+        preprocess = Preprocess(config.image_size, self._data.mean, self._data.std, config.augment)
         if view is not None:
             # By the data's seed: runs that differ in theirs share the views.
             generator = numbered_generator(config.data.seed, view)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from transfer.compare.rows import Row
+from transfer.config.schema import KEYS
 from transfer.report.language import Words
 from transfer.tracking.selection import Selection
 
@@ -73,8 +74,9 @@ def legend_of_accuracy(rows: Sequence[Row], words: Words) -> list[str]:
 
 def trains_augmented(params: Mapping[str, str]) -> bool:
     """Whether the training images were augmented."""
-    values = [value for key, value in params.items() if key.startswith("data.augment.")]
-    return any(value not in ("0", "0.0", "False") for value in values)
+    found = {name: value for name, value in params.items() if name.startswith("augment.")}
+    found.pop("augment.name", None)
+    return any(value != str(KEYS[name].default) for name, value in found.items())
 
 
 def evaluates_augmented(params: Mapping[str, str]) -> bool:

@@ -52,7 +52,7 @@ class Trainer:
         self.device = device
         self.data = data
         self.autocast = autocast(device, config.precision)
-        self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.data.augment)
+        self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.augment)
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
         self.history: list[Epoch] = []
