@@ -83,7 +83,7 @@ def test_flatten_gives_dotted_keys() -> None:
 
 @dataclass
 class _Augment(AugmentConfig):
-    mixup: float = key(0.0, low=0, high=1)
+    erasing: float = key(0.0, low=0, high=1)
 
 
 @dataclass
@@ -91,8 +91,8 @@ class _Wider(Config):
     tune: str = key("all", choices=("all", "head"))
 
 
-def _widened(config: Config, mixup: float = 0.0, tune: str = "all") -> Config:
-    augment = _Augment(**vars(config.augment), mixup=mixup)
+def _widened(config: Config, erasing: float = 0.0, tune: str = "all") -> Config:
+    augment = _Augment(**vars(config.augment), erasing=erasing)
     return _Wider(**vars(config) | {"augment": augment}, tune=tune)
 
 
@@ -103,7 +103,7 @@ def test_a_new_key_renames_nothing() -> None:
         for each in (
             config,
             _widened(config),
-            _widened(config, mixup=0.2),
+            _widened(config, erasing=0.2),
             _widened(config, tune="head"),
         )
     ]

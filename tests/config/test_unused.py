@@ -54,6 +54,12 @@ def _typed(*overrides: str) -> Config:
             "augment.flip",
             "feature_views above 0",
         ),
+        (
+            "epochs=5 frozen_features=cache feature_views=2 augment.cutmix=1",
+            "augment.cutmix",
+            "exact features",
+        ),
+        ("augment.mix_probability=1", "augment.mix_probability", "augment.cutmix above 0"),
     ],
 )
 def test_refused_where_the_job_does_not_use_it(overrides: str, key: str, user: str) -> None:

@@ -51,14 +51,16 @@ def test_a_resumed_training_is_bit_identical(
     _require_identical(whole, second)
 
 
-# Dropout draws from torch's own generator, the augmentation from another; the schedule moves by
-# iteration.
+# Dropout draws from torch's own generator, the augmentation and the mixtures from another; the
+# schedule moves by iteration.
 WITH_DROPOUT = (
     "model=mobilenet_v3_small",
     "epochs=4",
     "freeze_epochs=2",
     "schedule=one_cycle",
     "data.train_per_class=7",
+    "augment.mixup=0.5",
+    "augment.cutmix=1",
 )
 
 

@@ -39,6 +39,9 @@ class AugmentConfig:
     saturation: float = key(0.0, low=0, high=1)
     hue: float = key(0.0, low=0, high=0.5)
     rotation: float = key(0.0, low=0, high=180, unit="degrees")
+    mixup: float = key(0.0, low=0, high=100)
+    cutmix: float = key(0.0, low=0, high=100)
+    mix_probability: float = key(0.5, above=0, high=1)
 
 
 class NoAugmentConfig(AugmentConfig):

@@ -33,10 +33,7 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["optimizer.backbone_lr_scale"] = rates
     if config.feature_views > 0 and not (frozen and cached):
         unused["feature_views"] = "frozen_features=cache with freeze_epochs above 0"
-    if all_frozen and cached and config.feature_views == 0:
-        # The head sees stored features of the images as they are.
-        for name, _, _ in leaves(config.augment, "augment."):
-            unused[name] = "freeze_epochs below epochs, feature_views above 0, or exact features"
+    unused |= _unused_augmentation(config, stored_only=all_frozen and cached)
     if config.data.name == "digits":
         unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
     if isinstance(config.data, DownloadedConfig):
@@ -45,6 +42,25 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["data.validation_fraction"] = "protocol.validation=held_out"
     if protocol.augment_evaluation_of and config.model.name not in protocol.augment_evaluation_of:
         unused["protocol.augment_evaluation_of"] = f"a list with {config.model.name} in it"
+    return unused
+
+
+def _unused_augmentation(config: Config, *, stored_only: bool) -> dict[str, str]:
+    """Those of the augmentation's keys, as `unused_keys` gives them.
+
+    Args:
+        stored_only: the head alone trains, on stored features.
+    """
+    augment, unused = config.augment, dict[str, str]()
+    if augment.mixup == augment.cutmix == 0:
+        unused["augment.mix_probability"] = "augment.mixup or augment.cutmix above 0"
+    if stored_only:
+        # Of images as they are, or augmented, but each of one image.
+        for name in ("mixup", "cutmix", "mix_probability"):
+            unused[f"augment.{name}"] = "freeze_epochs below epochs, or exact features"
+        if config.feature_views == 0:
+            needed = "freeze_epochs below epochs, feature_views above 0, or exact features"
+            unused |= {name: needed for name, _, _ in leaves(augment, "augment.")}
     return unused
 
 

@@ -139,10 +139,15 @@ class UnfinishedEpoch:
         return vars(self) | {"generators": generators}
 
     def count(
-        self, logits: Tensor, labels: Tensor, loss: Tensor, rates: tuple[float, float]
+        self, logits: Tensor, targets: Tensor, loss: Tensor, rates: tuple[float, float]
     ) -> None:
-        """Take in a batch: its float [B, K] logits, int64 [B] labels, mean loss, and the learning
-        rates."""
+        """Take in a batch: its float [B, K] logits, its targets, mean loss, and the learning rates.
+
+        Args:
+            targets: int64 [B] labels, or float [B, K] shares of the classes: of a mixture, the
+                class with the largest share is the right answer.
+        """
+        labels = targets.argmax(dim=1) if targets.ndim > 1 else targets
         self.losses[self.iteration] = loss.detach()
         self.correct += (logits.detach().argmax(dim=1) == labels).sum()
         self.rates.append(rates)

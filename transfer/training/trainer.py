@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from transfer.augment import Preprocess
+from transfer.augment.mixing import mix
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
 from transfer.evaluate.metrics import evaluate_logits, predict_logits
@@ -214,13 +215,17 @@ class Trainer:
             leave=False,
             disable=None,  # quiet when not a terminal
         )
+        classes, augment = len(self.data.classes), self.config.augment
         with closing(shuffled):
             for images, labels in batches:
                 # A signal waits for the end of the batch, where the state is whole.
                 with deferred():
-                    inputs = images if stored else self.preprocess(images, generator)
-                    logits, loss = self._train_batch(inputs, labels, optimizer)
-                    epoch.count(logits, labels, loss, _learning_rates(optimizer))
+                    inputs, targets = images, labels
+                    if not stored:
+                        inputs = self.preprocess(images, generator)
+                        inputs, targets = mix(inputs, labels, classes, augment, generator)
+                    logits, loss = self._train_batch(inputs, targets, optimizer)
+                    epoch.count(logits, targets, loss, _learning_rates(optimizer))
                     schedule.after_iteration()
                     epoch.seconds = time.perf_counter() - start
                 if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
@@ -229,14 +234,14 @@ class Trainer:
         epoch.seconds = time.perf_counter() - start
 
     def _train_batch(
-        self, inputs: Tensor, labels: Tensor, optimizer: Optimizer
+        self, inputs: Tensor, targets: Tensor, optimizer: Optimizer
     ) -> tuple[Tensor, Tensor]:
         """One step of the optimiser: the logits before it, and their mean loss."""
         optimizer.zero_grad(set_to_none=True)
         with self.autocast:
             logits = self._network(inputs)
             smoothing = self.config.label_smoothing
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+            loss = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
         loss.backward()
         optimizer.step()
         return logits, loss
