@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -70,6 +72,15 @@ def test_the_head_of_mobilenet_v3_is_both_layers_of_its_classifier() -> None:
     assert (
         sum(parameter.numel() for parameter in head_parameters(model)) == 576 * 1024 + 1024 + 10250
     )
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_5", "mnasnet1_0"])
+def test_mnasnet_takes_tensors_that_have_no_version(name: str) -> None:
+    model, other = build_model(name, 10, 32), build_model(name, 10, 32)
+    tensors = {name: each + 1 for name, each in model.state_dict().items()}
+    for taking in (model, copy.deepcopy(other)):
+        taking.load_state_dict(tensors)
+        assert all(torch.equal(tensors[n], each) for n, each in taking.state_dict().items())
 
 
 def test_an_unknown_name_is_refused_with_choices() -> None:

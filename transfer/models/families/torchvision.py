@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from types import MethodType
 from typing import Any
 
 import torch
@@ -60,6 +61,9 @@ class Torchvision(Family):
             options |= {"aux_logits": False, "init_weights": True}
         with _ValuesOnCpu() if name.startswith("regnet_") else nullcontext():
             model: nn.Module = load_torchvision().models.get_model(name, **options)
+        if name.startswith("mnasnet"):
+            newest = MethodType(_load_newest_names, model)
+            model._load_from_state_dict = newest  # type: ignore[method-assign]
         self.replace_last_layer(model, num_classes)
         return model
 
@@ -128,6 +132,15 @@ def _published(entry: Any) -> PublishedWeights:
         crop=crop,
         interpolation=images.interpolation.value,
     )
+
+
+def _load_newest_names(
+    model: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
+) -> None:
+    """MNASNet refuses tensors that do not say how old their names are, as only torch's own
+    state dicts do; all others are under the names of today."""
+    metadata = {"version": type(model)._version, **metadata}
+    type(model)._load_from_state_dict(model, state_dict, prefix, metadata, *rest)
 
 
 class _ValuesOnCpu(TorchFunctionMode):
