@@ -22,6 +22,7 @@ from transfer.models.head import FrozenBackbone, head_alone
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
+from transfer.training.batchnorm import fit_momentum
 from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
 from transfer.training.optim import Schedule, build_optimizer
 from transfer.training.phases import Phase, plan_phases, set_training_mode
@@ -56,6 +57,8 @@ class Trainer:
         self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.augment)
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
+        if config.batchnorm_momentum == "fitted":
+            fit_momentum(model, self.train.training_batches())
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self._restored: dict[str, Any] | None = None

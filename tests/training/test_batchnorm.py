@@ -1,0 +1,103 @@
+"""Statistics of BatchNorm that keep up with a short training, unless they shall be as published."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.conftest import TINY, config_of
+from transfer.evaluate.metrics import evaluate_logits, predict_logits
+from transfer.job import Job, prepare
+from transfer.models.families import build_model
+from transfer.models.head import head_name
+from transfer.training.batchnorm import fit_momentum
+from transfer.training.trainer import Trainer
+
+SMALL = ("model=mobilenet_v3_small", *TINY)
+
+
+def _momenta(model: nn.Module) -> set[float | None]:
+    layers = (each for each in model.modules() if isinstance(each, nn.BatchNorm2d))
+    return {layer.momentum for layer in layers}
+
+
+def _trained(*overrides: str) -> tuple[Trainer, Job]:
+    job = prepare(config_of(*SMALL, *overrides))
+    trainer = Trainer(job.model(), job.data, job.config, job.device)
+    list(trainer.epochs())
+    return trainer, job
+
+
+@pytest.mark.parametrize(
+    ("name", "iterations", "momentum"),
+    [
+        ("mobilenet_v3_small", 1, 0.1),
+        ("mobilenet_v3_small", 20, 0.1),
+        ("mobilenet_v3_small", 40, 0.05),
+        ("mobilenet_v3_small", 400, 0.01),  # published
+        ("mnasnet0_5", 400, 0.005),
+        ("resnet18", 1, 0.1),  # published
+        ("resnet18", 400, 0.1),
+    ],
+)
+def test_statistics_forget_within_half_an_epoch(
+    name: str, iterations: int, momentum: float
+) -> None:
+    model = build_model(name, 10, 32)
+    fit_momentum(model, iterations)
+    (found,) = _momenta(model)
+    assert found == pytest.approx(momentum)
+
+
+def test_an_average_over_all_batches_stays_one() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3, momentum=None), nn.BatchNorm2d(3, momentum=0.01))
+    fit_momentum(model, 1)
+    assert _momenta(model) == {None, 0.1}
+
+
+def _lag(momentum: str) -> float:
+    """How far the first layer's statistics are from those of its inputs, after 12 iterations in
+    which next to nothing else moves."""
+    still = ("weights=none", "freeze_epochs=0", "epochs=6", "optimizer.lr=1e-9")
+    trainer, _ = _trained(*still, f"batchnorm_momentum={momentum}")
+    layer = next(each for each in trainer.model.modules() if isinstance(each, nn.BatchNorm2d))
+    seen: list[Tensor] = []
+    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    trainer.model.eval()
+    trainer.model(trainer.preprocess(trainer.data.train.images))
+    variances = torch.cat(seen).var(dim=(0, 2, 3))
+    assert layer.running_var is not None
+    return (layer.running_var / variances - 1).abs().max().item()
+
+
+def test_fitted_statistics_keep_up_and_published_ones_do_not() -> None:
+    assert _lag("published") > 2 * _lag("fitted")
+
+
+def test_without_the_key_the_layers_are_as_published() -> None:
+    published = config_of("experiment=article", "data=digits", "weights=starter", *SMALL[:1])
+    assert published.batchnorm_momentum == "published"
+    trainer, job = _trained("batchnorm_momentum=published")
+    assert _momenta(trainer.model) == _momenta(job.model()) == {0.01}
+
+
+def test_a_frozen_backbone_keeps_its_statistics() -> None:
+    trainer, job = _trained("freeze_epochs=2")
+    assert _momenta(trainer.model) == {0.1}
+    before, after = job.model().state_dict(), trainer.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved and all(name.startswith(head_name(trainer.model)) for name in moved)
+
+
+def test_the_kept_weights_have_the_statistics_that_were_evaluated() -> None:
+    trainer, job = _trained("epochs=3")
+    model = job.model()
+    model.load_state_dict(trainer.best_weights)
+    images = trainer.preprocess(job.data.val.images)
+    found = evaluate_logits(
+        *predict_logits(model, [(images, job.data.val.labels)], trainer.autocast)
+    )
+    best = [epoch for epoch in trainer.history if epoch.best][-1]
+    assert found.accuracy == best.val_accuracy
+    assert found.loss == pytest.approx(best.val_loss, rel=1e-5)
