@@ -1,7 +1,7 @@
 """Train one model on one data set, or with -m every combination of a sweep.
 
-One job goes in, one number comes out: the best accuracy on the validation images, for sweepers
-that choose by it. The accuracy on the test set goes into the report.
+One job goes in, one number comes out: the best score on the validation images by `select_by`, for
+sweepers that choose by it; more is better. The accuracy on the test set goes into the report.
 
     python train.py model=mobilenet_v3_small epochs=10
     python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,5
@@ -38,7 +38,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     from transfer.tracking.run_weights import fetch_run_weights
     from transfer.tracking.start import find_finished, start_run
     from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
-    from transfer.training.epoch import summary_metrics
+    from transfer.training.epoch import result_of, summary_metrics
     from transfer.training.trainer import Trainer
 
     keep_freed_memory()
@@ -50,7 +50,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         if folder := folder_of(finished):
             # A kill in the last moment leaves them behind.
             Checkpoints(folder, finished.id).remove()
-        return finished.metrics["best/val_acc"]
+        return result_of(config.select_by, finished.metrics)
     reset_peak_memory(job.device)
     log.info(job)
     with start_run(job, context.folder, context.sweep) as run, memory_explained(job.config):
@@ -70,9 +70,9 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
                     run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
                 log.info(epoch)
         logits, labels = trainer.test_logits()
-        test = evaluate_logits(logits, labels)
         cost = cost_metrics(trainer.model, job.config.image_size, job.device, trainer.autocast)
-        summary = summary_metrics(trainer.history, test) | job.cost_metrics | cost
+        test, seen = (evaluate_logits(*each) for each in ((logits, labels), trainer.train_logits()))
+        summary = summary_metrics(trainer.history, test, seen) | job.cost_metrics | cost
         run.log_summary(summary)
         run.log_predictions(logits, labels, job.data.classes)
         run.log_weights(trainer.best_weights, job)
@@ -85,7 +85,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         run.log_file(write_curves(run.folder, config.freeze_epochs, job.name))
     checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
-    return summary["best/val_acc"]
+    return result_of(config.select_by, summary)
 
 
 if __name__ == "__main__":

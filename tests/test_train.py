@@ -18,7 +18,16 @@ from transfer.job import prepare
 
 METRICS = {
     *("step/loss", "train/loss", "train/acc", "val/loss", "val/acc", "lr/head", "lr/backbone"),
-    *("time/epoch_s", "best/val_acc", "best/epoch", "test/acc", "test/loss", "test/ece"),
+    *("val/balanced_acc", "best/train_acc", "best/val_balanced_acc", "best/val_loss"),
+    *(
+        "time/epoch_s",
+        "test/balanced_acc",
+        "best/val_acc",
+        "best/epoch",
+        "test/acc",
+        "test/loss",
+        "test/ece",
+    ),
     *("profile/params", "profile/trainable_params", "profile/macs", "profile/latency_ms"),
     *("profile/latency_p90_ms", "profile/latency_64_ms", "profile/latency_64_p90_ms"),
     *("profile/size_mb", "profile/peak_memory_mb", "time/train_s", "throughput/train_img_s"),

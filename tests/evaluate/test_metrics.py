@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from transfer.evaluate.metrics import calibration_error, evaluate_logits
 
@@ -17,6 +17,17 @@ def test_agrees_with_scikit_learn() -> None:
     predicted = logits.argmax(dim=1)
     assert result.accuracy == pytest.approx(accuracy_score(labels, predicted), abs=1e-12)
     assert result.loss == pytest.approx(log_loss(labels, logits.double().softmax(1)), abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_balanced_accuracy_is_that_of_scikit_learn(classes: int) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    logits = torch.randn(200, 4, generator=generator)
+    # Uneven, and but for the last case not of every class.
+    labels = (torch.rand(200, generator=generator).square() * classes).long()
+    expected = balanced_accuracy_score(labels, logits.argmax(dim=1))
+    assert evaluate_logits(logits, labels).balanced_accuracy == pytest.approx(expected, abs=1e-12)
 
 
 def test_calibration_error_of_a_worked_example() -> None:

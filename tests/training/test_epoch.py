@@ -12,7 +12,7 @@ from tests.conftest import TINY, config_of
 from transfer.evaluate.metrics import Evaluation
 from transfer.job import prepare
 from transfer.training.checkpoint import Checkpoints
-from transfer.training.epoch import Epoch, is_best
+from transfer.training.epoch import Epoch, is_best, result_of, summary_metrics
 from transfer.training.trainer import Trainer
 
 # Accuracy and loss after each epoch.
@@ -25,9 +25,32 @@ def test_accuracy_decides_then_the_loss_through_a_continuation(stopped: int) -> 
     for number, (accuracy, loss) in enumerate(EPOCHS, start=1):
         if number == stopped + 1:
             history = [Epoch(**asdict(epoch)) for epoch in history]
-        best = is_best(Evaluation(accuracy, loss, ece=0), history)
-        history.append(Epoch(number, False, 1, 0.5, loss, accuracy, 0.1, 0.1, 1, 1, [1.0], best))
+        best = is_best(Evaluation(accuracy, 0.5, loss, ece=0), history)
+        history.append(_epoch(number, accuracy, 0.5, loss, best))
     assert [epoch.number for epoch in history if epoch.best] == [1, 3, 5]
+
+
+def _epoch(number: int, accuracy: float, balanced: float, loss: float, best: bool) -> Epoch:
+    validation = (loss, accuracy, balanced)
+    return Epoch(number, False, 1, 0.5, *validation, 0.1, 0.1, 1, 1, [1.0], best)
+
+
+@pytest.mark.parametrize(
+    ("select_by", "numbers", "result"),
+    [("acc", [1, 2, 4], 0.8), ("balanced_acc", [1, 3], 0.7), ("loss", [1, 4], -0.3)],
+)
+def test_the_measure_that_was_chosen_decides(
+    select_by: str, numbers: list[int], result: float
+) -> None:
+    # Accuracy, balanced accuracy and loss after each epoch.
+    measures = [(0.5, 0.5, 0.4), (0.6, 0.4, 0.5), (0.6, 0.7, 0.6), (0.8, 0.6, 0.3)]
+    history: list[Epoch] = []
+    for number, each in enumerate(measures, start=1):
+        best = is_best(Evaluation(*each, ece=0), history, select_by)
+        history.append(_epoch(number, *each, best))
+    assert [epoch.number for epoch in history if epoch.best] == numbers
+    summary = summary_metrics(history, Evaluation(1, 1, 0, 0), Evaluation(1, 1, 0, 0))
+    assert result_of(select_by, summary) == result
 
 
 def _trainer(result: str) -> Trainer:

@@ -195,6 +195,8 @@ class Config:
     weights: str = key("starter", identity=False)
     epochs: int = key(40, low=1, unit="epochs")
     freeze_epochs: int = key(5, low=0, unit="epochs")
+    class_weights: str = key("none", choices=("none", "balanced"))
+    select_by: str = key("acc", choices=("acc", "balanced_acc", "loss"))
     batchnorm_momentum: str = key("fitted", choices=("fitted", "published"))
     label_smoothing: float = key(0.0, low=0, below=1)
     image_size: int = key(32, low=8, high=1024, unit="pixels")

@@ -14,23 +14,35 @@ class Evaluation:
 
     Attributes:
         accuracy: share of images whose largest logit is the label's, 0 to 1.
+        balanced_accuracy: the same within each class, and its mean over the classes that have
+            images, 0 to 1: each class counts alike, however many images it has.
         loss: mean cross-entropy in nats.
         ece: expected calibration error, 0 to 1, over 15 bins of equal width (Guo et al. 2017,
             https://arxiv.org/abs/1706.04599).
     """
 
     accuracy: float
+    balanced_accuracy: float
     loss: float
     ece: float
 
 
 def evaluate_logits(logits: Tensor, labels: Tensor) -> Evaluation:
     """Measure float [N, K] logits against int64 [N] labels, N at least 1."""
+    correct = logits.argmax(dim=1) == labels
     return Evaluation(
-        accuracy=(logits.argmax(dim=1) == labels).double().mean().item(),
+        accuracy=correct.double().mean().item(),
+        balanced_accuracy=_mean_over_classes(correct, labels),
         loss=F.cross_entropy(logits.double(), labels).item(),
         ece=calibration_error(logits, labels),
     )
+
+
+def _mean_over_classes(correct: Tensor, labels: Tensor) -> float:
+    sizes = labels.bincount()
+    found = labels[correct].bincount(minlength=len(sizes))
+    present = sizes > 0
+    return (found[present].double() / sizes[present]).mean().item()
 
 
 def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ class Epoch:
     Attributes:
         number: from 1.
         train_loss, train_accuracy: over the augmented batches, as they were trained on.
-        val_loss, val_accuracy: over the validation split, after the epoch.
+        val_loss, val_accuracy, val_balanced_accuracy: over the validation split, after the epoch.
         head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 while frozen.
         seconds: training and validation.
         train_images_per_second: in the training part alone.
@@ -38,6 +38,7 @@ class Epoch:
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    val_balanced_accuracy: float
     head_lr: float
     backbone_lr: float
     seconds: float
@@ -53,6 +54,7 @@ class Epoch:
             "train/acc": self.train_accuracy,
             "val/loss": self.val_loss,
             "val/acc": self.val_accuracy,
+            "val/balanced_acc": self.val_balanced_accuracy,
             "lr/head": self.head_lr,
             "lr/backbone": self.backbone_lr,
             "time/epoch_s": self.seconds,
@@ -67,27 +69,60 @@ class Epoch:
         )
 
 
-def is_best(validation: Evaluation, history: Sequence[Epoch]) -> bool:
-    """Whether validation is better than after every epoch before: the loss decides between equal
-    accuracies, as they are common on a small split."""
-    best = [(epoch.val_accuracy, -epoch.val_loss) for epoch in history if epoch.best]
-    return not best or (validation.accuracy, -validation.loss) > best[-1]
+def is_best(validation: Evaluation, history: Sequence[Epoch], select_by: str = "acc") -> bool:
+    """Whether validation is better than after every epoch before.
+
+    Args:
+        select_by: acc, balanced_acc or loss. The loss decides between equal accuracies, as they
+            are common on a small split.
+    """
+    measures = (validation.accuracy, validation.balanced_accuracy, validation.loss)
+    best = [
+        (epoch.val_accuracy, epoch.val_balanced_accuracy, epoch.val_loss)
+        for epoch in history
+        if epoch.best
+    ]
+    return not best or _score(select_by, *measures) > _score(select_by, *best[-1])
 
 
-def summary_metrics(history: Sequence[Epoch], test: Evaluation) -> dict[str, float]:
+def _score(select_by: str, accuracy: float, balanced: float, loss: float) -> tuple[float, float]:
+    scores = {"acc": accuracy, "balanced_acc": balanced, "loss": -loss}
+    return scores[select_by], -loss
+
+
+def result_of(select_by: str, metrics: Mapping[str, float]) -> float:
+    """The one number that a training gives: its best epoch's score on the validation images, the
+    loss with its sign turned, so that more is better.
+
+    Args:
+        select_by: acc, balanced_acc or loss.
+        metrics: as `summary_metrics` gives them.
+    """
+    score = metrics[f"best/val_{select_by}"]
+    return -score if select_by == "loss" else score
+
+
+def summary_metrics(
+    history: Sequence[Epoch], test: Evaluation, train: Evaluation
+) -> dict[str, float]:
     """The figures that a training has once: accuracy and its kin, as fractions; loss in nats; times
     in seconds.
 
     Args:
         history: every epoch.
         test: measures of the weights that were best on validation.
+        train: the same of training images.
     """
     best = [epoch for epoch in history if epoch.best][-1]
     speeds = [epoch.train_images_per_second for epoch in history]
     return {
+        "best/train_acc": train.accuracy,
         "best/val_acc": best.val_accuracy,
+        "best/val_balanced_acc": best.val_balanced_accuracy,
+        "best/val_loss": best.val_loss,
         "best/epoch": best.number,
         "test/acc": test.accuracy,
+        "test/balanced_acc": test.balanced_accuracy,
         "test/loss": test.loss,
         "test/ece": test.ece,
         "time/train_s": sum(epoch.seconds for epoch in history),

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
@@ -24,11 +23,14 @@ from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
 from transfer.training.batchnorm import fit_momentum
 from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
+from transfer.training.loss import balanced_class_weights, training_loss
 from transfer.training.optim import Schedule, build_optimizer
 from transfer.training.phases import Phase, plan_phases, set_training_mode
 
 # A loss that is no number is noticed after so many iterations: to look makes a GPU wait.
 _LOOK_EVERY = 100
+# So many say to a point or two how accurate a network is on the images that it was trained on.
+_TRAINING_IMAGES = 1000
 
 
 class Trainer:
@@ -59,6 +61,10 @@ class Trainer:
         self.val = self._batches(data.val, _evaluation_batch(config))
         if config.batchnorm_momentum == "fitted":
             fit_momentum(model, self.train.training_batches())
+        self.class_weights: Tensor | None = None
+        if config.class_weights == "balanced":
+            weights = balanced_class_weights(data.train.labels, len(data.classes))
+            self.class_weights = weights.to(device)
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self._restored: dict[str, Any] | None = None
@@ -131,6 +137,14 @@ class Trainer:
         features = self._stored.test() if self._stored is not None else None
         return self._logits(test, self.config.epochs + 1, features)
 
+    def train_logits(self) -> tuple[Tensor, Tensor]:
+        """What the best weights say of training images as they are, logits and labels of at most
+        a thousand: call it after `test_logits`."""
+        count = len(self.data.train)
+        some = torch.linspace(0, count - 1, min(count, _TRAINING_IMAGES)).long()
+        batches = self._batches(self.data.train.subset(some), _evaluation_batch(self.config))
+        return self._logits(batches, self.config.epochs + 1, None)
+
     def _begin(self, phase: Phase, *, resumed: bool) -> tuple[Optimizer, Schedule]:
         """The phase's own optimiser and schedule, as they were left where it was interrupted."""
         optimizer = build_optimizer(self.model, phase, self.config.optimizer)
@@ -165,7 +179,7 @@ class Trainer:
         takes_last = self.config.protocol.result == "last"
         with deferred():
             schedule.after_epoch(validation.loss)
-            best = takes_last or is_best(validation, self.history)
+            best = takes_last or is_best(validation, self.history, self.config.select_by)
             if best:
                 state = self.model.state_dict().items()
                 self.best_weights = {name: each.to("cpu", copy=True) for name, each in state}
@@ -178,6 +192,7 @@ class Trainer:
                     train_accuracy=training.correct.item() / training.seen,
                     val_loss=validation.loss,
                     val_accuracy=validation.accuracy,
+                    val_balanced_accuracy=validation.balanced_accuracy,
                     head_lr=head_lr,
                     backbone_lr=backbone_lr,
                     seconds=seconds,
@@ -244,7 +259,7 @@ class Trainer:
         with self.autocast:
             logits = self._network(inputs)
             smoothing = self.config.label_smoothing
-            loss = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+            loss = training_loss(logits.float(), targets, self.class_weights, smoothing)
         loss.backward()
         optimizer.step()
         return logits, loss

@@ -1,0 +1,45 @@
+"""The loss of training: cross-entropy, of labels or of shares of classes, each class weighted."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def training_loss(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Mean cross-entropy in nats over a batch.
+
+    An image counts as its class does, or, where it is a mixture, as its classes do in their shares.
+    The mean is over images, whatever they count: the step of a batch of rare images is a long one.
+
+    Args:
+        logits: float32 [B, K].
+        targets: int64 [B] labels, or float [B, K] shares of the classes, which sum to 1.
+        weights: float32 [K], of `class_weights`; None: all images count alike.
+        smoothing: share of each target that is spread over all classes (Szegedy et al. 2016,
+            https://arxiv.org/abs/1512.00567, section 7), at least 0 and below 1.
+    """
+    if weights is None:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    # With weights of its own, torch divides labels' losses by their sum and shares' by the number.
+    losses = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
+    counts = targets.to(weights.dtype) @ weights if targets.ndim > 1 else weights[targets]
+    return (counts * losses).mean()
+
+
+def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
+    """What each class counts so that all count alike: scikit-learn's "balanced", N / (K x images of
+    the class), whose mean over images is 1 (King and Zeng 2001, Logistic Regression in Rare
+    Events Data, section 4.2).
+
+    Args:
+        labels: int64 [N], of the training images.
+
+    Returns:
+        float32 [classes]; 0 for a class without images, of which K counts none.
+    """
+    sizes = torch.bincount(labels, minlength=classes).double()
+    present = sizes > 0
+    weights = len(labels) / (present.sum() * sizes.clamp(min=1))
+    return (weights * present).float()
