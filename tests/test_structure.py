@@ -88,7 +88,7 @@ def test_no_file_grows_too_long() -> None:
         ("transfer.sweep.entry", ("torch", "mlflow", "pandas")),
         ("transfer.report.write", ("torch",)),
         ("transfer.report.figures.curves", ("torch", "mlflow", "scipy")),
-        ("transfer.job", ("mlflow", "matplotlib", "torchvision")),
+        ("transfer.job", ("mlflow", "matplotlib", "torchvision", "timm")),
     ],
 )
 def test_importing_a_module_leaves_libraries_unloaded(

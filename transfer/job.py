@@ -53,7 +53,9 @@ class Job:
     @property
     def name(self) -> str:
         config = self.config
-        return f"{config.model.name}-freeze{config.freeze_epochs}-seed{config.seed}"
+        # Names a folder, too, so timm/resnet18 has to do without its slash.
+        model = config.model.name.replace("/", "-")
+        return f"{model}-freeze{config.freeze_epochs}-seed{config.seed}"
 
     @property
     def iterations(self) -> int:

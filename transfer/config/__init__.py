@@ -46,6 +46,10 @@ def typed_config(composed: DictConfig) -> Config:
     if missing:
         raise ConfigError(missing[0], "???", "has no default; give it a value")
     config = cast(Config, OmegaConf.to_object(job))
+    library, name = config.model.library, config.model.name
+    if library and not name.startswith(f"{library}/"):
+        # timm's resnet18 is another model than torchvision's: no report may take one for the other.
+        config.model.name = f"{library}/{name}"
     check_config(config)
     return config
 

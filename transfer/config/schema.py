@@ -24,6 +24,8 @@ _LARGEST_SEED = 2**31 - 1
 @dataclass
 class ModelConfig:
     name: str = key(MISSING)
+    # Puts itself before the name, so that the name alone says which model it is.
+    library: str | None = key(None, choices=("timm",), **_CIRCUMSTANCE)
 
 
 @dataclass

@@ -47,11 +47,11 @@ def features_of(model: nn.Module, images: Tensor) -> Tensor:
     """What the head of `model` is given for float [N, 3, H, W]: [N, …]; the head is not run."""
     name, head, catch = head_name(model), head_of(model), _Catch()
     # Every family calls its head by this name, and none needs it to be anything but a module.
-    setattr(model, name, catch)
+    model.set_submodule(name, catch)
     try:
         model(images)
     finally:
-        setattr(model, name, head)
+        model.set_submodule(name, head)
     return catch.features
 
 

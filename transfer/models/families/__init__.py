@@ -3,15 +3,18 @@
 Another family is another module here, and another entry of FAMILIES.
 """
 
+import difflib
+
 import torch
 from torch import nn
 
 from transfer.models.families.base import Family
 from transfer.models.families.simple_cnn import SimpleCNNFamily
+from transfer.models.families.timm import PREFIX, Timm
 from transfer.models.families.torchvision import Torchvision
 from transfer.system.errors import ConfigError, first_line
 
-FAMILIES: tuple[Family, ...] = (SimpleCNNFamily(), Torchvision())
+FAMILIES: tuple[Family, ...] = (SimpleCNNFamily(), Torchvision(), Timm())
 
 
 def model_names() -> list[str]:
@@ -26,12 +29,18 @@ def family_named(model_name: str) -> Family:
         ConfigError: there is no such model.
     """
     for family in FAMILIES:
-        if model_name in family.names():
+        if family.knows(model_name):
             return family
+    plain, _, entry = model_name.partition(".")
+    if entry and any(family.knows(plain) for family in FAMILIES):
+        problem = f"names weights too; use model.name={plain} weights=imagenet:{entry}"
+        raise ConfigError("model.name", model_name, problem)
     choices = model_names()
-    close = [name for name in choices if name.split("_")[0][:5] == model_name[:5]] or choices
-    problem = f"there is no such classifier; choose from {', '.join(close)}"
-    raise ConfigError("model.name", model_name, problem)
+    close = difflib.get_close_matches(model_name, choices, n=8) or difflib.get_close_matches(
+        f"{PREFIX}{model_name}", choices, n=8
+    )
+    would_do = f"choose from {', '.join(close)}" if close else "none has a name like it"
+    raise ConfigError("model.name", model_name, f"there is no such classifier; {would_do}")
 
 
 def family_of(model: nn.Module) -> Family:

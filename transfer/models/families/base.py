@@ -41,6 +41,10 @@ class Family(ABC):
     def names(self) -> list[str]:
         """Every model that `build` knows."""
 
+    def knows(self, name: str) -> bool:
+        """Whether `build` knows this model; overridden where `names` takes long."""
+        return name in self.names()
+
     @abstractmethod
     def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
         """The model with random weights, drawn from torch's global generator.
@@ -55,7 +59,8 @@ class Family(ABC):
 
     @abstractmethod
     def head(self, model: nn.Module) -> str:
-        """The attribute that holds the head: what a new task replaces and trains first."""
+        """The module that is the head, such as "fc" or "head.fc": what a new task replaces and
+        trains first."""
 
     @abstractmethod
     def stages(self, model: nn.Module) -> NamedModules:

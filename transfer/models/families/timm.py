@@ -1,0 +1,140 @@
+"""The classifiers of timm (PyTorch Image Models): `model=timm model.name=convnext_nano`.
+
+They are called "timm/convnext_nano" here, for timm shares names such as resnet18 with torchvision.
+timm is loaded when one of them is asked for, not before.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from transfer.models.families.base import Family, NamedModules, as_stage
+from transfer.system.torchvision import load_torchvision
+
+PREFIX = "timm/"
+
+_DENSE = ("convnext_", "deit_", "densenet", "resnet", "resnext", "swin_", "vgg", "vit_")
+
+# For the few models that do not say (CAFormer, PiT, RDNet), what the others say.
+_STEM_AND_STAGES = {
+    "stem": "^(?:stem|patch_embed|cls_token|pos_embed)",
+    "blocks": [(r"^(?:dense_)?stages\.(\d+)", None), (r"^transformers\.(\d+)", None)],
+}
+
+
+@cache
+def load_timm() -> ModuleType:
+    """timm itself. It imports torchvision, which may need help first."""
+    load_torchvision()
+    return import_module("timm")
+
+
+class Timm(Family):
+    """timm's classifiers with one head, and the weights that its hub has for them."""
+
+    # VOLO's second head, which serves training with a label for each token.
+    unused = ("aux_head.",)
+
+    def names(self) -> list[str]:
+        return [f"{PREFIX}{name}" for name in load_timm().list_models() if _has_one_head(name)]
+
+    def knows(self, name: str) -> bool:
+        return name.startswith(PREFIX) and _has_one_head(name.removeprefix(PREFIX))
+
+    def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
+        return build_timm(name.removeprefix(PREFIX), num_classes, image_size)
+
+    def includes(self, model: nn.Module) -> bool:
+        return type(model).__module__.startswith("timm.")
+
+    def head(self, model: nn.Module) -> str:
+        """The last linear layer alone: what comes before it, norms and poolings included, timm
+        counts to the backbone."""
+        return _classifiers(_cfg_of(model))[0]
+
+    def is_dense(self, name: str) -> bool:
+        # Measured as torchvision's models of the same architectures were; the rest was not.
+        return name.removeprefix(PREFIX).startswith(_DENSE)
+
+    def stages(self, model: nn.Module) -> NamedModules:
+        """As timm groups them for rates that fall from layer to layer (`group_matcher`); a
+        transformer's blocks are stages of their own."""
+        group_parameters = load_timm().models.group_parameters
+        groups: dict[str, int] = group_parameters(model, _matcher(model), reverse=True)
+        head = self.head(model)
+        numbers = {name: at for name, at in groups.items() if not name.startswith(f"{head}.")}
+        # What timm groups with the last layer is the end of the backbone.
+        own = sorted(set(numbers.values()) - {groups[f"{head}.weight"]})
+        numbers = {name: at if at in own else own[-1] for name, at in numbers.items()}
+        parts = list(_parts(model, "", numbers))
+        return [
+            as_stage([(name, part) for at, name, part in parts if at == number]) for number in own
+        ]
+
+
+def build_timm(architecture: str, num_classes: int, image_size: int) -> nn.Module:
+    """A model of timm with random weights, for square images of `image_size` pixels."""
+    timm = load_timm()
+    cfg = timm.get_pretrained_cfg(architecture)
+    options: dict[str, object] = {"num_classes": num_classes}
+    if cfg.fixed_input_size:
+        options["img_size"] = image_size
+    if "aux_head" in _classifiers(vars(cfg)):
+        options["use_aux_head"] = False
+    model: nn.Module = timm.create_model(architecture, **options)
+    return model
+
+
+def _has_one_head(architecture: str) -> bool:
+    timm = load_timm()
+    # What follows a dot names weights, not a model.
+    if "." in architecture or not timm.is_model(architecture):
+        return False
+    cfg = timm.get_pretrained_cfg(architecture)
+    return cfg is not None and len(set(_classifiers(vars(cfg))) - {"aux_head"}) == 1
+
+
+def _matcher(model: Any) -> Any:
+    try:
+        return model.group_matcher(coarse=True)
+    except (AttributeError, AssertionError):
+        return _STEM_AND_STAGES
+
+
+def _cfg_of(model: Any) -> Mapping[str, Any]:
+    cfg: Mapping[str, Any] = model.pretrained_cfg
+    return cfg
+
+
+def _classifiers(cfg: Mapping[str, Any]) -> tuple[str, ...]:
+    names = cfg["classifier"]
+    return names if isinstance(names, tuple) else (names,) if names else ()
+
+
+def _parts(
+    module: nn.Module, prefix: str, numbers: Mapping[str, int]
+) -> Iterator[tuple[int, str, nn.Module]]:
+    """The largest modules whose parameters are all of one group: its number, name and module.
+    Parameters of no such module follow as a list.
+
+    Args:
+        numbers: the group of every parameter that counts, by its full name.
+    """
+    own = dict[int, list[nn.Parameter]]()
+    for name, parameter in module.named_parameters(recurse=False):
+        if prefix + name in numbers:
+            own.setdefault(numbers[prefix + name], []).append(parameter)
+    for name, child in module.named_children():
+        full = f"{prefix}{name}"
+        named = [f"{full}.{each}" for each, _ in child.named_parameters()]
+        groups = [numbers.get(each, -1) for each in named]
+        if groups and groups[0] >= 0 and len(set(groups)) == 1:
+            yield groups[0], full, child
+        elif groups:
+            yield from _parts(child, f"{full}.", numbers)
+    for number, parameters in own.items():
+        yield number, prefix.rstrip("."), nn.ParameterList(parameters)
