@@ -53,8 +53,11 @@ def article_transforms(
     if augment is not None:
         padding = round(augment.crop_padding * size / 32)
         jitter = (augment.brightness, augment.contrast, augment.saturation, augment.hue)
+        if augment.crop_scale < 1:
+            steps = [transforms.RandomResizedCrop(size, scale=(augment.crop_scale, 1.0))]
         steps += [transforms.RandomCrop(size, padding=padding)] if padding else []
         steps += [transforms.RandomHorizontalFlip()] if augment.flip else []
+        steps += [transforms.TrivialAugmentWide()] if augment.trivial else []
         steps += [transforms.ColorJitter(*jitter)] if any(jitter) else []
         steps += [transforms.RandomRotation(augment.rotation)] if augment.rotation else []
     steps += [transforms.ToTensor(), transforms.Normalize(mean, std)]

@@ -47,3 +47,21 @@ def test_padding_grows_with_the_image() -> None:
         config = AugmentConfig(crop_padding=4)
         black = augment(images, config, torch.Generator().manual_seed(0))[:, 0] == 0
         assert black[:, :, size // 2].sum(dim=1).max() == size // 8
+
+
+def test_a_random_part_comes_from_all_pixels_that_are_stored() -> None:
+    photo = Preprocess(24, (0.0,) * 3, (1.0,) * 3, AugmentConfig(crop_scale=0.2))
+    stored = _stored(64)
+    parts = photo(stored, torch.Generator().manual_seed(1))
+    assert parts.shape == (4, 3, 24, 24)
+    # Noise of single pixels, averaged over a part: the smaller the part, the rougher.
+    whole = photo(stored)
+    assert torch.equal(whole, photo(stored))
+    assert parts.std() > 1.2 * whole.std()
+
+
+def test_a_cubic_stays_within_black_and_white() -> None:
+    stored = (_stored(16) > 127).to(torch.uint8) * 255
+    cubic = Preprocess(32, (0.0,) * 3, (1.0,) * 3, AugmentConfig(crop_scale=0.5), "bicubic")
+    for images in (cubic(stored), cubic(stored, torch.Generator().manual_seed(1))):
+        assert images.min() == 0 and images.max() == 1

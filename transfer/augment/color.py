@@ -55,15 +55,15 @@ def color_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
     factors = amounts.gather(1, order)
     for turn in range(3):
         factor = torch.where(turn < turn_of_hue, factors[:, turn], 1.0)
-        images = _blend(images, order[:, turn], factor)
+        images = blend(images, order[:, turn], factor)
     images = _turn_hue(images, amounts[:, HUE])
     for turn in range(1, 4):
         factor = torch.where(turn > turn_of_hue, factors[:, turn], 1.0)
-        images = _blend(images, order[:, turn], factor)
+        images = blend(images, order[:, turn], factor)
     return images
 
 
-def _blend(images: Tensor, step: Tensor, factor: Tensor) -> Tensor:
+def blend(images: Tensor, step: Tensor, factor: Tensor) -> Tensor:
     """Move away from (factor above 1) or towards black for brightness, the image's mean grey
     level for contrast, each pixel's grey level for saturation; a factor of 1 is exact."""
     grey = _grey(images)

@@ -34,8 +34,10 @@ class AugmentConfig:
     those: the same ones by another way are the same training."""
 
     name: str = key(MISSING, identity=False)
+    crop_scale: float = key(1.0, above=0, high=1)
     crop_padding: int = key(0, low=0, high=64, unit="pixels")
     flip: bool = key(False)
+    trivial: bool = key(False)
     brightness: float = key(0.0, low=0, high=1)
     contrast: float = key(0.0, low=0, high=1)
     saturation: float = key(0.0, low=0, high=1)
@@ -55,6 +57,14 @@ class CharactersConfig(AugmentConfig):
 
 
 class CropFlipConfig(AugmentConfig):
+    pass
+
+
+class PhotoConfig(AugmentConfig):
+    pass
+
+
+class TrivialConfig(AugmentConfig):
     pass
 
 
@@ -229,6 +239,8 @@ GROUPS: dict[str, dict[str, type]] = {
         "none": NoAugmentConfig,
         "characters": CharactersConfig,
         "crop_flip": CropFlipConfig,
+        "photo": PhotoConfig,
+        "trivial": TrivialConfig,
         "article": ArticleConfig,
     },
     "optimizer": {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SgdConfig},
