@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from experiments.arguments import STORE, option, run
+from transfer.augment.crops import stored_size
 from transfer.config.schema import ImageFolderConfig
 from transfer.data import Batches, DataSets, ImageData
 from transfer.deploy.classifier import Classifier, load_classifier
@@ -113,7 +114,8 @@ def _read_data(config_file: Path) -> ImageData:
     if config.data.name != "image_folder":
         raise ConfigError("run", config.data.name, "only runs on data=image_folder can be shipped")
     merged = OmegaConf.merge(OmegaConf.structured(ImageFolderConfig), config.data)
-    return DataSets().load(cast(ImageFolderConfig, OmegaConf.to_object(merged)), config.image_size)
+    size = stored_size(config.image_size, config.augment.crop_scale)
+    return DataSets().load(cast(ImageFolderConfig, OmegaConf.to_object(merged)), size)
 
 
 def _starter_state(model: nn.Module) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from transfer.augment.crops import stored_size
 from transfer.config import Config, configuration, fingerprint
 from transfer.data import ImageData, process_data_sets, training_batches
 from transfer.evaluate.cost import count_macs, count_parameters
@@ -117,7 +118,8 @@ def prepare(
     model = meta_model(config.model.name, config.image_size)
     _require_models(config.protocol.augment_evaluation_of)
     weights = weights or read_weights(config.weights, config.model.name)
-    data = process_data_sets().load(config.data, config.image_size, config.protocol.validation)
+    size = stored_size(config.image_size, config.augment.crop_scale)
+    data = process_data_sets().load(config.data, size, config.protocol.validation)
     _require_unseen(weights, data)
     with torch.device("meta"):
         family.replace_last_layer(model, len(data.classes))

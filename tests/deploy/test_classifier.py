@@ -29,6 +29,8 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         model_name="resnet18",
         image_size=32,
         classes=data.classes,
+        stored_size=8,
+        fit="crop",
         mean=data.mean,
         std=data.std,
     )

@@ -14,6 +14,13 @@ _RATIO = (3 / 4, 4 / 3)  # of width to height
 _TRIES = 10
 
 
+def stored_size(image_size: int, least_area: float) -> int:
+    """Pixels of the edge at which pictures are kept: those that parts are taken of are larger than
+    what the network reads, as ImageNet's customary 256 are for 224, so that a part is hardly ever
+    stretched beyond what was there."""
+    return image_size if least_area == 1 else round(image_size * 8 / 7)
+
+
 def random_resized_crop(
     images: Tensor,
     image_size: int,

@@ -115,6 +115,8 @@ class ImageFolderConfig(DataConfig):
     train_folder: str = key("train", **_CIRCUMSTANCE)
     val_folder: str | None = key("val", **_CIRCUMSTANCE)
     test_folder: str | None = key("test", **_CIRCUMSTANCE)
+    fit: str = key("crop", choices=("crop", "squash", "pad"))
+    stored_size: int | None = key(None, low=8, high=2048, unit="pixels")
     on_bad_image: str = key("fail", choices=("fail", "skip"), **_CIRCUMSTANCE)
 
 

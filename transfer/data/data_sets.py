@@ -38,7 +38,8 @@ class DataSets:
 
         Args:
             config: which set, and how it is split.
-            image_size: pixels; matters only to folders whose images differ in size.
+            image_size: pixels at which images are stored, unless `data.stored_size` says otherwise;
+                matters only to folders whose images differ in size.
             validation: "test" validates on the test set, and holds nothing out.
 
         Raises:
@@ -55,16 +56,19 @@ class DataSets:
         what = {
             name: value
             for name, value in asdict(config).items()
-            if name in ("name", "on_bad_image") or "folder" in name
+            if name in ("name", "on_bad_image", "fit") or "folder" in name
         }
-        key = json.dumps([what, config.root, image_size if config.name == "image_folder" else None])
+        side = None
+        if isinstance(config, ImageFolderConfig):
+            side = config.stored_size or image_size
+        key = json.dumps([what, config.root, side])
         # What is kept is the same, whether it is read into memory or mapped.
         at_hand = (key, config.resident_gb)
         if at_hand not in self._last_read:
 
             def read(file: Path) -> Source:
                 if isinstance(config, ImageFolderConfig):
-                    return read_image_folder(config, image_size, file)
+                    return read_image_folder(config, config.stored_size or image_size, file)
                 return READERS[config.name](config)
 
             # First, for what was split of it is as large.

@@ -69,21 +69,25 @@ def _silence_remarks() -> None:
         silence(None)
 
 
-def decode_or_refuse(path: Path, *, key: str, side: int | None = None) -> Image.Image:
+def decode_or_refuse(
+    path: Path, *, key: str, side: int | None = None, fit: str = "crop"
+) -> Image.Image:
     """Open one image as upright RGB.
 
     Args:
         side: in pixels; None: the whole image. Else a square of at most this side: the image
-            itself if it is one, and its central square, resized to `side`, if it is not. Of a
-            JPEG of more than 4 million pixels only a half, a quarter or an eighth of the
-            resolution is then decoded, as long as four times `side` remain.
+            itself if it is one, and what `resize_square` makes of it if it is not; the image's
+            shape then is its `info["shape"]`, width and height. Of a JPEG of more than 4 million
+            pixels only a half, a quarter or an eighth of the resolution is then decoded, as long as
+            four times `side` remain.
+        fit: as `resize_square` has it.
 
     Raises:
         ConfigError: the file is no whole image; names the file, under `key`.
     """
     _silence_remarks()
     try:
-        return _decode(path, side)
+        return _decode(path, side, fit)
     # Decoders fail over damaged bytes in whatever way the damage leads them to: KeyError,
     # struct.error, MemoryError… To the user all of them mean one thing.
     except Exception as error:
@@ -91,8 +95,18 @@ def decode_or_refuse(path: Path, *, key: str, side: int | None = None) -> Image.
         raise ConfigError(key, path, problem) from error
 
 
-def resize_square(image: Image.Image, size: int) -> Image.Image:
-    """Resize so that the shorter side is `size` pixels, and keep the central square."""
+def resize_square(image: Image.Image, size: int, fit: str = "crop") -> Image.Image:
+    """Make an image a square of `size` pixels.
+
+    Args:
+        fit: "crop" resizes it so that its shorter side is `size`, and keeps the central square;
+            "squash" resizes both sides; "pad" resizes it so that its longer side is `size`, and
+            lays it in the middle of a black square.
+    """
+    if fit == "squash":
+        return image.resize((size, size), Image.Resampling.BILINEAR)
+    if fit == "pad":
+        return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color="black")
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
 
 
@@ -100,7 +114,7 @@ class _RefusedError(Exception):
     """Its words are the reason."""
 
 
-def _decode(path: Path, side: int | None) -> Image.Image:
+def _decode(path: Path, side: int | None, fit: str) -> Image.Image:
     # Opening a pipe would wait forever, and a device never ends.
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -121,9 +135,13 @@ def _decode(path: Path, side: int | None) -> Image.Image:
             method = _UPRIGHT.get(_orientation(image))
             rgb = _to_rgb(image)
             upright = rgb if method is None else rgb.transpose(method)
-            if side is None or upright.width == upright.height <= side:
+            if side is None:
                 return upright
-            return resize_square(upright, side)
+            shape = upright.size
+            if not upright.width == upright.height <= side:
+                upright = resize_square(upright, side, fit)
+            upright.info["shape"] = shape
+            return upright
 
 
 def _orientation(image: Image.Image) -> int:

@@ -20,14 +20,16 @@ from transfer.system.errors import ConfigError, printable
 from transfer.system.prefetch import ordered_prefetch
 
 _LISTED = 10
+# A share of the area that is not worth a line.
+_NEGLIGIBLE = 0.02
 
 
-def read_image_folder(config: ImageFolderConfig, image_size: int, file: Path) -> Source:
+def read_image_folder(config: ImageFolderConfig, side: int, file: Path) -> Source:
     """Decode `data.root`'s train folder, and its validation and test folders where they exist.
 
-    Square images of one size up to `image_size` are kept as they are. Else each image is resized so
-    that its shorter side is `image_size`, and its central square is kept: their bytes then depend
-    on `image_size`, not on the camera. More than `data.resident_gb` of them go into `file`.
+    Square images of one size up to `side` pixels are kept as they are. Else each image becomes a
+    square of `side`, as `data.fit` has it: their bytes then depend on `side`, not on the camera.
+    More than `data.resident_gb` of them go into `file`.
 
     With `data.on_bad_image=skip` the result is that of a folder without the files that cannot be
     read; they are named in `Source.skipped`.
@@ -42,8 +44,8 @@ def read_image_folder(config: ImageFolderConfig, image_size: int, file: Path) ->
     found = {part: list_images(root / name) for part, name in folders.items()}
     require_same_classes(root, folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
-    buffer = ImageBuffer(file, len(paths), image_size, config.resident_gb)
-    hashes, bad = _read_into(buffer, paths, image_size, skip=config.on_bad_image == "skip")
+    buffer = ImageBuffer(file, len(paths), side, config.resident_gb)
+    hashes, bad, cut_off = _read_into(buffer, paths, side, config)
     images = buffer.images()
     splits = {}
     for part, listing in found.items():
@@ -57,7 +59,11 @@ def read_image_folder(config: ImageFolderConfig, image_size: int, file: Path) ->
         for path in paths
         if path in bad
     )
-    remarks = (*_left_out_lines(folders, found), *_skipped_lines(skipped, len(paths)))
+    remarks = (
+        *_left_out_lines(folders, found),
+        *_skipped_lines(skipped, len(paths)),
+        *_cut_off_line(config.fit, cut_off),
+    )
     return Source(
         found["train"].classes,
         splits["train"],
@@ -86,26 +92,30 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
 
 
 def _read_into(
-    buffer: ImageBuffer, paths: list[Path], side: int, *, skip: bool
-) -> tuple[torch.Tensor, dict[Path, ConfigError]]:
+    buffer: ImageBuffer, paths: list[Path], side: int, config: ImageFolderConfig
+) -> tuple[torch.Tensor, dict[Path, ConfigError], float]:
     """Decode every file, in order.
 
     Returns:
-        A hash of each file, int64 [N]; and with `skip`, what cannot be read, by its path.
+        A hash of each file, int64 [N]; with `data.on_bad_image=skip`, what cannot be read, by its
+        path; and the share of a picture's area that lies outside its central square, on average.
     """
     bad: dict[Path, ConfigError] = {}
     hashes: list[int] = []
+    outside: list[float] = []
 
-    def read(path: Path) -> tuple[Pixels, int] | None:
+    def read(path: Path) -> tuple[Pixels, int, float] | None:
         try:
-            image = decode_or_refuse(path, key="data.root", side=side)
+            image = decode_or_refuse(path, key="data.root", side=side, fit=config.fit)
         except ConfigError as error:
-            if not skip:
+            if config.on_bad_image != "skip":
                 problem = f"{error.problem}, or leave out such files with data.on_bad_image=skip"
                 raise ConfigError(error.key, error.value, problem) from error
             bad[path] = error
             return None
-        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)), _file_hash(path)
+        pixels = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+        shape = image.info["shape"]
+        return pixels, _file_hash(path), 1 - min(shape) / max(shape)
 
     # Pillow decodes outside Python's lock, so threads help.
     threads = min(os.cpu_count() or 1, 16)
@@ -114,7 +124,9 @@ def _read_into(
             if each is not None:
                 buffer.append(each[0])
                 hashes.append(each[1])
-    return torch.tensor(hashes, dtype=torch.int64), bad
+                outside.append(each[2])
+    mean_outside = sum(outside) / max(len(outside), 1)
+    return torch.tensor(hashes, dtype=torch.int64), bad, mean_outside
 
 
 def _file_hash(path: Path) -> int:
@@ -143,6 +155,13 @@ def _skipped_lines(skipped: Sequence[str], total: int) -> Iterator[str]:
             lines.append(f"and {len(skipped) - _LISTED} more")
         lines.append("each run keeps the whole list as skipped_images.txt")
         yield "\n  ".join(lines)
+
+
+def _cut_off_line(fit: str, share: float) -> Iterator[str]:
+    """What is outside the central square may be what a picture shows."""
+    if fit == "crop" and share >= _NEGLIGIBLE:
+        kept = "data.fit=squash or data.fit=pad keeps all of it"
+        yield f"data.fit=crop: {share:.0%} of the pictures' area is cut off, on average; {kept}"
 
 
 def _left_out_lines(folders: Mapping[str, str], found: Mapping[str, Listing]) -> Iterator[str]:

@@ -28,18 +28,25 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model in evaluation mode that reads pictures of any size."""
+    """A model in evaluation mode that reads pictures of any size.
+
+    Attributes:
+        stored_size: pixels of the squares in which its test images were kept.
+        fit: how they became squares, as `resize_square` has it.
+    """
 
     model: nn.Module
     classes: tuple[str, ...]
     preprocess: Preprocess
     device: torch.device
+    stored_size: int
+    fit: str
 
     @torch.inference_mode()
     def classify(self, picture: Image.Image) -> list[Prediction]:
         """Every class with its probability for an RGB picture, the most probable first."""
-        # As images of a folder are kept: the central square, never larger than it has pixels.
-        square = resize_square(picture, min(*picture.size, self.preprocess.image_size))
+        # As the images of a folder are kept.
+        square = resize_square(picture, self.stored_size, self.fit)
         pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).unsqueeze(0)
         logits = self.model(self.preprocess(pixels.to(self.device)))
         probabilities = logits.softmax(dim=1)[0].tolist()
@@ -55,6 +62,8 @@ def save_classifier(
     model_name: str,
     image_size: int,
     classes: Sequence[str],
+    stored_size: int,
+    fit: str,
     mean: Sequence[float],
     std: Sequence[float],
 ) -> None:
@@ -64,6 +73,7 @@ def save_classifier(
     Args:
         image_size: pixels that the model reads.
         classes: in the order of the logits.
+        stored_size, fit: as `Classifier` has them.
         mean, std: a value a channel, of images from 0 to 1.
     """
     metadata = {
@@ -71,6 +81,8 @@ def save_classifier(
         "model": model_name,
         "image_size": str(image_size),
         "classes": json.dumps(classes),
+        "stored_size": str(stored_size),
+        "fit": fit,
         "mean": json.dumps(mean),
         "std": json.dumps(std),
     }
@@ -90,4 +102,11 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
     preprocess = Preprocess(
         image_size, json.loads(metadata["mean"]), json.loads(metadata["std"]), AugmentConfig()
     )
-    return Classifier(model.eval().to(device), tuple(classes), preprocess, device)
+    return Classifier(
+        model.eval().to(device),
+        tuple(classes),
+        preprocess,
+        device,
+        int(metadata["stored_size"]),
+        metadata["fit"],
+    )

@@ -90,6 +90,8 @@ class JobRun:
                 model_name=job.config.model.name,
                 image_size=job.config.image_size,
                 classes=job.data.classes,
+                stored_size=job.data.test.stored.shape[-1],
+                fit=getattr(job.config.data, "fit", "crop"),
                 mean=job.data.mean,
                 std=job.data.std,
             )

@@ -1,0 +1,88 @@
+"""How a picture becomes a square, and what is said of that."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import config_of
+from transfer.config.schema import DataConfig
+from transfer.data import DataSets, ImageData
+from transfer.data.decode import resize_square
+from transfer.job import prepare
+
+CUT = "is cut off, on average; data.fit=squash or data.fit=pad keeps all of it"
+
+
+def _picture(width: int, height: int) -> Image.Image:
+    """Red on the left, green in the middle, blue on the right (or from top to bottom)."""
+    pixels = np.zeros((3, 3, 3), np.uint8)
+    pixels[range(3), :, range(3)] = 255
+    stripes = Image.fromarray(pixels if height > width else pixels.transpose(1, 0, 2))
+    return stripes.resize((width, height), Image.Resampling.NEAREST)
+
+
+def _folder(root: Path, width: int = 60, height: int = 20) -> Path:
+    for name in ("cat", "dog"):
+        (root / "train" / name).mkdir(parents=True)
+        for number in range(20):
+            picture = _picture(width, height)
+            picture.putpixel((0, 0), (number, number, 0))
+            picture.save(root / "train" / name / f"{number}.png")
+    return root
+
+
+def _load(root: Path, *overrides: str, size: int = 12) -> ImageData:
+    config: DataConfig = config_of("data=image_folder", f"data.root={root}", *overrides).data
+    return DataSets().load(config, size)
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60)])
+def test_each_way_shows_what_it_should(shape: tuple[int, int]) -> None:
+    picture = _picture(*shape)
+    crop, squash, pad = (
+        torch.from_numpy(np.array(resize_square(picture, 12, fit)))
+        for fit in ("crop", "squash", "pad")
+    )
+    if shape[1] > shape[0]:
+        crop, squash, pad = (each.transpose(0, 1) for each in (crop, squash, pad))
+    assert torch.equal(crop[:, 2:10], torch.tensor([0, 255, 0]).expand(12, 8, 3).byte())
+    assert squash[6, 1].tolist() == [255, 0, 0] and squash[6, 10].tolist() == [0, 0, 255]
+    assert (pad[:4] == 0).all() and (pad[8:] == 0).all()
+    assert torch.equal(pad[5, [1, 6, 10]], 255 * torch.eye(3).byte())
+
+
+def test_every_fit_is_another_set_of_images_and_one_set_of_test_images(tmp_path: Path) -> None:
+    root = _folder(tmp_path)
+    loaded = [_load(root, f"data.fit={fit}") for fit in ("crop", "squash", "pad")]
+    loaded.append(_load(root, "data.fit=squash", size=16))
+    loaded.append(_load(root, "data.fit=squash", "data.stored_size=20"))
+    assert len({each.digest for each in loaded}) == 5
+    assert len({each.test_digest for each in loaded}) == 1
+    assert loaded[-1].train.stored.shape[-1] == 20
+
+
+def test_what_is_cut_off_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = _folder(tmp_path / "wide")
+    with caplog.at_level(logging.WARNING):
+        _load(root)
+        assert f"data.fit=crop: 67% of the pictures' area {CUT}" in caplog.messages
+        caplog.clear()
+        _load(root, "data.fit=pad")
+        _load(_folder(tmp_path / "square", 20, 20))
+        assert not any("cut off" in each for each in caplog.messages)
+
+
+def test_photos_are_kept_larger_where_parts_of_them_are_taken(tmp_path: Path) -> None:
+    root = _folder(tmp_path)
+    words = ("data=image_folder", f"data.root={root}", "model=simple_cnn", "weights=none")
+    sides = {
+        choice: prepare(config_of(*words, f"augment={choice}")).data.train.stored.shape[-1]
+        for choice in ("photo", "trivial", "crop_flip", "none")
+    }
+    assert sides == {"photo": 37, "trivial": 37, "crop_flip": 32, "none": 32}
