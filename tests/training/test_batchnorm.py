@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.job import Job, prepare
 from transfer.models.families import build_model
 from transfer.models.head import head_name
-from transfer.training.batchnorm import fit_momentum
+from transfer.training.batchnorm import FittedMomentum
 from transfer.training.trainer import Trainer
 
 SMALL = ("model=mobilenet_v3_small", *TINY)
@@ -45,15 +47,35 @@ def test_statistics_forget_within_half_an_epoch(
     name: str, iterations: int, momentum: float
 ) -> None:
     model = build_model(name, 10, 32)
-    fit_momentum(model, iterations)
+    fitted = FittedMomentum(model, iterations)
+    fitted.before_iteration(10 * iterations)
     (found,) = _momenta(model)
     assert found == pytest.approx(momentum)
 
 
 def test_an_average_over_all_batches_stays_one() -> None:
     model = nn.Sequential(nn.BatchNorm2d(3, momentum=None), nn.BatchNorm2d(3, momentum=0.01))
-    fit_momentum(model, 1)
+    FittedMomentum(model, 1).before_iteration(100)
     assert _momenta(model) == {None, 0.1}
+
+
+def test_statistics_that_nothing_went_into_begin_as_an_average() -> None:
+    fresh, old = nn.BatchNorm2d(3, momentum=0.01), nn.BatchNorm2d(3, momentum=0.01)
+    old(torch.randn(4, 3, 2, 2))
+    fitted = FittedMomentum(nn.ModuleList([fresh, old]), 40)
+    batches = torch.randn(5, 8, 3, 2, 2)
+    before = old.running_mean.clone()
+    for done, batch in enumerate(batches):
+        fitted.before_iteration(done)
+        fresh(batch)
+        assert old.momentum == 0.05
+    means = batches.mean(dim=(0, 1, 3, 4))
+    torch.testing.assert_close(fresh.running_mean, means)
+    assert torch.equal(old.running_mean, before)
+    fitted.before_iteration(19)
+    assert fresh.momentum == pytest.approx(0.05)
+    fitted.before_iteration(20)
+    assert fresh.momentum == 0.05
 
 
 def _lag(momentum: str) -> float:
@@ -101,3 +123,18 @@ def test_the_kept_weights_have_the_statistics_that_were_evaluated() -> None:
     best = [epoch for epoch in trainer.history if epoch.best][-1]
     assert found.accuracy == best.val_accuracy
     assert found.loss == pytest.approx(best.val_loss, rel=1e-5)
+
+
+def test_an_average_that_was_interrupted_goes_on_where_it_was() -> None:
+    job = prepare(config_of(*SMALL, "weights=none", "freeze_epochs=1", "epochs=5"))
+    whole, first, second = (
+        Trainer(job.model(), job.data, job.config, job.device) for _ in range(3)
+    )
+    list(whole.epochs())
+    next(epoch for epoch in first.epochs() if epoch.number == 3)
+    state = first.state()
+    assert state is not None
+    second.restore(copy.deepcopy(state))
+    list(second.epochs())
+    found, expected = second.model.state_dict(), whole.model.state_dict()
+    assert all(torch.equal(found[name], each) for name, each in expected.items())

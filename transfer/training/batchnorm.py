@@ -16,15 +16,40 @@ _LARGEST = 0.1
 _MEMORY = 0.5
 
 
-def fit_momentum(model: nn.Module, iterations: int) -> None:
-    """Let every BatchNorm layer of `model` forget within half an epoch, or within ten iterations
-    where those are more; a layer that forgets faster stays as it is.
+class FittedMomentum:
+    """The momentum of every BatchNorm layer of a model, fitted to a short training.
+
+    A layer forgets within half an epoch, or within ten iterations where those are more; one that
+    forgets faster stays as it is. Statistics that no batch has gone into, of a model from random
+    weights, first average over all batches alike, so that their arbitrary start is gone at once.
 
     Args:
+        model: with its initial weights.
         iterations: training batches an epoch, 1 or more.
     """
-    fitted = min(_LARGEST, 1 / (_MEMORY * iterations))
-    for module in model.modules():
-        # A layer without a momentum averages over all batches alike.
-        if isinstance(module, _BatchNorm) and module.momentum is not None:
-            module.momentum = max(module.momentum, fitted)
+
+    def __init__(self, model: nn.Module, iterations: int) -> None:
+        least = min(_LARGEST, 1 / (_MEMORY * iterations))
+        self._layers: list[tuple[_BatchNorm, float, bool]] = []
+        for module in model.modules():
+            # A layer without a momentum averages over all batches alike, and goes on so.
+            if isinstance(module, _BatchNorm) and module.momentum is not None:
+                self._layers.append((module, max(module.momentum, least), _is_fresh(module)))
+
+    def before_iteration(self, done: int) -> None:
+        """Set the momenta for the next batch.
+
+        Args:
+            done: iterations in which these layers have trained, 0 or more.
+        """
+        for layer, momentum, fresh in self._layers:
+            layer.momentum = max(momentum, 1 / (done + 1)) if fresh else momentum
+
+
+def _is_fresh(layer: _BatchNorm) -> bool:
+    """Whether the statistics are those that a layer is made with. Files of weights often lack the
+    count of batches, so that does not tell."""
+    mean, variance = layer.running_mean, layer.running_var
+    return (
+        mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
+    )

@@ -21,7 +21,7 @@ from transfer.models.head import FrozenBackbone, head_alone
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
-from transfer.training.batchnorm import fit_momentum
+from transfer.training.batchnorm import FittedMomentum
 from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
 from transfer.training.loss import balanced_class_weights, training_loss
 from transfer.training.optim import Schedule, build_optimizer
@@ -59,8 +59,9 @@ class Trainer:
         self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.augment)
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
+        self._momentum: FittedMomentum | None = None
         if config.batchnorm_momentum == "fitted":
-            fit_momentum(model, self.train.training_batches())
+            self._momentum = FittedMomentum(model, self.train.training_batches())
         self.class_weights: Tensor | None = None
         if config.class_weights == "balanced":
             weights = balanced_class_weights(data.train.labels, len(data.classes))
@@ -217,6 +218,7 @@ class Trainer:
             # An epoch that goes on has counted it.
             start -= self._stored.spared if first_view and epoch.iteration == 0 else 0
         set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
+        before = (epoch.number - phase.first_epoch) * self.train.training_batches()
         # Drawn before the generator is set to where it was, for the order is its first draw.
         shuffled = train.shuffled(generator, skip=epoch.iteration)
         if epoch.generators is not None:
@@ -238,6 +240,8 @@ class Trainer:
             for images, labels in batches:
                 # A signal waits for the end of the batch, where the state is whole.
                 with deferred():
+                    if self._momentum is not None:
+                        self._momentum.before_iteration(before + epoch.iteration)
                     inputs, targets = images, labels
                     if not stored:
                         inputs = self.preprocess(images, generator)
