@@ -31,6 +31,15 @@ def test_std_of_the_batch_loss_and_gap() -> None:
     assert row.generalisation_gap() == pytest.approx([0.2, 0.1])
 
 
+def test_the_gap_is_that_of_the_tested_weights_where_they_were_measured() -> None:
+    run = make_run("a", 0, 0, 0.5)
+    run.metrics.update({"best/train_acc": 0.8, "best/epoch": 1})
+    [row] = make_rows([run, make_run("a", 0, 1, 0.6)])
+    # The history says 0.1 in epoch 1 and 0.7 at the end.
+    assert row.generalisation_gap() == pytest.approx([0.3, 0.1])
+    assert row.lost_in_evaluation() == pytest.approx([-0.7, math.nan], nan_ok=True)
+
+
 def test_several_seeds_have_students_interval_and_one_has_wilsons() -> None:
     predictions = {"b-0-0": make_predictions([True] * 9 + [False])}
     [one, several] = make_rows(RUNS, predictions=predictions)

@@ -96,6 +96,28 @@ def test_training_below_validation_and_overfitting() -> None:
     assert "No configuration is seen to overfit" in _findings(runs, histories=close)
 
 
+def _measured(accuracy: float, seen: float) -> RunRecord:
+    """A run whose tested weights, of epoch 2, were evaluated on training images too."""
+    run = make_run("a", 0, 0, accuracy)
+    run.metrics.update({"best/epoch": 2, "best/train_acc": seen})
+    return run
+
+
+def test_lagging_statistics_are_no_overfitting() -> None:
+    # 95 % while it trained, and as bad on the same images as on others once it is evaluated.
+    histories = {"a-0-0": make_history([0.8, 0.95, 0.97], [0.2, 0.3, 0.1])}
+    lagging = _findings([_measured(0.3, 0.31)], histories)
+    assert "1 of 1 configurations know their training images less well in evaluation" in lagging
+    assert "most of all `a`, by 64.00 points: that is no overfitting" in lagging
+    assert "batchnorm_momentum=fitted" in lagging
+    assert "No configuration is seen to overfit" in lagging
+    # The same curves, and it does know the images that it was trained on.
+    overfitting = _findings([_measured(0.3, 0.96)], histories)
+    assert "know their training images" not in overfitting
+    assert "1 of 1 configurations end more than 2 points better" in overfitting
+    assert "by 66.00 points" in overfitting
+
+
 _ACCURACIES = st.one_of(st.floats(0, 1), st.just(0.5), st.just(math.nan))
 _SHAPES = st.lists(st.lists(_ACCURACIES, min_size=1, max_size=4), min_size=0, max_size=4)
 

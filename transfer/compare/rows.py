@@ -84,9 +84,26 @@ class Row:
         return [history.batch_loss_std for history in self.histories]
 
     def generalisation_gap(self) -> list[float]:
-        """Final training accuracy minus test accuracy, as a fraction, of every seed."""
-        pairs = zip(self.final("train/acc"), self.metric("test/acc"), strict=True)
-        return [train - test for train, test in pairs]
+        """Accuracy on training images minus that on test images, as a fraction, of every seed: of
+        the tested weights in evaluation. Of runs that did not measure that, final training
+        accuracy counts, of the images as they were trained on."""
+        measured, final = self.metric("best/train_acc"), self.final("train/acc")
+        train = [b if math.isnan(a) else a for a, b in zip(measured, final, strict=True)]
+        return [a - b for a, b in zip(train, self.metric("test/acc"), strict=True)]
+
+    def lost_in_evaluation(self) -> list[float]:
+        """Training accuracy as it was counted in the best epoch, minus accuracy on training images
+        in evaluation after it, as a fraction, of every seed; NaN where either is unknown.
+
+        Above 0 for a network that gives other answers in evaluation than while it trains, as with
+        statistics of BatchNorm that lag behind its weights.
+        """
+        found = []
+        for run, history in zip(self.runs, self.histories, strict=True):
+            curve, best = history.epochs.get("train/acc"), run.metrics.get("best/epoch", 0)
+            counted = math.nan if curve is None else curve.get(int(best), math.nan)
+            found.append(float(counted) - run.metrics.get("best/train_acc", math.nan))
+        return found
 
     @cached_property
     def accuracy(self) -> Interval:

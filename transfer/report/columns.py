@@ -87,6 +87,7 @@ def _logged(name: str) -> Column:
 ACCURACY = _logged("test/acc")
 VALIDATION = _logged("best/val_acc")
 GAP = Column(Metric("gap", "points", "nearest zero", 2), Row.generalisation_gap)
+LOST = Column(Metric("lost", "points", "lower", 2), Row.lost_in_evaluation)
 BATCH_LOSS_STD = Column(Metric("batch_loss_std", better="lower", digits=3), Row.batch_loss_std)
 MACS = _logged("profile/macs")
 

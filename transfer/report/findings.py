@@ -17,6 +17,9 @@ from transfer.report.language import Words
 
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
+# What a network loses between training and evaluation on the same images: augmentation, and weights
+# that still move, make it gain.
+_LOST = 0.05
 # A class this many times as frequent as in a balanced set.
 _UNBALANCED = 1.5
 _NAMED = 4
@@ -39,6 +42,7 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         *_changes("weights", comparison, words),
         *_changes("image_size", comparison, words),
         *_below_validation(rows, words),
+        *_lost_in_evaluation(rows, words),
         *_overfitting(rows, words),
         *_stability(rows, words),
     ]
@@ -198,6 +202,15 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
             epochs=epochs,
             reason=words("reason.augmented" if harder else "reason.moving"),
         )
+
+
+def _lost_in_evaluation(rows: Sequence[Row], words: Words) -> Iterator[str]:
+    known = columns.LOST.known(rows)
+    concerned = [row for row in known if columns.LOST.mean(row) > _LOST]
+    if concerned:
+        most = max(concerned, key=columns.LOST.mean)
+        counts = {"rows": len(concerned), "all": len(known)}
+        yield words("finding.lost", label=most.label, points=columns.LOST.text(most), **counts)
 
 
 def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
