@@ -13,7 +13,7 @@ from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.job import Job, prepare
 from transfer.models.families import build_model
 from transfer.models.head import head_name
-from transfer.training.batchnorm import FittedMomentum
+from transfer.training.batchnorm import BatchNormMomentum
 from transfer.training.trainer import Trainer
 
 SMALL = ("model=mobilenet_v3_small", *TINY)
@@ -47,7 +47,7 @@ def test_statistics_forget_within_half_an_epoch(
     name: str, iterations: int, momentum: float
 ) -> None:
     model = build_model(name, 10, 32)
-    fitted = FittedMomentum(model, iterations)
+    fitted = BatchNormMomentum(model, "fitted", iterations)
     fitted.before_iteration(10 * iterations)
     (found,) = _momenta(model)
     assert found == pytest.approx(momentum)
@@ -55,14 +55,14 @@ def test_statistics_forget_within_half_an_epoch(
 
 def test_an_average_over_all_batches_stays_one() -> None:
     model = nn.Sequential(nn.BatchNorm2d(3, momentum=None), nn.BatchNorm2d(3, momentum=0.01))
-    FittedMomentum(model, 1).before_iteration(100)
+    BatchNormMomentum(model, "fitted", 1).before_iteration(100)
     assert _momenta(model) == {None, 0.1}
 
 
 def test_statistics_that_nothing_went_into_begin_as_an_average() -> None:
     fresh, old = nn.BatchNorm2d(3, momentum=0.01), nn.BatchNorm2d(3, momentum=0.01)
     old(torch.randn(4, 3, 2, 2))
-    fitted = FittedMomentum(nn.ModuleList([fresh, old]), 40)
+    fitted = BatchNormMomentum(nn.ModuleList([fresh, old]), "fitted", 40)
     batches = torch.randn(5, 8, 3, 2, 2)
     before = old.running_mean.clone()
     for done, batch in enumerate(batches):

@@ -16,22 +16,24 @@ _LARGEST = 0.1
 _MEMORY = 0.5
 
 
-class FittedMomentum:
+class BatchNormMomentum:
     """The momentum of every BatchNorm layer of a model, fitted to a short training.
 
-    A layer forgets within half an epoch, or within ten iterations where those are more; one that
-    forgets faster stays as it is. Statistics that no batch has gone into, of a model from random
-    weights, first average over all batches alike, so that their arbitrary start is gone at once.
+    Fitted, a layer forgets within half an epoch, or within ten iterations where those are more; one
+    that forgets faster stays as it is. Statistics that no batch has gone into, of a model from
+    random weights, first average over all batches alike, so that their arbitrary start is gone at
+    once.
 
     Args:
         model: with its initial weights.
+        kind: "fitted", or "published", which leaves the layers as they are.
         iterations: training batches an epoch, 1 or more.
     """
 
-    def __init__(self, model: nn.Module, iterations: int) -> None:
+    def __init__(self, model: nn.Module, kind: str, iterations: int) -> None:
         least = min(_LARGEST, 1 / (_MEMORY * iterations))
         self._layers: list[tuple[_BatchNorm, float, bool]] = []
-        for module in model.modules():
+        for module in model.modules() if kind == "fitted" else ():
             # A layer without a momentum averages over all batches alike, and goes on so.
             if isinstance(module, _BatchNorm) and module.momentum is not None:
                 self._layers.append((module, max(module.momentum, least), _is_fresh(module)))

@@ -28,17 +28,21 @@ def training_loss(
     return (counts * losses).mean()
 
 
-def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
-    """What each class counts so that all count alike: scikit-learn's "balanced", N / (K x images of
-    the class), whose mean over images is 1 (King and Zeng 2001, Logistic Regression in Rare
-    Events Data, section 4.2).
+def class_weights(kind: str, labels: Tensor, classes: int) -> Tensor | None:
+    """What an image of each class counts.
 
     Args:
+        kind: "none", or "balanced", by which all classes count alike: scikit-learn's
+            N / (K x images of the class), whose mean over images is 1 (King and Zeng 2001, Logistic
+            Regression in Rare Events Data, section 4.2).
         labels: int64 [N], of the training images.
 
     Returns:
-        float32 [classes]; 0 for a class without images, of which K counts none.
+        float32 [classes], on the device of the labels; 0 for a class without images, of which K
+        counts none. None where all images count alike.
     """
+    if kind == "none":
+        return None
     sizes = torch.bincount(labels, minlength=classes).double()
     present = sizes > 0
     weights = len(labels) / (present.sum() * sizes.clamp(min=1))

@@ -21,9 +21,9 @@ from transfer.models.head import FrozenBackbone, head_alone
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
-from transfer.training.batchnorm import FittedMomentum
+from transfer.training.batchnorm import BatchNormMomentum
 from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
-from transfer.training.loss import balanced_class_weights, training_loss
+from transfer.training.loss import class_weights, training_loss
 from transfer.training.optim import Schedule, build_optimizer
 from transfer.training.phases import Phase, plan_phases, set_training_mode
 
@@ -59,13 +59,11 @@ class Trainer:
         self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.augment)
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
-        self._momentum: FittedMomentum | None = None
-        if config.batchnorm_momentum == "fitted":
-            self._momentum = FittedMomentum(model, self.train.training_batches())
-        self.class_weights: Tensor | None = None
-        if config.class_weights == "balanced":
-            weights = balanced_class_weights(data.train.labels, len(data.classes))
-            self.class_weights = weights.to(device)
+        iterations = self.train.training_batches()
+        self._momentum = BatchNormMomentum(model, config.batchnorm_momentum, iterations)
+        self.class_weights = class_weights(
+            config.class_weights, self.train.labels, len(data.classes)
+        )
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
         self._restored: dict[str, Any] | None = None
@@ -240,8 +238,7 @@ class Trainer:
             for images, labels in batches:
                 # A signal waits for the end of the batch, where the state is whole.
                 with deferred():
-                    if self._momentum is not None:
-                        self._momentum.before_iteration(before + epoch.iteration)
+                    self._momentum.before_iteration(before + epoch.iteration)
                     inputs, targets = images, labels
                     if not stored:
                         inputs = self.preprocess(images, generator)
