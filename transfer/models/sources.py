@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import safetensors.torch
 import torch
@@ -20,7 +19,6 @@ from transfer.models.families import family_named
 from transfer.models.weights import Weights
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError, first_line
-from transfer.system.network import require_network
 from transfer.system.paths import REPOSITORY
 
 STARTER_FOLDER = REPOSITORY / "transfer" / "starter_weights"
@@ -92,19 +90,7 @@ def _read_imagenet(model_name: str) -> Mapping[str, Tensor]:
     if not published:
         problem = f"none are published for {model_name}; use weights=none"
         raise ConfigError("weights", "imagenet", problem)
-    url = published[0].url
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
-    if not cached.is_file():
-        instead = f"use weights=starter or none, or put that file into {cached.parent}"
-        require_network(url, key="weights", value="imagenet", instead=instead)
-    try:
-        state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True)
-        return {family.tensor_name(name): tensor for name, tensor in state.items()}
-    except Exception as error:
-        # Half a download fails wherever the unpickler happens to be.
-        reason = first_line(error)
-        problem = f"{cached} could not be fetched or read ({reason}); remove it and try again"
-        raise ConfigError("weights", "imagenet", problem) from error
+    return family.load_published(model_name, published[0], "imagenet")
 
 
 def read_weights_file(path: Path, source: str) -> Mapping[str, Tensor]:

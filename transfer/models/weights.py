@@ -46,14 +46,21 @@ class WeightsMatch:
     Attributes:
         loaded: names to tensors.
         left_out: names in the weights that the model has no use for: those of their last layer.
+        resized: names of tensors that were interpolated, for they belong to another image size.
     """
 
     loaded: dict[str, Tensor]
     left_out: tuple[str, ...]
+    resized: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        left_out = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
-        return f"{len(self.loaded)} tensors loaded{left_out}"
+        words = f"{len(self.loaded)} tensors loaded"
+        if self.left_out:
+            words += f"; left out: {', '.join(self.left_out)}"
+        if self.resized:
+            more = f" and {len(self.resized) - 1} more" if len(self.resized) > 1 else ""
+            words += f"; interpolated for this image_size: {self.resized[0]}{more}"
+        return words
 
 
 def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
@@ -70,13 +77,14 @@ def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
         return WeightsMatch({}, ())
     own = model.state_dict()
     family = family_of(model)
+    state = family.adapt(model, weights.state)
     head, last_layer = family.head(model) + ".", family.last_layer(model) + "."
     loaded = {
         name: tensor
-        for name, tensor in weights.state.items()
+        for name, tensor in state.items()
         if name in own and own[name].shape == tensor.shape and not name.startswith(last_layer)
     }
-    unfit = dict.fromkeys(name for name in (*own, *weights.state) if name not in loaded)
+    unfit = dict.fromkeys(name for name in (*own, *state) if name not in loaded)
     # The counter is lacking in old checkpoints; only BatchNorm without momentum reads it.
     optional, counter = (head, *family.unused), "num_batches_tracked"
     required = [name for name in unfit if not name.startswith(optional)]
@@ -85,4 +93,7 @@ def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
         first = ", ".join(required[:6])
         problem = f"does not fit {type(model).__name__}: {len(required)} names such as {first}"
         raise ConfigError("weights", weights.source, problem)
-    return WeightsMatch(loaded, tuple(name for name in weights.state if name not in loaded))
+    resized = tuple(
+        name for name in loaded if loaded[name].shape != weights.state.get(name, loaded[name]).shape
+    )
+    return WeightsMatch(loaded, tuple(name for name in state if name not in loaded), resized)

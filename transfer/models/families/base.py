@@ -1,10 +1,16 @@
 """What a family of models tells the rest of the project about itself."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from transfer.system.errors import ConfigError, first_line
+from transfer.system.network import require_network
 
 NamedModules = list[tuple[str, nn.Module]]
 
@@ -75,9 +81,45 @@ class Family(ABC):
         """Weights for the model `name`, the makers' own choice first; () where there are none."""
         return ()
 
+    def load_published(
+        self, name: str, weights: PublishedWeights, source: str
+    ) -> Mapping[str, Tensor]:
+        """The tensors of published weights under the model's own names, downloaded once.
+
+        Args:
+            weights: one of `published(name)`.
+            source: `weights=` as the user gave it; errors quote it.
+
+        Raises:
+            ConfigError: they are not here and there is no network, or the file is damaged.
+        """
+        url = weights.url
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+        if not cached.is_file():
+            instead = f"use weights=starter or none, or put that file into {cached.parent}"
+            require_network(url, key="weights", value=source, instead=instead)
+        try:
+            state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True)
+            return {self.tensor_name(name): tensor for name, tensor in state.items()}
+        except Exception as error:
+            # Half a download fails wherever the unpickler happens to be.
+            reason = first_line(error)
+            problem = f"{cached} could not be fetched or read ({reason}); remove it and try again"
+            raise ConfigError("weights", source, problem) from error
+
     def tensor_name(self, published: str) -> str:
         """The model's own name for a tensor of its published weights."""
         return published
+
+    def adapt(self, model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Tensors that belong to an image size, such as position embeddings, as `model` has them
+        for its own.
+
+        Args:
+            model: may lie on the meta device.
+            state: names to tensors; of another network, it is given back as it is.
+        """
+        return state
 
     def is_dense(self, name: str) -> bool:
         """Whether most of the model's work is matmuls and dense convolutions, for which a CPU

@@ -1,13 +1,14 @@
 """Every classifier of torchvision."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from types import MethodType
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext, suppress
+from functools import cache
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from transfer.models.families.base import (
@@ -26,6 +27,8 @@ _HEADS = ("fc", "classifier", "heads", "head")
 
 # Children that only hold what is run one after another.
 _SEQUENCES = ("features", "layers", "blocks", "trunk_output")
+
+_POSITIONS = "encoder.pos_embedding"
 
 # The published DenseNets have names from before torch forbade dots in them: norm.1 is norm1 now.
 _DENSENET_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
@@ -58,12 +61,13 @@ class Torchvision(Family):
         elif name == "maxvit_t":
             options["input_size"] = (image_size, image_size)
         elif name in ("googlenet", "inception_v3"):
-            options |= {"aux_logits": False, "init_weights": True}
+            # transform_input is what torchvision sets with its weights: they expect the inputs that
+            # it turns ImageNet's into. Before BatchNorm, a scale and a shift harm no others.
+            options |= {"aux_logits": False, "init_weights": True, "transform_input": True}
         with _ValuesOnCpu() if name.startswith("regnet_") else nullcontext():
             model: nn.Module = load_torchvision().models.get_model(name, **options)
         if name.startswith("mnasnet"):
-            newest = MethodType(_load_newest_names, model)
-            model._load_from_state_dict = newest  # type: ignore[method-assign]
+            model.__class__ = _mnasnet()
         self.replace_last_layer(model, num_classes)
         return model
 
@@ -97,6 +101,16 @@ class Torchvision(Family):
 
     def tensor_name(self, published: str) -> str:
         return _DENSENET_LAYER.sub(r"\1\2", published)
+
+    def adapt(self, model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """ViT's position embedding, interpolated as torchvision does."""
+        transformer = load_torchvision().models.vision_transformer
+        if not isinstance(model, transformer.VisionTransformer) or _POSITIONS not in state:
+            return state
+        size, patch = model.image_size, model.patch_size
+        with suppress(ValueError):
+            return transformer.interpolate_embeddings(size, patch, OrderedDict(state))
+        return state
 
     def is_dense(self, name: str) -> bool:
         return name.startswith(_DENSE)
@@ -134,13 +148,13 @@ def _published(entry: Any) -> PublishedWeights:
     )
 
 
-def _load_newest_names(
-    model: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
-) -> None:
-    """MNASNet refuses tensors that do not say how old their names are, as only torch's own
-    state dicts do; all others are under the names of today."""
-    metadata = {"version": type(model)._version, **metadata}
-    type(model)._load_from_state_dict(model, state_dict, prefix, metadata, *rest)
+@cache
+def _mnasnet() -> type[nn.Module]:
+    """MNASNet that takes any state dict as one of its present version. torchvision's asks for the
+    version in the metadata of the dictionary, which plain dictionaries and safetensors lack."""
+    base = load_torchvision().models.MNASNet
+    own = {"__module__": base.__module__, "_load_from_state_dict": nn.Module._load_from_state_dict}
+    return type(base.__name__, (base,), own)
 
 
 class _ValuesOnCpu(TorchFunctionMode):
