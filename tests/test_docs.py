@@ -34,7 +34,8 @@ _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
 # key=value, or a key alone that has a group before it.
 _KEY = re.compile(
-    r"(?:^| )([a-z][a-z_.]*)(?==)|^((?:data|optimizer|schedule|protocol|tracking)\.[a-z_.]+)$"
+    r"(?:^| )([a-z][a-z_.]*)(?==)|"
+    r"^((?:data|augment|optimizer|schedule|protocol|tracking)\.[a-z_.]+)$"
 )
 _PROGRAMS = ("python", "make", "mlflow", "pip", "source", "apt")
 # Launchers and sweepers of Hydra's that tests do without, unless they are installed.
