@@ -12,7 +12,7 @@ from torch import nn
 
 from transfer.augment.crops import stored_size
 from transfer.config import Config, configuration, fingerprint
-from transfer.data import ImageData, process_data_sets, training_batches
+from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
@@ -75,11 +75,14 @@ class Job:
 
     def __str__(self) -> str:
         data, config = self.data, self.config
+        uneven = uneven_classes(data.train.labels, data.classes)
+        if uneven:
+            uneven += f"; class_weights={config.class_weights}, select_by={config.select_by}\n"
         return (
             f"{self.name}: {self.parameters / 1e6:.2f} M parameters, {self.macs / 1e6:.1f} MMACs "
             f"at {config.image_size} px; {data.name}: {len(data.train)} training, "
             f"{len(data.val)} validation, {len(data.test)} test images; "
-            f"{self.device}, {config.precision}\n"
+            f"{self.device}, {config.precision}\n{uneven}"
             f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}"
         )
 

@@ -1,0 +1,26 @@
+"""How evenly the classes share the images."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+# The largest class has more than so many times the images of the smallest.
+_UNEVEN = 1.5
+
+
+def uneven_classes(labels: Tensor, names: Sequence[str]) -> str:
+    """Name the largest class and the smallest, where their sizes differ much; "" where not.
+
+    Args:
+        labels: int64 [N].
+        names: of all classes, by label.
+    """
+    sizes = labels.bincount(minlength=len(names))
+    largest, smallest = int(sizes.argmax()), int(sizes.argmin())
+    most, least = int(sizes[largest]), int(sizes[smallest])
+    if most <= _UNEVEN * least:
+        return ""
+    return (
+        f"classes are uneven: from {least} training images ({names[smallest]}) to {most} "
+        f"({names[largest]})"
+    )
