@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from transfer.compare.criterion import Criterion, criterion_of
 from transfer.compare.rows import Row
 from transfer.compare.statistics import (
     CONFIDENCE,
@@ -16,7 +17,9 @@ from transfer.compare.statistics import (
     holm,
     mcnemar_p_values,
     paired_differences,
+    random_signs_p_values,
 )
+from transfer.tracking.artifacts import Predictions
 
 # With two seeds, Student's test has one degree of freedom and finds next to nothing.
 _LEAST_SEEDS = 3
@@ -31,15 +34,16 @@ class Pair:
     Attributes:
         first, second: which rows; the first is the better by mean accuracy.
         seeds: how many seeds both have.
-        difference: test accuracy of the first minus the second, -1 to 1, over those seeds, with
-            its 95 % interval.
+        difference: how much better the first is than the second by the comparison's criterion
+            (-1 to 1 for accuracies), over those seeds, with its 95 % interval.
         lead: the same difference as the test saw it: over those seeds, or on the test images of
             the seed that was tested. Below 0 where the second, worse by its mean over all its
             seeds, is the better one on what both have.
         test: "seeds", Student's paired test over at least three common seeds: do the recipes
-            differ? "images", McNemar's on the test images of the lowest common seed: do these
-            two trained networks differ? Also where the seeds differ by exactly the same, for
-            then there is no spread to judge by. "none": they share neither seeds nor test images.
+            differ? "images", McNemar's on the test images of the lowest common seed, or by balanced
+            accuracy that of random signs: do these two trained networks differ? Also where the
+            seeds differ by exactly the same, for then there is no spread to judge by. "none": they
+            share neither seeds nor test images, or images alone where the criterion is the loss.
         p_value: of that test, NaN without one.
         corrected: the same after Holm's correction over all pairs.
         mcnemar: McNemar's p-value, also where Student's test decides; NaN without predictions.
@@ -64,7 +68,8 @@ class Comparison:
     """Every pair of rows, and the rank of each row; arrays, for a thousand rows are many pairs.
 
     Attributes:
-        rows: in order of their mean test accuracy, the best first.
+        rows: in order of their mean by the criterion, the best first.
+        criterion: the measure that all of them were selected by; else accuracy.
         ranks: of each row, from 1: one more than the number of rows that are better than it
             significantly, on what both have.
         tested: how many pairs share seeds or test images.
@@ -72,12 +77,15 @@ class Comparison:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
+        self.criterion = criterion_of(run for row in rows for run in row.runs)
         first, second = np.triu_indices(len(rows), k=1)
-        accuracies = _accuracies(rows)
-        found = paired_differences(accuracies[first] - accuracies[second])
-        mcnemar, leads = (each[first, second] for each in _mcnemar(rows))
+        scores = self.criterion.sign * _scores(rows, self.criterion)
+        found = paired_differences(scores[first] - scores[second])
+        mcnemar, by_images, leads = (
+            each[first, second] for each in _tests_on_images(rows, self.criterion)
+        )
         by_seeds = (found.count >= _LEAST_SEEDS) & (found.high - found.low > _NO_SPREAD)
-        p_values = np.where(by_seeds, found.p_value, mcnemar)
+        p_values = np.where(by_seeds, found.p_value, by_images)
         leads = np.where(by_seeds, found.mean, leads)
         known = np.isfinite(p_values)
         corrected = np.full(len(first), np.nan)
@@ -107,29 +115,46 @@ class Comparison:
         return (self.pair(0, index) for index in range(1, len(self.rows)))
 
 
-def _accuracies(rows: Sequence[Row]) -> Floats:
-    """Test accuracy [rows, seeds], NaN where a row lacks the seed."""
-    found = [{run.params["seed"]: run.metrics.get("test/acc") for run in row.runs} for row in rows]
+def _scores(rows: Sequence[Row], criterion: Criterion) -> Floats:
+    """The test images' measure [rows, seeds], NaN where a row lacks the seed."""
+    name = criterion.test
+    found = [{run.params["seed"]: run.metrics.get(name) for run in row.runs} for row in rows]
     return pd.DataFrame(found, dtype=np.float64).sort_index(axis=1).to_numpy()
 
 
-def _mcnemar(rows: Sequence[Row]) -> tuple[Floats, Floats]:
-    """McNemar's test of every two rows, on the lowest seed that they share with the same test
-    images: p-values [rows, rows], and the accuracy of the one minus the other [rows, rows]."""
-    p_values = np.full((len(rows), len(rows)), np.nan)
-    leads = np.full_like(p_values, np.nan)
+def _tests_on_images(rows: Sequence[Row], criterion: Criterion) -> tuple[Floats, Floats, Floats]:
+    """Every two rows on the lowest seed that they share with the same test images, all [rows,
+    rows]: p-values of McNemar's test, those of the test by the criterion, NaN for the loss, and by
+    how much the one is better than the other."""
+    mcnemar = np.full((len(rows), len(rows)), np.nan)
+    p_values, leads = np.full_like(mcnemar, np.nan), np.full_like(mcnemar, np.nan)
     # The networks of one seed and one test set are compared all at once.
-    groups: dict[tuple[int, bytes], dict[int, NDArray[np.bool_]]] = {}
+    groups: dict[tuple[int, bytes], dict[int, Predictions]] = {}
     for index, row in enumerate(rows):
         for run, predictions in zip(row.runs, row.predictions, strict=True):
             if predictions is not None:
                 key = (int(run.params["seed"]), predictions.labels.tobytes())
-                groups.setdefault(key, {})[index] = predictions.correct
+                groups.setdefault(key, {})[index] = predictions
     # The lowest seed comes last and overwrites.
     for _, members in sorted(groups.items(), key=lambda item: -item[0][0]):
-        correct = np.stack(list(members.values())).astype(np.float32)
+        correct = np.stack([each.correct for each in members.values()]).astype(np.float32)
         only_first = np.rint(correct @ (1 - correct).T).astype(np.float64)
         block = np.ix_(list(members), list(members))
-        p_values[block] = mcnemar_p_values(only_first, only_first.T)
+        mcnemar[block] = p_values[block] = mcnemar_p_values(only_first, only_first.T)
         leads[block] = (only_first - only_first.T) / max(correct.shape[1], 1)
-    return p_values, leads
+        if criterion.name == "balanced_acc":
+            weights = _balanced_weights(next(iter(members.values())).labels)
+            only_first = (correct * weights) @ (1 - correct).T
+            leads[block] = only_first - only_first.T
+            squares = (correct * weights**2) @ (1 - correct).T
+            p_values[block] = random_signs_p_values(leads[block], squares + squares.T)
+    if criterion.name == "loss":
+        p_values[:] = leads[:] = np.nan
+    return mcnemar, p_values, leads
+
+
+def _balanced_weights(labels: NDArray[np.int16]) -> Floats:
+    """What each image counts so that classes count alike and all weights sum to 1."""
+    _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    weights: Floats = 1 / (len(sizes) * sizes[classes])
+    return weights

@@ -118,6 +118,25 @@ def mcnemar_p_values(only_first: Floats, only_second: Floats) -> Floats:
     return np.minimum(2 * stats.binom.cdf(least, total, 0.5), 1.0)
 
 
+def random_signs_p_values(differences: Floats, variances: Floats) -> Floats:
+    """Two-sided p-values that two classifiers are equally good, each test image counting as its
+    class wants: by the normal approximation of all ways to swap their answers on an image.
+
+    With images that count alike it is McNemar's test without correction for continuity.
+
+    Args:
+        differences: of the weighted shares of images that they got right.
+        variances: of the same if signs were random: the sum of squared weights over the images
+            that only one of them got right.
+
+    Returns:
+        As many; 1 where the classifiers differ on no image.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values = 2 * stats.norm.sf(np.abs(differences) / np.sqrt(variances))
+    return np.where(variances > 0, p_values, 1.0)
+
+
 def holm(p_values: Floats) -> Floats:
     """P-values corrected for all of them: the chance that any finding is false stays bounded.
 

@@ -5,8 +5,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from transfer.compare.criterion import Criterion
 from transfer.compare.rows import Row
 from transfer.compare.statistics import pareto_front
+from transfer.report.language import Words
 from transfer.tracking.metrics import METRICS, Metric
 
 
@@ -80,12 +82,19 @@ def points(value: float) -> str:
     return f"{100 * value:+.2f}".replace("-", "−")
 
 
+def difference(value: float, criterion: Criterion, words: Words) -> str:
+    """How much better by a measure, with its sign and unit: of a loss, how much less."""
+    if criterion.sign < 0:
+        return words("in_loss", value=f"{-value:+.3f}".replace("-", "−"))
+    return words("in_points", value=points(value))
+
+
 def _logged(name: str) -> Column:
     return Column(METRICS[name], lambda row: row.metric(name))
 
 
 ACCURACY = _logged("test/acc")
-VALIDATION = _logged("best/val_acc")
+BALANCED = _logged("test/balanced_acc")
 GAP = Column(Metric("gap", "points", "nearest zero", 2), Row.generalisation_gap)
 LOST = Column(Metric("lost", "points", "lower", 2), Row.lost_in_evaluation)
 BATCH_LOSS_STD = Column(Metric("batch_loss_std", better="lower", digits=3), Row.batch_loss_std)
@@ -93,14 +102,28 @@ MACS = _logged("profile/macs")
 
 # How good a configuration is.
 SCORES = (
+    BALANCED,
     _logged("test/loss"),
     _logged("test/ece"),
     Column(Metric("worst_class", "%", "higher", 2), Row.worst_class),
-    VALIDATION,
+    _logged("best/val_acc"),
     Column(METRICS["train/acc"], lambda row: row.final("train/acc")),
     GAP,
     BATCH_LOSS_STD,
 )
+
+
+def shown_scores(rows: Sequence[Row], criterion: Criterion) -> list[Column]:
+    """Those that a table has: where classes are even, balanced accuracy is accuracy again."""
+    balanced = criterion.name == "balanced_acc" or any(row.uneven for row in rows)
+    return [column for column in SCORES if column is not BALANCED or balanced]
+
+
+def of_criterion(criterion: Criterion) -> tuple[Column, Column]:
+    """The measure of the test images that rows are ordered by, and that of the validation
+    images."""
+    return _logged(criterion.test), _logged(criterion.validation)
+
 
 # What it costs.
 COSTS = tuple(

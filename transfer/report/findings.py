@@ -8,10 +8,11 @@ from itertools import combinations, islice
 import numpy as np
 
 from transfer.compare.comparison import Comparison, Pair
+from transfer.compare.criterion import Criterion
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
 from transfer.report import columns
-from transfer.report.columns import ACCURACY, p_text, percent, points
+from transfer.report.columns import ACCURACY, difference, of_criterion, p_text, percent
 from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
 from transfer.report.language import Words
 
@@ -35,7 +36,7 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         return [words("finding.no_accuracy", rows=len(rows))]
     return [
         *_winner(comparison, words),
-        *_chosen(rows, words),
+        *_chosen(comparison, words),
         *_unbalanced(rows, words),
         *_cheapest(comparison, words),
         *_changes("freeze_epochs", comparison, words),
@@ -48,30 +49,34 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
     ]
 
 
-def _accuracy(row: Row, words: Words) -> str:
-    """In percent, with its interval and what the interval is about."""
+def _score(row: Row, criterion: Criterion, words: Words) -> str:
+    """The measure that rows are ordered by, with its interval and what the interval is about."""
+    score, text = row.score(criterion), of_criterion(criterion)[0].metric.text
     return words(
-        f"accuracy.{row.accuracy.over}",
-        accuracy=percent(row.accuracy.estimate),
-        low=percent(row.accuracy.low),
-        high=percent(row.accuracy.high),
+        f"score.{score.over}",
+        score=words(f"score_by.{criterion.name}", value=text(score.estimate)),
+        low=text(score.low),
+        high=text(score.high),
         seeds=len(row.runs),
     )
 
 
-def _difference(pair: Pair, words: Words) -> str:
-    """In points, whether it is significant, and by which test."""
-    difference = pair.difference
-    if not math.isfinite(difference.estimate):
+def _difference(pair: Pair, criterion: Criterion, words: Words) -> str:
+    """In points or nats, whether it is significant, and by which test."""
+    found = pair.difference
+    if not math.isfinite(found.estimate):
         return words("difference.unknown")
     if pair.test == "none":
-        return words("difference.untested", points=points(difference.estimate))
+        behind = difference(found.estimate, criterion, words)
+        return words("difference.untested", difference=behind)
     significant = "reversed" if pair.lead < 0 else pair.test
+    low, high = (found.low, found.high)[:: criterion.sign]
     return words(
         f"difference.{pair.test}",
-        points=points(pair.lead),
-        low=points(difference.low),
-        high=points(difference.high),
+        difference=difference(pair.lead, criterion, words),
+        low=difference(low, criterion, words),
+        high=difference(high, criterion, words),
+        by=words(f"test_by.{criterion.name}"),
         seeds=pair.seeds,
         verdict=words(f"verdict.{significant if pair.significant else 'none'}"),
         p=p_text(pair.corrected),
@@ -79,11 +84,11 @@ def _difference(pair: Pair, words: Words) -> str:
 
 
 def _winner(comparison: Comparison, words: Words) -> Iterator[str]:
-    rows = comparison.rows
-    yield words("finding.first", label=rows[0].label, accuracy=_accuracy(rows[0], words))
+    rows, criterion = comparison.rows, comparison.criterion
+    yield words("finding.first", label=rows[0].label, score=_score(rows[0], criterion, words))
     if len(rows) == 1:
         return
-    second = _difference(comparison.pair(0, 1), words)
+    second = _difference(comparison.pair(0, 1), criterion, words)
     yield words("finding.second", label=rows[1].label, difference=second)
     equals = [
         rows[pair.second].label
@@ -96,20 +101,23 @@ def _winner(comparison: Comparison, words: Words) -> Iterator[str]:
         yield words("finding.equals", names=names)
 
 
-def _chosen(rows: Sequence[Row], words: Words) -> Iterator[str]:
+def _chosen(comparison: Comparison, words: Words) -> Iterator[str]:
     """The best on the test images was picked by looking at them: which one would have been chosen
     without?"""
-    judged = [row for row in columns.VALIDATION.known(rows) if validates_apart(row.params)]
+    criterion = comparison.criterion
+    _, validation = of_criterion(criterion)
+    judged = [row for row in validation.known(comparison.rows) if validates_apart(row.params)]
     splits = ("data.seed", "data.validation_fraction", "data.val_folder")
     alike = len({tuple(row.params.get(name) for name in splits) for row in judged}) == 1
     if len(judged) < 2 or not alike:
         return
-    chosen = max(judged, key=columns.VALIDATION.mean)
-    if chosen is rows[0]:
-        yield words("finding.chosen", count=len(judged))
+    chosen = min(judged, key=lambda row: validation.metric.cost(validation.mean(row)))
+    found = {"measure": words(f"validation_by.{criterion.name}"), "count": len(judged)}
+    if chosen is comparison.rows[0]:
+        yield words("finding.chosen", **found)
     else:
-        found = {"label": chosen.label, "accuracy": _accuracy(chosen, words)}
-        yield words("finding.chosen_other", count=len(judged), **found)
+        found |= {"label": chosen.label, "score": _score(chosen, criterion, words)}
+        yield words("finding.chosen_other", **found)
 
 
 def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
@@ -149,7 +157,7 @@ def _cheapest(comparison: Comparison, words: Words) -> Iterator[str]:
             macs=columns.MACS.text(cheap),
             share=f"{100 * columns.MACS.mean(cheap) / columns.MACS.mean(best):.0f}",
             best=best.label,
-            difference=_difference(comparison.pair(0, front[-1]), words),
+            difference=_difference(comparison.pair(0, front[-1]), comparison.criterion, words),
         )
     elif len(rows) > 1:
         yield words("finding.best_is_cheapest", label=best.label, macs=columns.MACS.text(best))
@@ -171,7 +179,7 @@ def _changes(key: str, comparison: Comparison, words: Words) -> Iterator[str]:
             label=better.label_without(key),
             better=better.keys[key],
             other=other.keys[key],
-            difference=_difference(comparison.pair(first, second), words),
+            difference=_difference(comparison.pair(first, second), comparison.criterion, words),
             also=_also(better, other, key, words),
         )
 

@@ -70,6 +70,9 @@ def _gain(index: int, comparison: Comparison, words: Words) -> str:
     gain = row.accuracy.estimate - rows[best].accuracy.estimate
     if best == index or not math.isfinite(gain):
         return "–"
+    if comparison.criterion.name != "acc":
+        # Its tests are about another measure.
+        return points(gain)
     pair = comparison.pair(min(index, best), max(index, best))
     if pair.significant:
         return points(gain)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
+from transfer.report.columns import BALANCED, shown_scores
 from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
 from transfer.report.facts import facts, legend_of_accuracy
 from transfer.report.findings import findings
@@ -89,9 +90,15 @@ def _section(part: Part, words: Words) -> list[Block]:
     keys = sort_keys([row.runs[0] for row in rows])
     names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "batch_loss_std"]
     legend = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
+    criterion = comparison.criterion
+    ranking = words("legend.ranking", pairs=comparison.tested)
+    if criterion.name != "acc":
+        ranking += " " + words("legend.select_by", measure=words(f"measure.{criterion.name}"))
+    if BALANCED in shown_scores(rows, criterion):
+        legend.append(words("legend.test/balanced_acc"))
     blocks = [
         *_summary(part, words),
-        Paragraph(words("legend.ranking", pairs=comparison.tested)),
+        Paragraph(ranking),
         Bullets([*_following(keys, rows, words), *legend]),
         *_more(len(rows) - MOST_ROWS, words),
         Heading(words("section.cost")),
@@ -100,6 +107,8 @@ def _section(part: Part, words: Words) -> list[Block]:
     ]
     if others:
         blocks += [Heading(words("section.pairs")), pair_table(comparison, words)]
+        if criterion.name == "balanced_acc":
+            blocks.append(Paragraph(words("legend.random_signs")))
         blocks += [Paragraph(words("legend.pairs")), *_more(others - MOST_PAIRS, words)]
     for picture in part.pictures:
         blocks += [Heading(picture.title), picture]

@@ -10,10 +10,19 @@ import pandas as pd
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval
-from transfer.report.columns import ACCURACY, COSTS, SCORES, p_text, percent
+from transfer.report.columns import (
+    ACCURACY,
+    COSTS,
+    SCORES,
+    of_criterion,
+    p_text,
+    percent,
+    shown_scores,
+)
 from transfer.report.document import Table
 from transfer.report.language import Words
 from transfer.tracking.find import RunRecord
+from transfer.tracking.metrics import Metric
 
 # Nobody reads a longer table; report.csv has all.
 MOST_ROWS = 100
@@ -37,7 +46,10 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
         words("column.std"): [percent(ACCURACY.spread(row)) for row in rows],
         words("column.interval"): [_bounds(row.accuracy) for row in rows],
         words("column.interval_of"): [words(f"interval.{row.accuracy.over}") for row in rows],
-        **{words.header(column.metric): column.cells(rows) for column in SCORES},
+        **{
+            words.header(column.metric): column.cells(rows)
+            for column in shown_scores(rows, comparison.criterion)
+        },
     }
     return _table(columns, numbers_from=len(rows[0].keys) + 1)
 
@@ -63,13 +75,16 @@ def cost_table(comparison: Comparison, words: Words) -> Table:
 
 def pair_table(comparison: Comparison, words: Words) -> Table:
     """The best configuration against each of the next, with what tests say of the difference."""
-    names = ["configuration", "difference", "interval", "test", "p", "holm", "mcnemar"]
+    measure = of_criterion(comparison.criterion)[0].metric
+    by = f"test_by.{comparison.criterion.name}"
+    behind = "difference" if measure.unit == "%" else "difference_loss"
+    names = ["configuration", behind, "interval", "test", "p", "holm", "mcnemar"]
     cells = [
         [
             comparison.rows[pair.second].label,
-            percent(pair.difference.estimate),
-            _bounds(pair.difference),
-            words(f"test.{pair.test}", seeds=pair.seeds),
+            measure.text(pair.difference.estimate),
+            _bounds(pair.difference, measure),
+            words(f"test.{pair.test}", seeds=pair.seeds, by=words(by)),
             *map(p_text, (pair.p_value, pair.corrected, pair.mcnemar)),
             "–" if pair.test == "none" else words("yes" if pair.significant else "no"),
         ]
@@ -144,9 +159,9 @@ def _table(columns: dict[str, list[str]], numbers_from: int) -> Table:
     return Table(list(columns), list(zip(*columns.values(), strict=True)), numbers_from)
 
 
-def _bounds(interval: Interval) -> str:
-    text = f"{percent(interval.low)} – {percent(interval.high)}" if interval.known else "–"
-    return text.replace("-", "−")
+def _bounds(interval: Interval, measure: Metric = ACCURACY.metric) -> str:
+    low, high = (measure.text(bound).replace("-", "−") for bound in (interval.low, interval.high))
+    return f"{low} – {high}" if interval.known else "–"
 
 
 def _devices(row: Row, words: Words) -> str:
