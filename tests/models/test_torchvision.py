@@ -60,14 +60,3 @@ def test_vit_reads_another_size_than_its_weights(tmp_path: Path) -> None:
     model.get_submodule("heads").load_state_dict(theirs.heads.state_dict())
     images = torch.randn(1, 3, 224, 224)
     assert torch.equal(model.eval()(images), theirs(images))
-
-
-def test_mnasnet_takes_names_and_tensors_alone(tmp_path: Path) -> None:
-    theirs = torchvision.models.mnasnet0_5()
-    torch.save(dict(theirs.state_dict()), tmp_path / "mnasnet.pth")
-    weights = read_weights(str(tmp_path / "mnasnet.pth"), "mnasnet0_5")
-    model = build_model("mnasnet0_5", 10, 32)
-    model.load_state_dict(match_weights(model, weights).loaded, strict=False)
-    assert torch.equal(model.get_parameter("layers.0.weight"), theirs.layers[0].weight)
-    # As a run's weights and a checkpoint are read.
-    build_model("mnasnet0_5", 10, 32).load_state_dict(dict(model.state_dict()))

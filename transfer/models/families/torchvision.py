@@ -4,7 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from functools import cache
+from types import MethodType
 from typing import Any
 
 import torch
@@ -67,7 +67,8 @@ class Torchvision(Family):
         with _ValuesOnCpu() if name.startswith("regnet_") else nullcontext():
             model: nn.Module = load_torchvision().models.get_model(name, **options)
         if name.startswith("mnasnet"):
-            model.__class__ = _mnasnet()
+            newest = MethodType(_load_newest_names, model)
+            model._load_from_state_dict = newest  # type: ignore[method-assign]
         self.replace_last_layer(model, num_classes)
         return model
 
@@ -148,13 +149,13 @@ def _published(entry: Any) -> PublishedWeights:
     )
 
 
-@cache
-def _mnasnet() -> type[nn.Module]:
-    """MNASNet that takes any state dict as one of its present version. torchvision's asks for the
-    version in the metadata of the dictionary, which plain dictionaries and safetensors lack."""
-    base = load_torchvision().models.MNASNet
-    own = {"__module__": base.__module__, "_load_from_state_dict": nn.Module._load_from_state_dict}
-    return type(base.__name__, (base,), own)
+def _load_newest_names(
+    model: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
+) -> None:
+    """MNASNet refuses tensors that do not say how old their names are, as only torch's own
+    state dicts do; all others are under the names of today."""
+    metadata = {"version": type(model)._version, **metadata}
+    type(model)._load_from_state_dict(model, state_dict, prefix, metadata, *rest)
 
 
 class _ValuesOnCpu(TorchFunctionMode):
