@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.conftest import config_of
 from transfer.job import prepare
-from transfer.models.families import family_named, meta_model
+from transfer.models.families import build_model, family_named, meta_model
+from transfer.models.families.timm import load_timm
 from transfer.models.head import features_of
+from transfer.models.sources import read_weights
+from transfer.models.weights import Weights, match_weights
 from transfer.system.errors import ConfigError
 
 
@@ -55,3 +63,75 @@ def test_a_model_is_built_for_the_size_that_is_asked_for(
     model = meta_model(f"timm/{name}", size)
     images = next(model.parameters()).new_zeros(3, 3, size, size)
     assert features_of(model, images).shape == (3, *features)
+
+
+def test_published_weights_come_from_the_hub_and_say_what_images_they_expect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = family_named("timm/test_resnet")
+    cfg = load_timm().get_pretrained_cfg("test_resnet")
+    published = family.published("timm/test_resnet")[0]
+    assert published.url == f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/model.safetensors"
+    assert (published.mean, published.std) == (cfg.mean, cfg.std)
+    assert (published.crop, published.resize) == (160, int(160 / cfg.crop_pct))
+    entries = [each.entry for each in family.published("timm/convnext_nano")]
+    assert entries[0] == "in12k_ft_in1k" and "d1h_in1k" in entries
+
+    # As the hub's client leaves what it has downloaded.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / f"models--{cfg.hf_hub_id.replace('/', '--')}"
+    snapshot = folder / "snapshots" / "1"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("1")
+    snapshot.mkdir(parents=True)
+    made = load_timm().create_model("test_resnet")
+    save_file(made.state_dict(), snapshot / "model.safetensors")
+    weights = read_weights("imagenet", "timm/test_resnet")
+    model = meta_model("timm/test_resnet", 64)
+    fit = match_weights(model, weights)
+    assert fit.left_out == ("fc.weight", "fc.bias") and not fit.resized
+    assert all(torch.equal(made.state_dict()[name], each) for name, each in fit.loaded.items())
+
+
+def test_without_a_network_one_line_says_what_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", _no_network)
+    with pytest.raises(ConfigError, match=r"weights=imagenet: needs .* weights=none, or") as raised:
+        read_weights("imagenet", "timm/convnext_nano")
+    assert "\n" not in str(raised.value)
+
+
+def _no_network(*_: object, **__: object) -> NoReturn:
+    raise OSError("no network")
+
+
+@pytest.mark.parametrize(
+    ("name", "native", "size", "resized"),
+    [
+        ("test_vit", 160, 96, "pos_embed"),
+        ("swin_s3_tiny_224", 224, 64, "relative_position_bias_table"),
+        ("test_convnext", 160, 96, None),
+    ],
+)
+def test_weights_of_another_size_are_interpolated(
+    name: str, native: int, size: int, resized: str | None
+) -> None:
+    name = f"timm/{name}"
+    state = build_model(name, 5, native).state_dict()
+    fit = match_weights(meta_model(name, size), Weights("file.pth", "", state))
+    assert all(resized in each for each in fit.resized) if resized else not fit.resized
+    assert bool(fit.resized) == bool(resized) == ("interpolated" in str(fit))
+    model = build_model(name, 7, size)
+    model.load_state_dict(fit.loaded, strict=False)
+    assert model.eval()(torch.randn(2, 3, size, size)).isfinite().all()
+    native_fit = match_weights(meta_model(name, native), Weights("file.pth", "", state))
+    assert not native_fit.resized
+    assert all(torch.equal(state[name], each) for name, each in native_fit.loaded.items())
+
+
+def test_weights_of_another_network_are_refused_by_their_names() -> None:
+    state = build_model("resnet18", 5, 32).state_dict()
+    with pytest.raises(ConfigError, match="does not fit VisionTransformer"):
+        match_weights(meta_model("timm/test_vit", 64), Weights("file.pth", "", state))

@@ -4,18 +4,23 @@ They are called "timm/convnext_nano" here, for timm shares names such as resnet1
 timm is loaded when one of them is asked for, not before.
 """
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from transfer.models.families.base import Family, NamedModules, as_stage
+from transfer.models.families.base import Family, NamedModules, PublishedWeights, as_stage
+from transfer.system.errors import ConfigError, first_line
+from transfer.system.network import require_network
 from transfer.system.torchvision import load_torchvision
 
 PREFIX = "timm/"
+_HUB, _BRANCH = "https://huggingface.co/", "/resolve/main/"
 
 _DENSE = ("convnext_", "deit_", "densenet", "resnet", "resnext", "swin_", "vgg", "vit_")
 
@@ -55,6 +60,55 @@ class Timm(Family):
         """The last linear layer alone: what comes before it, norms and poolings included, timm
         counts to the backbone."""
         return _classifiers(_cfg_of(model))[0]
+
+    def published(self, name: str) -> tuple[PublishedWeights, ...]:
+        """By timm's tags, such as "in12k_ft_in1k"; its own choice first."""
+        found: Mapping[str, Any] = load_timm().models.get_arch_pretrained_cfgs(
+            name.removeprefix(PREFIX)
+        )
+        return tuple(_published(cfg) for cfg in found.values() if cfg.hf_hub_id or cfg.url)
+
+    def load_published(
+        self, name: str, weights: PublishedWeights, source: str
+    ) -> Mapping[str, Tensor]:
+        if not weights.url.startswith(_HUB):
+            return super().load_published(name, weights, source)
+        hub = import_module("huggingface_hub")
+        repository, _, file = weights.url.removeprefix(_HUB).partition(_BRANCH)
+        path = hub.try_to_load_from_cache(repository, file)
+        if not isinstance(path, str):
+            instead = "use weights=none, or download that file elsewhere and give weights=<file>"
+            require_network(weights.url, key="weights", value=source, instead=instead)
+        try:
+            path = path if isinstance(path, str) else hub.hf_hub_download(repository, file)
+            tagged = f"{name.removeprefix(PREFIX)}.{weights.entry}"
+            # timm knows which names and shapes it published them under.
+            model = load_timm().create_model(
+                tagged, pretrained=True, pretrained_cfg_overlay={"file": path}
+            )
+        except Exception as error:
+            problem = f"{weights.url} could not be fetched or read ({first_line(error)})"
+            raise ConfigError("weights", source, problem) from error
+        state: Mapping[str, Tensor] = model.state_dict()
+        return state
+
+    def adapt(self, model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """As timm does where it loads weights: position embeddings and tables of relative
+        positions are interpolated, and the names of a model's first publication understood."""
+        module = import_module(type(model).__module__)
+        convert = getattr(module, "checkpoint_filter_fn", None)
+        head = self.head(model) + "."
+        fits = all(
+            name in state and state[name].shape == tensor.shape
+            for name, tensor in model.state_dict().items()
+            if not name.startswith(head)
+        )
+        if fits or convert is None:
+            return state
+        # What belongs to another network fails anywhere; that it does not fit is said by its names.
+        with suppress(Exception):
+            return dict(convert(dict(state), model))
+        return state
 
     def is_dense(self, name: str) -> bool:
         # Measured as torchvision's models of the same architectures were; the rest was not.
@@ -96,6 +150,21 @@ def _has_one_head(architecture: str) -> bool:
         return False
     cfg = timm.get_pretrained_cfg(architecture)
     return cfg is not None and len(set(_classifiers(vars(cfg))) - {"aux_head"}) == 1
+
+
+def _published(cfg: Any) -> PublishedWeights:
+    crop = cfg.input_size[-1]
+    file = f"{_HUB}{cfg.hf_hub_id}{_BRANCH}{cfg.hf_hub_filename or 'model.safetensors'}"
+    return PublishedWeights(
+        entry=cfg.tag or "",
+        url=file if cfg.hf_hub_id else cfg.url,
+        mean=tuple(cfg.mean),
+        std=tuple(cfg.std),
+        # As timm's own transforms round it.
+        resize=math.floor(crop / cfg.crop_pct),
+        crop=crop,
+        interpolation="bilinear" if cfg.interpolation == "bilinear" else "bicubic",
+    )
 
 
 def _matcher(model: Any) -> Any:
