@@ -31,7 +31,8 @@ from transfer.system.torchvision import load_torchvision
 torchvision = load_torchvision()
 
 TORCHVISION = torchvision.models.list_models(module=torchvision.models)
-OWN = sorted(["simple_cnn", *TORCHVISION])
+LITE = [f"efficientnet_lite{number}" for number in range(3)]
+OWN = sorted(["simple_cnn", *LITE, *TORCHVISION])
 # Of the kinds that timm tells apart: those made for tests, and some that are special.
 TIMM = [f"timm/test_{kind}" for kind in ("byobnet", "convnext", "efficientnet", "maxvit", "vit")]
 TIMM += ["timm/resnet18", "timm/caformer_s18", "timm/mobilenetv3_small_050", "timm/pit_ti_224"]
