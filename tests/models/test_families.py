@@ -32,7 +32,7 @@ torchvision = load_torchvision()
 
 TORCHVISION = torchvision.models.list_models(module=torchvision.models)
 LITE = [f"efficientnet_lite{number}" for number in range(3)]
-OWN = sorted(["simple_cnn", *LITE, *TORCHVISION])
+OWN = sorted(["lenet", "simple_cnn", *LITE, *TORCHVISION])
 # Of the kinds that timm tells apart: those made for tests, and some that are special.
 TIMM = [f"timm/test_{kind}" for kind in ("byobnet", "convnext", "efficientnet", "maxvit", "vit")]
 TIMM += ["timm/resnet18", "timm/caformer_s18", "timm/mobilenetv3_small_050", "timm/pit_ti_224"]
@@ -73,7 +73,15 @@ def test_known_stages() -> None:
     with torch.device("meta"):
         names = {
             name: [stage for stage, _ in family_named(name).stages(build_model(name, 2, 224))]
-            for name in ("resnet50", "swin_t", "vit_b_16", "simple_cnn", *TIMM[:2], "timm/test_vit")
+            for name in (
+                "resnet50",
+                "swin_t",
+                "vit_b_16",
+                "simple_cnn",
+                "lenet",
+                *TIMM[:2],
+                TIMM[4],
+            )
         }
     assert names["resnet50"] == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert names["swin_t"] == [f"features.{index}" for index in (0, 2, 4, 6)]
@@ -81,6 +89,7 @@ def test_known_stages() -> None:
     assert names["vit_b_16"] == ["conv_proj", *layers]
     assert names["timm/test_convnext"] == ["stem", *(f"stages.{index}" for index in range(4))]
     assert names["timm/test_vit"] == ["patch_embed", *(f"blocks.{index}" for index in range(6))]
+    assert names["lenet"] == [f"features.{index}" for index in (0, 3, 6)]
     assert names["simple_cnn"] == [f"features.{index}" for index in (0, 4, 8, 12)]
 
 

@@ -13,6 +13,7 @@ from transfer.system.errors import ConfigError
 
 # One of each family, with its head's name and the smallest usual input.
 FAMILIES = {
+    "lenet": ("classifier", 32),
     "simple_cnn": ("fc", 32),
     "alexnet": ("classifier", 64),
     "convnext_tiny": ("classifier", 32),
@@ -36,6 +37,10 @@ FAMILIES = {
     "vgg11": ("classifier", 32),
     "vit_b_16": ("heads", 32),
     "wide_resnet50_2": ("fc", 32),
+    "efficientnet_lite0": ("classifier", 32),
+    "timm/test_convnext": ("head.fc", 32),
+    "timm/test_vit": ("head", 32),
+    "timm/caformer_s18": ("head.fc.fc2", 32),
 }
 
 

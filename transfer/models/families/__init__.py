@@ -10,12 +10,12 @@ from torch import nn
 
 from transfer.models.families.base import Family
 from transfer.models.families.efficientnet_lite import EfficientNetLite
-from transfer.models.families.simple_cnn import SimpleCNNFamily
+from transfer.models.families.small import SmallCNNs
 from transfer.models.families.timm import PREFIX, Timm
 from transfer.models.families.torchvision import Torchvision
 from transfer.system.errors import ConfigError, first_line
 
-FAMILIES: tuple[Family, ...] = (SimpleCNNFamily(), Torchvision(), EfficientNetLite(), Timm())
+FAMILIES: tuple[Family, ...] = (SmallCNNs(), Torchvision(), EfficientNetLite(), Timm())
 
 
 def model_names() -> list[str]:
