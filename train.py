@@ -55,7 +55,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     log.info(job)
     with start_run(job, context.folder, context.sweep) as run, memory_explained(job.config):
         run.log_config(composed)
-        trainer = Trainer(job.model(), job.data, job.config, job.device)
+        trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
         if checkpoint := checkpoints.newest():
             trainer.restore(checkpoint)

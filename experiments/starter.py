@@ -24,7 +24,7 @@ from transfer.data import Batches, DataSets, ImageData
 from transfer.deploy.classifier import Classifier, load_classifier
 from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.models.families import family_of
-from transfer.models.sources import STARTER_FOLDER
+from transfer.models.sources import STARTER_FOLDER, file_normalization
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
@@ -49,6 +49,8 @@ class StarterCard:
         data_digest, digest: content hashes of that data and of the tensors in the file.
         command, commit: what made it, at which state of this project.
         image_size: pixels.
+        mean, std: of each channel of the images that it was trained on, 0 to 1.
+        interpolation: by which they were resized.
         epochs: how many that training had.
         accuracy: the trained model's, on the data set's validation images, 0 to 1.
         float16_accuracy: the same with the numbers rounded as they are in the file.
@@ -62,6 +64,9 @@ class StarterCard:
     command: str
     commit: str
     image_size: int
+    mean: list[float]
+    std: list[float]
+    interpolation: str
     epochs: int
     accuracy: float
     float16_accuracy: float
@@ -80,6 +85,8 @@ def main(options: Options) -> None:
         )
         data = _read_data(config_file)
         classifier = load_classifier(weights, torch.device("cpu"))
+        normalization = file_normalization(weights)
+    assert normalization is not None
     if data.digest != pretrained.params["data.digest"]:
         raise ConfigError("run", pretrained.id, f"its images have changed since: {data.digest} now")
     state = _starter_state(classifier.model)
@@ -92,6 +99,9 @@ def main(options: Options) -> None:
         command=without_places(pretrained.tags["transfer.command"]),
         commit=pretrained.tags.get("mlflow.source.git.commit", "unknown"),
         image_size=int(pretrained.params["image_size"]),
+        mean=list(normalization.mean),
+        std=list(normalization.std),
+        interpolation=normalization.interpolation,
         epochs=int(pretrained.params["epochs"]),
         accuracy=pretrained.metrics["test/acc"],
         float16_accuracy=_accuracy(rounded, classifier, data),

@@ -13,7 +13,6 @@ from mlflow.entities import Run
 from safetensors.torch import load_file
 
 from tests.conftest import PLAIN, TIMED, TINY, Sweep, Workplace, children, config_of, write_images
-from transfer.augment import Preprocess
 from transfer.job import prepare
 
 METRICS = {
@@ -225,7 +224,7 @@ def test_an_mlflow_model_gives_the_saved_logits(workplace: Workplace) -> None:
     [logged] = workplace.client.search_logged_models([run.info.experiment_id])
     job = prepare(config_of("model=resnet18", *tiny))
     data = job.data
-    preprocess = Preprocess(32, data.mean, data.std, job.config.augment)
+    preprocess = job.normalization.preprocess(32, job.config.augment)
     model = mlflow.pytorch.load_model(logged.artifact_location)
     saved = np.load(Path(run.data.tags["hydra.output_dir"]) / "predictions.npz")["logits"]
     logits = model(preprocess(data.test.images[:5])).detach().numpy()

@@ -16,6 +16,7 @@ from transfer.data import ImageData, process_data_sets, training_batches, uneven
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
+from transfer.models.normalization import Normalization, choose_normalization
 from transfer.models.sources import read_weights
 from transfer.models.weights import Weights, WeightsMatch, match_weights
 from transfer.system.device import (
@@ -34,6 +35,7 @@ class Job:
     Attributes:
         config: with `device` and `precision` resolved; the names are those of what was chosen.
         fit: which of the weights the model takes over.
+        normalization: of the images, as the weights want it.
         fingerprint: equal for jobs with equal results.
         configuration: the same without the seed.
         parameters, trainable_parameters: of the model; those that train in the first epoch.
@@ -44,6 +46,7 @@ class Job:
     data: ImageData
     weights: Weights
     fit: WeightsMatch
+    normalization: Normalization
     device: torch.device
     fingerprint: str
     configuration: str
@@ -83,7 +86,8 @@ class Job:
             f"at {config.image_size} px; {data.name}: {len(data.train)} training, "
             f"{len(data.val)} validation, {len(data.test)} test images; "
             f"{self.device}, {config.precision}\n{uneven}"
-            f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}"
+            f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}\n"
+            f"{self.normalization.text(config.image_size)}"
         )
 
     def model(self) -> nn.Module:
@@ -127,12 +131,16 @@ def prepare(
     with torch.device("meta"):
         family.replace_last_layer(model, len(data.classes))
     fit = match_weights(model, weights)
+    normalization = choose_normalization(
+        config.data, weights.normalization, lambda: data.channel_statistics
+    )
     digests = {"data_digest": data.digest, "weights_digest": weights.digest}
     return Job(
         config=config,
         data=data,
         weights=weights,
         fit=fit,
+        normalization=normalization,
         device=device,
         fingerprint=fingerprint(chosen, **digests),
         configuration=configuration(chosen, **digests),

@@ -10,7 +10,6 @@ from experiments.speed.contest import config_of, job_of, training_step
 from experiments.speed.options import Options
 from experiments.speed.peak import matrix_product_peak, step_operations
 from experiments.speed.timing import Spread, alternate
-from transfer.augment import Preprocess
 from transfer.augment.crops import stored_size
 from transfer.augment.mixing import mix
 from transfer.config.schema import GROUPS, AugmentConfig
@@ -86,7 +85,7 @@ def _measure(job: Job, rounds: int, clock: str) -> list[list[str]]:
 
 def _preprocess(job: Job, augment: AugmentConfig) -> Callable[[], None]:
     size = job.config.image_size
-    preprocess = Preprocess(size, job.data.mean, job.data.std, augment)
+    preprocess = job.normalization.preprocess(size, augment)
     images = job.data.train.images
     # As a folder's pictures are kept, which have the pixels for it.
     kept = max(stored_size(size, augment.crop_scale), images.shape[-1])

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 
 from experiments.speed.reference_loop import PillowImages, ReferenceLoop, article_transforms
-from transfer.augment import Preprocess
 from transfer.config import Config, register_schema, typed_config
 from transfer.config.schema import AugmentConfig
 from transfer.data import ImageData, Split
 from transfer.job import Job, prepare
+from transfer.models.normalization import Normalization
 from transfer.system.device import autocast
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
@@ -55,7 +55,8 @@ def job_of(*overrides: str, images: int) -> Job:
 def trainer_of(job: Job, **changed: Any) -> Trainer:
     """Ready to train a job, some keys of its configuration changed."""
     config = replace(job.config, **changed)
-    return Trainer(replace(job, config=config).model(), job.data, config, job.device)
+    model = replace(job, config=config).model()
+    return Trainer(model, job.data, config, job.device, job.normalization)
 
 
 def endless(job: Job, *, frozen: bool) -> Callable[[], object]:
@@ -84,7 +85,7 @@ def training_step(job: Job, repeats: int) -> Callable[[], None]:
     model = job.model()
     optimizer = build_optimizer(model, phase, job.config.optimizer)
     set_training_mode(model, phase)
-    preprocess = Preprocess(job.config.image_size, job.data.mean, job.data.std, AugmentConfig())
+    preprocess = job.normalization.preprocess(job.config.image_size, AugmentConfig())
     inputs = preprocess(job.data.train.images.to(job.device))
     labels = job.data.train.labels.to(job.device)
     context = autocast(job.device, job.config.precision)
@@ -102,7 +103,7 @@ def training_step(job: Job, repeats: int) -> Callable[[], None]:
 
 def reference(job: Job, *, frozen: bool, workers: int) -> ReferenceLoop:
     """The tutorial's loop on the same images, from the same weights; evaluates job.data.val."""
-    train, test = pillow_images(job.data, job.config)
+    train, test = pillow_images(job.data, job.config, job.normalization)
     return ReferenceLoop(
         job.config.model.name,
         job.model().state_dict(),
@@ -116,9 +117,11 @@ def reference(job: Job, *, frozen: bool, workers: int) -> ReferenceLoop:
     )
 
 
-def pillow_images(data: ImageData, config: Config) -> tuple[PillowImages, PillowImages]:
+def pillow_images(
+    data: ImageData, config: Config, normalization: Normalization
+) -> tuple[PillowImages, PillowImages]:
     """Training images with the configured augmentation, and evaluation images without."""
-    size, mean, std = config.image_size, data.mean, data.std
+    size, mean, std = config.image_size, normalization.mean, normalization.std
     return (
         PillowImages(data.train, article_transforms(size, mean, std, config.augment)),
         PillowImages(data.val, article_transforms(size, mean, std, None)),

@@ -79,7 +79,7 @@ def _contest(
     # A clock of this process does not see what worker processes use.
     workers = 0
     if options.clock == "wall":
-        workers = faster_workers(pillow_images(first.data, first.config)[0])
+        workers = faster_workers(pillow_images(first.data, first.config, first.normalization)[0])
     loop = reference(first, frozen=kind != UNFROZEN, workers=workers)
     epochs = 5 if kind == STORED else 1
     contestants: dict[str, Callable[[], object]] = {

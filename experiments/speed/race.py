@@ -80,7 +80,7 @@ def _race(
     """Each epoch of the tutorial's loop, and each run of the project in between."""
     # The tutorial knows no validation split: what it evaluates is the test set.
     tested = replace(article, data=replace(article.data, val=article.data.test))
-    workers = faster_workers(pillow_images(tested.data, tested.config)[0])
+    workers = faster_workers(pillow_images(tested.data, tested.config, tested.normalization)[0])
     loop = reference(tested, frozen=True, workers=workers)
     theirs: list[_Finish] = []
     ours: list[_Finish] = []

@@ -16,8 +16,8 @@ from transfer.config.schema import GROUPS, KEYS, Config
 CONF = ROOT / "conf"
 FILES = [CONF / "config.yaml"]
 FILES += [CONF / group / f"{name}.yaml" for group, choices in GROUPS.items() for name in choices]
-# Each data set's own; none of them is what names leave out.
-_OF_THE_SET = ("augment.", "data.mean", "data.std")
+# Each data set's own; none of it is what names leave out.
+_OF_THE_SET = ("augment.",)
 
 
 def _documented(path: Path) -> Iterator[tuple[str, str, str]]:

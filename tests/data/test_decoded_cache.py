@@ -176,7 +176,7 @@ def test_what_is_decoded_for_a_file_is_written_once(tmp_path: Path, cache: Path)
     again = DataSets().load(config, 16)
     assert kept.stat().st_ino == inode and not again.train.images.any()
     assert first.digest == again.digest == small.digest
-    assert first.mean == again.mean == small.mean and first.std == again.std == small.std
+    assert first.channel_statistics == again.channel_statistics == small.channel_statistics
 
 
 def test_sets_that_this_process_needs_do_not_evict_each_other(

@@ -82,7 +82,7 @@ def test_a_local_cifar_archive_is_extracted_and_used(tmp_path: Path, small_cifar
     assert data.classes == tuple(CLASSES)
     assert data.train.images.shape[1:] == (3, 32, 32)
     assert (len(data.train), len(data.val), len(data.test)) == (18, 2, 4)
-    assert data.mean == (0.4914, 0.4822, 0.4465)
+    assert all(0.4 < mean < 0.6 for mean in data.channel_statistics[0])
 
 
 def test_a_damaged_cifar_archive_is_refused(tmp_path: Path, small_cifar: bytes) -> None:

@@ -16,6 +16,7 @@ from transfer.data import DataSets
 from transfer.data.decode import decode_or_refuse
 from transfer.deploy.classifier import load_classifier, save_classifier
 from transfer.models.families import build_model
+from transfer.models.normalization import Normalization
 from transfer.system.torchvision import load_torchvision
 
 torchvision = load_torchvision()
@@ -33,11 +34,13 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         classes=data.classes,
         stored_size=8,
         fit="crop",
-        mean=data.mean,
-        std=data.std,
+        normalization=Normalization(*data.channel_statistics, interpolation="bicubic"),
     )
     classifier = load_classifier(path, torch.device("cpu"))
     assert classifier.classes == data.classes
+    assert classifier.preprocess.interpolation == "bicubic"
+    mean, std = (each.flatten() for each in (classifier.preprocess.mean, classifier.preprocess.std))
+    torch.testing.assert_close((mean, std), tuple(map(torch.tensor, data.channel_statistics)))
 
     image = data.test.images[0]
     picture = Image.fromarray(np.array(image.permute(1, 2, 0)))

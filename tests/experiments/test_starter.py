@@ -36,6 +36,9 @@ def test_a_finished_run_becomes_a_file_and_its_card(
         command="python train.py " + " ".join(recipe),
         commit=run.data.tags.get("mlflow.source.git.commit", "unknown"),
         image_size=32,
+        mean=card.mean,
+        std=card.std,
+        interpolation="bilinear",
         epochs=1,
         accuracy=run.data.metrics["test/acc"],
         float16_accuracy=pytest.approx(run.data.metrics["test/acc"], abs=0.07),
@@ -43,6 +46,10 @@ def test_a_finished_run_becomes_a_file_and_its_card(
         size_mb=pytest.approx(2e-6 * card.parameters, abs=0.01),
         digest=card.digest,
     )
+    # Three means and three deviations, those of its training images to four digits.
+    texts = [" ".join(f"{value:.4g}" for value in values) for values in (card.mean, card.std)]
+    assert texts == [run.data.params[f"normalization.{name}"] for name in ("mean", "std")]
+    assert run.data.params["normalization.source"] == "images"
     state = read_starter("mobilenet_v3_small")
     assert not any(name.startswith("classifier.3.") for name in state)
     weights = load_file(workplace.client.download_artifacts(run.info.run_id, "weights.safetensors"))

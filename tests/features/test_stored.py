@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _trainer(*overrides: str) -> Trainer:
     job = prepare(config_of("model=mobilenet_v3_small", *TINY, "freeze_epochs=2", *overrides))
-    return Trainer(job.model(), job.data, job.config, job.device)
+    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
 
 
 def _train(*overrides: str) -> tuple[list[list[object]], torch.Tensor]:

@@ -57,6 +57,22 @@ def test_a_measure_that_is_missing_is_a_dash() -> None:
     assert "–" in to_markdown([ranking_table(Comparison(rows), WORDS)])
 
 
+def test_each_way_of_normalising_is_told_with_its_models() -> None:
+    def run(model: str, source: str) -> RunRecord:
+        values = {"source": source, "mean": "0.5 0.4 0.3", "std": "0.2 0.2 0.2"}
+        return make_run(
+            model, 0, 0, 0.5, **{f"normalization.{name}": text for name, text in values.items()}
+        )
+
+    one = _report([run("a", "weights"), run("b", "weights")])
+    line = "images normalised as the weights were trained: mean 0.5 0.4 0.3, std 0.2 0.2 0.2"
+    assert f"- {line}\n" in one
+    both = _report([run("a", "weights"), run("b", "images")])
+    assert f"- {line} (a)\n" in both
+    assert "- images normalised by the training images: mean 0.5 0.4 0.3" in both
+    assert "normalised" not in _report(RUNS)
+
+
 def test_images_that_were_skipped_are_counted() -> None:
     assert "could not be read" not in _report([make_run("a", 0, 0, 0.5)])
     run = make_run("a", 0, 0, 0.5, **{"data.skipped_images": "13"})

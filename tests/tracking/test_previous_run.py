@@ -83,7 +83,7 @@ def test_a_run_restored_half_way_is_no_run_to_go_on_with(workplace: Workplace) -
 def _train(job: Job, folder: Path, epochs: int) -> str:
     """Train so many epochs, or to the end; what comes short of it ends as a kill would."""
     with start_run(job, folder, sweep=None) as run:
-        trainer = Trainer(job.model(), job.data, job.config, job.device)
+        trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
         if checkpoint := checkpoints.newest():
             trainer.restore(checkpoint)

@@ -26,7 +26,7 @@ def _momenta(model: nn.Module) -> set[float | None]:
 
 def _trained(*overrides: str) -> tuple[Trainer, Job]:
     job = prepare(config_of(*SMALL, *overrides))
-    trainer = Trainer(job.model(), job.data, job.config, job.device)
+    trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
     list(trainer.epochs())
     return trainer, job
 
@@ -128,7 +128,7 @@ def test_the_kept_weights_have_the_statistics_that_were_evaluated() -> None:
 def test_an_average_that_was_interrupted_goes_on_where_it_was() -> None:
     job = prepare(config_of(*SMALL, "weights=none", "freeze_epochs=1", "epochs=5"))
     whole, first, second = (
-        Trainer(job.model(), job.data, job.config, job.device) for _ in range(3)
+        Trainer(job.model(), job.data, job.config, job.device, job.normalization) for _ in range(3)
     )
     list(whole.epochs())
     next(epoch for epoch in first.epochs() if epoch.number == 3)

@@ -24,7 +24,7 @@ from transfer.training.trainer import Trainer
 
 def _trainer(*overrides: str) -> Trainer:
     job = prepare(config_of(*PLAIN, *TINY, "epochs=5", *overrides))
-    return Trainer(job.model(), job.data, job.config, job.device)
+    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 4])

@@ -58,7 +58,7 @@ def _trainer(result: str) -> Trainer:
     unsteady = ("epochs=6", "optimizer.head_lr=1e-3", "optimizer.lr=0.05")
     words = (*TINY, *unsteady, f"protocol.result={result}")
     job = prepare(config_of("model=mobilenet_v3_small", *words))
-    return Trainer(job.model(), job.data, job.config, job.device)
+    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
 
 
 @pytest.mark.parametrize("result", ["best", "last"])

@@ -75,7 +75,7 @@ def _recalls(root: Path, kind: str) -> dict[str, float]:
     words = ("data=image_folder", f"data.root={root}", "epochs=6", "freeze_epochs=0")
     more = ("batch_size=16", "augment=none", "image_size=16", "protocol.result=last")
     job = prepare(config_of(*PLAIN, *words, *more, f"class_weights={kind}"))
-    trainer = Trainer(job.model(), job.data, job.config, job.device)
+    trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
     list(trainer.epochs())
     logits, labels = trainer.test_logits()
     right = logits.argmax(dim=1) == labels

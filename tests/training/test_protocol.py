@@ -13,7 +13,7 @@ from transfer.training.trainer import Trainer
 
 def _trainer(*overrides: str) -> Trainer:
     job = prepare(config_of("model=mobilenet_v3_small", *TINY, *overrides))
-    return Trainer(job.model(), job.data, job.config, job.device)
+    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
 
 
 def _trained(*overrides: str) -> Trainer:

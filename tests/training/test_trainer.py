@@ -23,7 +23,7 @@ def _train(*overrides: str) -> tuple[Trainer, list[Epoch], dict[str, Tensor]]:
     job = prepare(config_of("model=mobilenet_v3_small", *TINY, *overrides))
     model = job.model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    trainer = Trainer(model, job.data, job.config, job.device)
+    trainer = Trainer(model, job.data, job.config, job.device, job.normalization)
     return trainer, list(trainer.epochs()), before
 
 

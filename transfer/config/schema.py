@@ -83,6 +83,7 @@ class DataConfig:
     test_fraction: float = key(0.2, low=0.01, high=0.5)
     train_per_class: int | None = key(None, low=1, unit="images")
     resident_gb: float = key(4.0, low=0, unit="GB", **_CIRCUMSTANCE)
+    normalization: str = key("weights", choices=("weights", "images"))
     mean: list[float] | None = key(None, low=0, high=1, length=3)
     std: list[float] | None = key(None, above=0, length=3)
 
@@ -263,6 +264,7 @@ FOUND = (
     *("data.digest", "data.test_digest", "data.classes", "data.test_images"),
     *("data.skipped_images", "data.shared_images"),
     *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
+    *(f"normalization.{name}" for name in ("mean", "std", "interpolation", "source")),
 )
 
 

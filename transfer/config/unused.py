@@ -18,7 +18,7 @@ def unused_keys(config: Config) -> dict[str, str]:
 
     A switch that is off, such as ``feature_views=0``, is what the job does, and not among them.
     """
-    protocol, unused = config.protocol, dict[str, str]()
+    protocol, unused = config.protocol, _unused_normalization(config)
     frozen, cached = config.freeze_epochs > 0, config.frozen_features == "cache"
     all_frozen = config.freeze_epochs == config.epochs
     if not frozen:
@@ -62,6 +62,14 @@ def _unused_augmentation(config: Config, *, stored_only: bool) -> dict[str, str]
             needed = "freeze_epochs below epochs, feature_views above 0, or exact features"
             unused |= {name: needed for name, _, _ in leaves(augment, "augment.")}
     return unused
+
+
+def _unused_normalization(config: Config) -> dict[str, str]:
+    if config.weights == "none":
+        return {"data.normalization": "weights other than none"}
+    if config.data.mean and config.data.std:
+        return {"data.normalization": "data.mean=null or data.std=null"}
+    return {}
 
 
 def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.decoded_cache import read_through_cache
-from transfer.data.image_data import ImageData, Source, Split, channel_statistics
+from transfer.data.image_data import ImageData, Source, Split
 from transfer.data.image_folder import read_image_folder
 from transfer.data.sources import READERS, original_files
 from transfer.data.split import keep_per_class, stratified_split
@@ -23,6 +23,9 @@ _SHARED = (
     "%d of %d test images are also among the training or validation images, file for file: test "
     "accuracies are too good"
 )
+
+# What is done to images after they were split.
+_LATER = ("normalization", "mean", "std")
 
 
 class DataSets:
@@ -46,7 +49,8 @@ class DataSets:
             ConfigError: the data is missing, damaged, or too small to split.
         """
         source = self._read(config, image_size)
-        key = json.dumps([source.digest, asdict(config), validation])
+        settings = {name: value for name, value in asdict(config).items() if name not in _LATER}
+        key = json.dumps([source.digest, settings, validation])
         if key not in self._last_split:
             self._last_split.clear()
             self._last_split[key] = _split(config, source, validation)
@@ -98,9 +102,6 @@ def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
     if config.train_per_class is not None:
         train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
     _require_every_class(config, train, val, test, source.classes)
-    # Adding up may take a second on a large set: only where a statistic is not given.
-    given = config.mean and config.std
-    mean, std = ((), ()) if given else channel_statistics(train)
     shared = _shared_files(test, (split for split in (train, val) if split is not test))
     if shared:
         log.warning(_SHARED, shared, len(test))
@@ -116,8 +117,6 @@ def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
         val=val,
         test=test,
         digest=source.digest,
-        mean=tuple(config.mean or mean),
-        std=tuple(config.std or std),
         skipped=source.skipped,
         shared_images=shared,
         resident=resident,

@@ -150,11 +150,10 @@ class Source:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set ready for a run: three splits, and what identifies and normalises them.
+    """A data set ready for a run: three splits, and what identifies them.
 
     Attributes:
         digest: content hash of all images, labels and class names, 16 hexadecimal digits.
-        mean, std: of each channel, on a scale of 0 to 1.
         skipped: as in `Source`.
         resident: whether the images lie on the training device as a whole, or are streamed to it.
         shared_images: how many files of the test split are, byte for byte, among the training or
@@ -167,11 +166,14 @@ class ImageData:
     val: Split
     test: Split
     digest: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     skipped: tuple[str, ...] = ()
     resident: bool = True
     shared_images: int = 0
+
+    @cached_property
+    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std of each channel of the training images, on a scale of 0 to 1."""
+        return channel_statistics(self.train)
 
     @cached_property
     def test_digest(self) -> str:

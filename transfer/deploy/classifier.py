@@ -16,6 +16,7 @@ from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
 from transfer.data.decode import resize_square
 from transfer.models.families import build_model
+from transfer.models.normalization import Normalization
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ def save_classifier(
     classes: Sequence[str],
     stored_size: int,
     fit: str,
-    mean: Sequence[float],
-    std: Sequence[float],
+    normalization: Normalization,
 ) -> None:
     """Write weights as safetensors under the model's own names: anyone can load them without this
     project.
@@ -74,7 +74,7 @@ def save_classifier(
         image_size: pixels that the model reads.
         classes: in the order of the logits.
         stored_size, fit: as `Classifier` has them.
-        mean, std: a value a channel, of images from 0 to 1.
+        normalization: of the images that it reads.
     """
     metadata = {
         "format": "pt",
@@ -83,8 +83,7 @@ def save_classifier(
         "classes": json.dumps(classes),
         "stored_size": str(stored_size),
         "fit": fit,
-        "mean": json.dumps(mean),
-        "std": json.dumps(std),
+        **normalization.metadata(),
     }
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(contiguous, path, metadata=metadata)
@@ -99,9 +98,9 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
     image_size = int(metadata["image_size"])
     model = build_model(metadata["model"], len(classes), image_size)
     model.load_state_dict(state)
-    preprocess = Preprocess(
-        image_size, json.loads(metadata["mean"]), json.loads(metadata["std"]), AugmentConfig()
-    )
+    normal = Normalization.of_metadata(metadata)
+    assert normal is not None
+    preprocess = normal.preprocess(image_size, AugmentConfig())
     return Classifier(
         model.eval().to(device),
         tuple(classes),

@@ -12,10 +12,10 @@ from contextlib import closing
 import torch
 from torch import Tensor, nn
 
-from transfer.augment import Preprocess
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
 from transfer.models.head import backbone_state, features_of
+from transfer.models.normalization import Normalization
 from transfer.system.cache import disk_cache
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
@@ -33,6 +33,7 @@ class StoredFeatures:
     Args:
         model: on `device`; its backbone has its initial weights.
         config: of the job, with `precision` resolved.
+        normalization: what the backbone's images go through.
 
     Attributes:
         spared: seconds that the pass for the last features asked for took when it was made, less
@@ -40,8 +41,14 @@ class StoredFeatures:
     """
 
     def __init__(
-        self, model: nn.Module, data: ImageData, config: Config, device: torch.device
+        self,
+        model: nn.Module,
+        data: ImageData,
+        config: Config,
+        device: torch.device,
+        normalization: Normalization,
     ) -> None:
+        self._normalization = normalization
         self._model = model
         self._data = data
         self._config = config
@@ -87,15 +94,16 @@ class StoredFeatures:
         return sum(sizes) + max(sizes, default=0) <= self._config.data.resident_gb * 10**9
 
     def _key(self, split: Split, view: int | None) -> list[object]:
-        config, data = self._config, self._data
+        config, normalization = self._config, self._normalization
         augmented = [] if view is None else [view, config.data.seed, vars(config.augment)]
         return [
             _VERSION,
             config.model.name,
             self._backbone,
             config.image_size,
-            list(data.mean),
-            list(data.std),
+            list(normalization.mean),
+            list(normalization.std),
+            normalization.interpolation,
             config.precision,
             # Sums are added up in another order elsewhere, so numbers differ in the last digits.
             self._device.type,
@@ -116,7 +124,7 @@ class StoredFeatures:
     def _run(self, split: Split, view: int | None) -> Tensor:
         """One pass of the backbone over all images of a split; leaves it in evaluation mode."""
         config, generator = self._config, None
-        preprocess = Preprocess(config.image_size, self._data.mean, self._data.std, config.augment)
+        preprocess = self._normalization.preprocess(config.image_size, config.augment)
         if view is not None:
             # By the data's seed: runs that differ in theirs share the views.
             generator = numbered_generator(config.data.seed, view)

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from transfer.models.families import family_named
-from transfer.models.weights import Weights
+from transfer.models.normalization import Normalization
+from transfer.models.weights import Weights, weights_digest
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError, first_line
 from transfer.system.paths import REPOSITORY
@@ -42,15 +43,45 @@ def read_weights(source: str, model_name: str) -> Weights:
     if source == "none":
         return Weights(source, "none", None)
     if source == "starter":
-        state = read_starter(model_name)
-    elif source == "imagenet":
+        state, card = read_starter(model_name), read_card(model_name)
+        # The card says all of it, and is what the weights have been named by.
+        return Weights(source, card["digest"], state, _card_normalization(card))
+    if source == "imagenet":
         state = _read_imagenet(model_name)
+        normalization = _published_normalization(model_name, "weights")
     elif Path(source).suffix in _SUFFIXES:
-        state = read_weights_file(Path(source).expanduser(), source)
+        path = Path(source).expanduser()
+        state = read_weights_file(path, source)
+        normalization = file_normalization(path)
+        if normalization is None:
+            # Whoever trained a published model anew kept to its makers' normalisation, mostly.
+            normalization = _published_normalization(model_name, "published")
     else:
         choices = "starter, imagenet, none, a .pth or .safetensors file, runs:/<run id>"
         raise ConfigError("weights", source, f"choose from {choices}")
-    return Weights(source, state_digest(state), state)
+    return Weights(source, weights_digest(state_digest(state), normalization), state, normalization)
+
+
+def file_normalization(path: Path) -> Normalization | None:
+    """What a safetensors file that this project wrote says of its images; None for others."""
+    if path.suffix != ".safetensors":
+        return None
+    with safetensors.safe_open(path, framework="pt") as file:
+        return Normalization.of_metadata(file.metadata())
+
+
+def _card_normalization(card: Mapping[str, Any]) -> Normalization:
+    return Normalization(
+        mean=tuple(card["mean"]),
+        std=tuple(card["std"]),
+        interpolation=card["interpolation"],
+        image_size=card["image_size"],
+    )
+
+
+def _published_normalization(model_name: str, source: str) -> Normalization | None:
+    published = family_named(model_name).published(model_name)
+    return Normalization.of_published(published[0], source) if published else None
 
 
 def starter_models() -> list[str]:

@@ -1,11 +1,14 @@
 """Initial weights for a model: what of them fits, and what is left out."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from transfer.models.families import family_of
+from transfer.models.normalization import Normalization
+from transfer.system.digest import hex_digest
 from transfer.system.errors import ConfigError
 
 
@@ -28,15 +31,29 @@ class Weights:
 
     Attributes:
         source: `weights=` as the user gave it.
-        digest: content hash of names and tensors, 16 hexadecimal digits, or "none".
+        digest: content hash of names, tensors and normalisation, 16 hexadecimal digits, or "none".
         state: the model's own parameter names to tensors; None to start from random weights.
+        normalization: what they were trained with; None where nobody knows.
         trained_on: what a run's weights were trained on; None where that is not known.
     """
 
     source: str
     digest: str
     state: Mapping[str, Tensor] | None
+    normalization: Normalization | None = None
     trained_on: TrainedOn | None = None
+
+
+def weights_digest(tensors: str, normalization: Normalization | None) -> str:
+    """A name for weights: equal tensors that read images otherwise train otherwise.
+
+    Args:
+        tensors: `state_digest` of the state dict.
+        normalization: what comes with them.
+    """
+    if normalization is None:
+        return tensors
+    return hex_digest([tensors.encode(), json.dumps(normalization.metadata()).encode()])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from transfer.compare.rows import Row
 from transfer.config.schema import KEYS
 from transfer.report.language import Words
+from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
 
 
@@ -43,6 +44,7 @@ def facts(selection: Selection, words: Words) -> list[str]:
     device = {key: of_runs(key) for key in ("device", "precision", "threads")}
     lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
+        *_normalizations(runs, words),
         words("fact.seeds", seeds=", ".join(map(str, seeds)) or words("unknown")),
         words("fact.device", **device),
         words("fact.versions", text=of_tags("transfer.versions", words("unknown"))),
@@ -54,6 +56,22 @@ def facts(selection: Selection, words: Words) -> list[str]:
     # Of one configuration and seed, the last run counts.
     if again := len(results) - len(set(results)):
         lines.append(words("fact.repeated", count=again))
+    return lines
+
+
+def _normalizations(runs: Sequence[RunRecord], words: Words) -> list[str]:
+    """How images were normalised, a line each way; with the models where there are several."""
+    models: dict[tuple[str, ...], dict[str, None]] = {}
+    for run in runs:
+        # Runs of before it was kept say nothing.
+        if "normalization.source" in run.params:
+            way = tuple(run.params[f"normalization.{name}"] for name in ("source", "mean", "std"))
+            models.setdefault(way, {})[run.params["model.name"]] = None
+    lines = []
+    for (source, mean, std), names in models.items():
+        of_models = f" ({', '.join(names)})" if len(models) > 1 else ""
+        how = words(f"normalization.{source}")
+        lines.append(words("fact.normalization", how=how, mean=mean, std=std, models=of_models))
     return lines
 
 

@@ -92,8 +92,7 @@ class JobRun:
                 classes=job.data.classes,
                 stored_size=job.data.test.stored.shape[-1],
                 fit=getattr(job.config.data, "fit", "crop"),
-                mean=job.data.mean,
-                std=job.data.std,
+                normalization=job.normalization,
             )
 
         self._keep("weights.safetensors", save)

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from transfer.config import Config
-from transfer.models.sources import read_weights_file
-from transfer.models.weights import TrainedOn, Weights
+from transfer.models.sources import file_normalization, read_weights_file
+from transfer.models.weights import TrainedOn, Weights, weights_digest
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import fetch_weights, find_job_run
@@ -32,9 +32,11 @@ def fetch_run_weights(config: Config) -> Weights | None:
     with tempfile.TemporaryDirectory() as folder:
         path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
         state = read_weights_file(path, config.weights)
+        normalization = file_normalization(path)
     trained_on = None
     if {"data.digest", "data.test_digest"} <= run.params.keys():
         trained_on = TrainedOn(
             run.params["data.digest"], run.params["data.test_digest"], run.params["data.seed"]
         )
-    return Weights(config.weights, state_digest(state), state, trained_on)
+    digest = weights_digest(state_digest(state), normalization)
+    return Weights(config.weights, digest, state, normalization, trained_on)

@@ -217,6 +217,7 @@ def _params(job: Job) -> dict[str, str]:
         "weights.digest": job.weights.digest,
         "weights.loaded": len(job.fit.loaded),
         "weights.left_out": " ".join(job.fit.left_out) or None,
+        **job.normalization.params(),
     }
     texts = {name: "null" if value is None else str(value) for name, value in values.items()}
     return {name: without_password(text) for name, text in texts.items()}

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from transfer.augment import Preprocess
 from transfer.augment.mixing import mix
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
 from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.features.stored import StoredFeatures
 from transfer.models.head import FrozenBackbone, head_alone
+from transfer.models.normalization import Normalization
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
@@ -41,6 +41,7 @@ class Trainer:
         data: training and validation splits; the test split waits for `test_logits`.
         config: the job, with `precision` resolved.
         device: where the data goes and the arithmetic is done.
+        normalization: of the images, as the model's weights want it.
 
     Attributes:
         history: every epoch so far.
@@ -49,14 +50,20 @@ class Trainer:
     """
 
     def __init__(
-        self, model: nn.Module, data: ImageData, config: Config, device: torch.device
+        self,
+        model: nn.Module,
+        data: ImageData,
+        config: Config,
+        device: torch.device,
+        normalization: Normalization,
     ) -> None:
         self.model = model
+        self.normalization = normalization
         self.config = config
         self.device = device
         self.data = data
         self.autocast = autocast(device, config.precision)
-        self.preprocess = Preprocess(config.image_size, data.mean, data.std, config.augment)
+        self.preprocess = normalization.preprocess(config.image_size, config.augment)
         self.train = self._batches(data.train, config.batch_size)
         self.val = self._batches(data.val, _evaluation_batch(config))
         iterations = self.train.training_batches()
@@ -274,7 +281,9 @@ class Trainer:
             return self.model, None
         if self.config.frozen_features == "exact":
             return FrozenBackbone(self.model), None
-        features = StoredFeatures(self.model, self.data, self.config, self.device)
+        features = StoredFeatures(
+            self.model, self.data, self.config, self.device, self.normalization
+        )
         return head_alone(self.model), features
 
     def _logits(
