@@ -85,9 +85,10 @@ def resized_crop(
         boxes: int64 [N, 4], on the CPU, as `random_boxes` draws them.
     """
     count, channels, height, width = images.shape
-    top, left, heights, widths = boxes.T
-    rows = _resize_matrices(top, heights, height, image_size, interpolation).to(images)
-    columns = _resize_matrices(left, widths, width, image_size, interpolation).to(images)
+    # Made where they are used: the matrices are larger than the boxes.
+    top, left, heights, widths = boxes.to(images.device).T
+    rows = _resize_matrices(top, heights, height, image_size, interpolation)
+    columns = _resize_matrices(left, widths, width, image_size, interpolation)
     narrow = torch.bmm(images.reshape(count, -1, width), columns.mT)
     rows = rows.repeat_interleave(channels, dim=0)
     return torch.bmm(rows, narrow.view(len(rows), height, -1)).unflatten(0, (count, channels))
@@ -106,9 +107,9 @@ def _resize_matrices(
     scale = (length / after)[:, None]
     # A pixel that stands for several takes from all of them.
     width = scale.clamp(min=1)
-    centre = (torch.arange(after) + 0.5) * scale
+    centre = (torch.arange(after, device=start.device) + 0.5) * scale
     # Counted from the part's edge, and as torch counts: from the first whole pixel within reach.
-    place = torch.arange(before)[None, None] - start[:, None, None]
+    place = torch.arange(before, device=start.device) - start[:, None, None]
     first = (centre - reach * width + 0.5).floor().clamp(min=0)[..., None]
     end = (centre + reach * width + 0.5).floor().minimum(length[:, None])[..., None]
     weight = kernel((place + 0.5 - centre[..., None]) / width[..., None])
