@@ -18,6 +18,7 @@ from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
 from transfer.models.sources import read_weights
+from transfer.models.tuned import require_tunable
 from transfer.models.weights import Weights, WeightsMatch, match_weights
 from transfer.system.device import (
     is_out_of_memory,
@@ -26,6 +27,7 @@ from transfer.system.device import (
     resolve_precision,
 )
 from transfer.system.errors import ConfigError, UserError
+from transfer.training.phases import plan_phases
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Job:
         config = self.config
         # Names a folder, too, so timm/resnet18 has to do without its slash.
         model = config.model.name.replace("/", "-")
-        return f"{model}-freeze{config.freeze_epochs}-seed{config.seed}"
+        how = [] if config.tune == "head" else [f"freeze{config.freeze_epochs}"]
+        how += [] if config.tune == "all" else [config.tune.replace(":", "")]
+        return f"{model}-{'-'.join(how)}-seed{config.seed}"
 
     @property
     def iterations(self) -> int:
@@ -123,6 +127,7 @@ def prepare(
     precision = resolve_precision(config.precision, device, dense=dense)
     config = replace(config, device=str(device), precision=precision)
     model = meta_model(config.model.name, config.image_size)
+    require_tunable(model, config.model.name, config.tune)
     _require_models(config.protocol.augment_evaluation_of)
     weights = weights or read_weights(config.weights, config.model.name)
     size = stored_size(config.image_size, config.augment.crop_scale)
@@ -145,7 +150,7 @@ def prepare(
         fingerprint=fingerprint(chosen, **digests),
         configuration=configuration(chosen, **digests),
         parameters=count_parameters(model),
-        trainable_parameters=count_parameters(model, head_only=config.freeze_epochs > 0),
+        trainable_parameters=count_parameters(model, plan_phases(config)[0].tune),
         macs=count_macs(model, config.image_size),
     )
 

@@ -35,7 +35,7 @@ def test_agrees_with_torchvisions_published_figures(name: str) -> None:
 
 def test_the_head_alone() -> None:
     model = build_model("resnet18", 10, 32)
-    assert count_parameters(model, head_only=True) == 5130
+    assert count_parameters(model, "head") == 5130
 
 
 def test_size_counts_parameters_and_buffers() -> None:

@@ -8,7 +8,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from tests.conftest import config_of
 from transfer.models.families import build_model
-from transfer.training.optim import Schedule, build_optimizer
+from transfer.training.optim import Schedule, build_optimizer, learning_rates
 from transfer.training.phases import plan_phases
 
 ITERATIONS = 10
@@ -38,8 +38,9 @@ def test_by_name(name: str, kind: type[Optimizer], rate: float) -> None:
     [phase] = plan_phases(config)
     optimizer = build_optimizer(build_model("simple_cnn", 10, 32), phase, config.optimizer)
     assert type(optimizer) is kind
-    assert [group["lr"] for group in optimizer.param_groups] == [rate, rate]
+    assert {group["lr"] for group in optimizer.param_groups} == {rate}
     assert optimizer.param_groups[0]["weight_decay"] == config.optimizer.weight_decay
+    assert learning_rates(optimizer) == (rate, rate)
 
 
 def test_constant() -> None:

@@ -1,17 +1,21 @@
 """Checks that types cannot make: what the schema declares, and keys that must agree."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from transfer.config.key import Key, leaves
 from transfer.config.schema import GROUPS, Config, ImageFolderConfig, SgdConfig
+from transfer.config.tune import CHOICES, is_tune
 from transfer.system.errors import ConfigError
 
 
 def check_config(config: Config) -> None:
     """Raise ConfigError at the first value that cannot work; touches no file and no device."""
-    if config.epochs >= 1 and not 0 <= config.freeze_epochs <= config.epochs:
+    # With tune=head it is not asked.
+    most = math.inf if config.tune == "head" else config.epochs
+    if config.epochs >= 1 and not 0 <= config.freeze_epochs <= most:
         problem = (
             f"must be from 0 (train everything) to epochs={config.epochs} (train the head only)"
         )
@@ -52,6 +56,8 @@ def _check(name: str, key: Key, value: Any) -> None:
 def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
     """Keys whose values do not go with the others: the key, its value, and what would do."""
     data, optimizer, protocol = config.data, config.optimizer, config.protocol
+    if not is_tune(config.tune):
+        yield "tune", config.tune, f"choose from {CHOICES}"
     if config.frozen_features == "cache" and protocol.frozen_batchnorm == "drifting":
         needed = "needs a backbone that stays as it is: protocol.frozen_batchnorm=fixed"
         yield "frozen_features", "cache", needed

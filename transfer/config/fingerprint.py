@@ -10,6 +10,7 @@ from typing import Any
 
 from transfer.config.key import leaves
 from transfer.config.schema import Config
+from transfer.config.tune import head_epochs
 from transfer.config.unused import unused_keys
 
 # Raised when the same keys come to mean another training: then all results get new names.
@@ -30,6 +31,9 @@ def fingerprint(config: Config, *, data_digest: str, weights_digest: str) -> str
         data_digest: content hash of images, labels and class names.
         weights_digest: content hash of the initial weights, or "none".
     """
+    if head_epochs(config) == config.epochs:
+        # What freeze_epochs=epochs says, too.
+        config = replace(config, tune="head")
     unused = unused_keys(config)
     chosen = {
         name: value

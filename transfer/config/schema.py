@@ -128,6 +128,8 @@ class OptimizerConfig:
     head_lr: float = key(MISSING, above=0)
     backbone_lr_scale: float = key(1.0, above=0, high=1)
     weight_decay: float = key(0.0, low=0, high=10)
+    decay_norms: bool = key(False)
+    layer_decay: float = key(1.0, above=0, high=1)
 
 
 @dataclass
@@ -210,6 +212,8 @@ class Config:
     weights: str = key("starter", identity=False)
     epochs: int = key(40, low=1, unit="epochs")
     freeze_epochs: int = key(5, low=0, unit="epochs")
+    # A word of transfer/config/tune.py.
+    tune: str = key("all")
     class_weights: str = key("none", choices=("none", "balanced"))
     select_by: str = key("acc", choices=("acc", "balanced_acc", "loss"))
     batchnorm_momentum: str = key("fitted", choices=("fitted", "published"))

@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from transfer.config.key import leaves
 from transfer.config.schema import Config, DownloadedConfig
+from transfer.config.tune import head_epochs, last_stages
 from transfer.system.errors import ConfigError
 
 
@@ -18,22 +19,16 @@ def unused_keys(config: Config) -> dict[str, str]:
 
     A switch that is off, such as ``feature_views=0``, is what the job does, and not among them.
     """
-    protocol, unused = config.protocol, _unused_normalization(config)
-    frozen, cached = config.freeze_epochs > 0, config.frozen_features == "cache"
-    all_frozen = config.freeze_epochs == config.epochs
-    if not frozen:
-        unused["optimizer.head_lr"] = "freeze_epochs above 0, or else optimizer.lr"
-        if cached:
-            unused["frozen_features"] = "freeze_epochs above 0"
-        if protocol.frozen_batchnorm == "drifting":
-            unused["protocol.frozen_batchnorm"] = "freeze_epochs above 0"
-    if all_frozen:
-        rates = "freeze_epochs below epochs"
-        unused["optimizer.lr"] = f"{rates}, or else optimizer.head_lr"
-        unused["optimizer.backbone_lr_scale"] = rates
-    if config.feature_views > 0 and not (frozen and cached):
+    protocol = config.protocol
+    unused = _unused_by_phases(config) | _unused_normalization(config)
+    last = last_stages(config.tune) is not None
+    all_frozen = head_epochs(config) == config.epochs
+    some_frozen, cached = head_epochs(config) > 0 or last, config.frozen_features == "cache"
+    if config.optimizer.decay_norms and config.optimizer.weight_decay == 0:
+        unused["optimizer.decay_norms"] = "optimizer.weight_decay above 0"
+    if config.feature_views > 0 and not (some_frozen and cached):
         unused["feature_views"] = "frozen_features=cache with freeze_epochs above 0"
-    unused |= _unused_augmentation(config, stored_only=all_frozen and cached)
+    unused |= _unused_augmentation(config, stored_only=(all_frozen or last) and cached)
     if config.data.name == "digits":
         unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
     if isinstance(config.data, DownloadedConfig):
@@ -49,7 +44,7 @@ def _unused_augmentation(config: Config, *, stored_only: bool) -> dict[str, str]
     """Those of the augmentation's keys, as `unused_keys` gives them.
 
     Args:
-        stored_only: the head alone trains, on stored features.
+        stored_only: all that trains reads stored features, in every epoch.
     """
     augment, unused = config.augment, dict[str, str]()
     if augment.mixup == augment.cutmix == 0:
@@ -57,9 +52,9 @@ def _unused_augmentation(config: Config, *, stored_only: bool) -> dict[str, str]
     if stored_only:
         # Of images as they are, or augmented, but each of one image.
         for name in ("mixup", "cutmix", "mix_probability"):
-            unused[f"augment.{name}"] = "freeze_epochs below epochs, or exact features"
+            unused[f"augment.{name}"] = "exact features, or epochs that train all stages"
         if config.feature_views == 0:
-            needed = "freeze_epochs below epochs, feature_views above 0, or exact features"
+            needed = "feature_views above 0, exact features, or epochs that train all stages"
             unused |= {name: needed for name, _, _ in leaves(augment, "augment.")}
     return unused
 
@@ -70,6 +65,29 @@ def _unused_normalization(config: Config) -> dict[str, str]:
     if config.data.mean and config.data.std:
         return {"data.normalization": "data.mean=null or data.std=null"}
     return {}
+
+
+def _unused_by_phases(config: Config) -> dict[str, str]:
+    """Those that only epochs use which the job has none of."""
+    unused, head_alone = dict[str, str](), head_epochs(config)
+    if head_alone == 0:
+        unused["optimizer.head_lr"] = "freeze_epochs above 0, or else optimizer.lr"
+    if head_alone == 0 and last_stages(config.tune) is None:
+        frozen = "freeze_epochs above 0, tune=head, tune=last:<k>"
+        if config.frozen_features == "cache":
+            unused["frozen_features"] = frozen
+        if config.protocol.frozen_batchnorm == "drifting":
+            unused["protocol.frozen_batchnorm"] = frozen
+    more = "freeze_epochs below epochs"
+    if config.tune == "head":
+        more = "tune=all, tune=last:<k>, tune=norm"
+        unused["freeze_epochs"] = f"{more}: with tune=head the head alone trains in all epochs"
+    elif head_alone == config.epochs and config.tune != "all":
+        unused["tune"] = more
+    if head_alone == config.epochs:
+        unused["optimizer.lr"] = f"{more}, or else optimizer.head_lr"
+        unused["optimizer.backbone_lr_scale"] = unused["optimizer.layer_decay"] = more
+    return unused
 
 
 def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:

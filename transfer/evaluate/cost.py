@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from transfer.models.head import head_parameters
+from transfer.models.tuned import tuned_backbone
 from transfer.system.device import synchronize
 
 _LONGEST_MS = 2000
@@ -39,9 +40,9 @@ def cost_metrics(
     return metrics
 
 
-def count_parameters(model: nn.Module, *, head_only: bool = False) -> int:
-    """How many parameters the model, or its head alone, has."""
-    parameters = head_parameters(model) if head_only else model.parameters()
+def count_parameters(model: nn.Module, tune: str = "all") -> int:
+    """How many parameters the model has that train, by what `tune` names."""
+    parameters = [*head_parameters(model), *tuned_backbone(model, tune)]
     return sum(parameter.numel() for parameter in parameters)
 
 

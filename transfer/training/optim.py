@@ -6,7 +6,6 @@ Plateau's counters cut the new rate, one-cycle overwrites it.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -28,20 +27,19 @@ from transfer.config.schema import (
     ScheduleConfig,
     SgdConfig,
 )
-from transfer.models.head import backbone_parameters, head_parameters
+from transfer.training.parameter_groups import parameter_groups
 from transfer.training.phases import Phase
 
 
 def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> Optimizer:
-    """An optimiser over what `phase` trains: the head's group, then the backbone's unless it is
-    frozen. Of `model`, what does not train needs no gradient from now on."""
-    for parameter in backbone_parameters(model):
-        parameter.requires_grad_(not phase.frozen)
+    """An optimiser over what `phase` trains, in groups, the head's first. Of `model`, what does not
+    train needs no gradient from now on."""
+    groups = parameter_groups(model, phase, config)
+    trained = {id(parameter) for group in groups for parameter in group["params"]}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in trained)
         # A gradient left from before would outlive the phase and keep its memory.
         parameter.grad = None
-    groups: list[dict[str, Any]] = [{"params": head_parameters(model), "lr": phase.head_lr}]
-    if not phase.frozen:
-        groups.append({"params": backbone_parameters(model), "lr": phase.backbone_lr})
     if isinstance(config, AdamConfig):
         kind: type[Adam] | type[AdamW] = AdamW if isinstance(config, AdamWConfig) else Adam
         betas = (config.betas[0], config.betas[1])
@@ -54,6 +52,17 @@ def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> 
         weight_decay=config.weight_decay,
         fused=True,
     )
+
+
+def learning_rates(optimizer: Optimizer) -> tuple[float, float]:
+    """The present rates of the head and of the backbone, the largest of its groups'; 0 where it is
+    frozen."""
+
+    def largest(part: str) -> float:
+        groups = optimizer.param_groups
+        return max((group["lr"] for group in groups if group["part"] == part), default=0.0)
+
+    return largest("head"), largest("backbone")
 
 
 class Schedule:

@@ -1,6 +1,6 @@
 """The freeze schedule: from which epoch to which, which parameters train, at which rate.
 
-Frozen means frozen. A frozen backbone's parameters are in no optimiser, and its BatchNorm
+Frozen means frozen. The parameters of a frozen stage are in no optimiser, and its BatchNorm
 layers are in evaluation mode, so that their running statistics stay as they are too; turning
 off `requires_grad` alone would let the statistics drift towards the new images.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from transfer.config import Config
-from transfer.models.head import head_of
+from transfer.config.tune import head_epochs
+from transfer.models.tuned import train_but_frozen
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,13 @@ class Phase:
 
     Attributes:
         first_epoch, last_epoch: both included; the first epoch of a run is 1.
-        frozen: whether the backbone stays as it is.
+        tune: what trains, in the words of the key.
         head_lr, backbone_lr: learning rates at the start; backbone_lr is 0 where frozen.
     """
 
     first_epoch: int
     last_epoch: int
-    frozen: bool
+    tune: str
     head_lr: float
     backbone_lr: float
 
@@ -33,14 +34,20 @@ class Phase:
     def epochs(self) -> int:
         return self.last_epoch - self.first_epoch + 1
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the head trains alone."""
+        return self.tune == "head"
+
 
 def plan_phases(config: Config) -> list[Phase]:
-    """One phase, or two: the head alone for `freeze_epochs`, then everything to the last epoch."""
-    frozen, rates = config.freeze_epochs, config.optimizer
+    """One phase, or two: the head alone for `freeze_epochs`, then what `tune` names to the last
+    epoch."""
+    alone, rates = head_epochs(config), config.optimizer
     backbone_lr = rates.lr * rates.backbone_lr_scale
     phases = [
-        Phase(1, frozen, frozen=True, head_lr=rates.head_lr, backbone_lr=0),
-        Phase(frozen + 1, config.epochs, frozen=False, head_lr=rates.lr, backbone_lr=backbone_lr),
+        Phase(1, alone, tune="head", head_lr=rates.head_lr, backbone_lr=0),
+        Phase(alone + 1, config.epochs, config.tune, head_lr=rates.lr, backbone_lr=backbone_lr),
     ]
     return [phase for phase in phases if phase.epochs > 0]
 
@@ -49,10 +56,9 @@ def set_training_mode(model: nn.Module, phase: Phase, frozen_batchnorm: str = "f
     """Training mode for what trains. Call again after every evaluation: `train()` is recursive.
 
     Args:
-        frozen_batchnorm: "drifting" lets a frozen backbone's running statistics follow the images.
+        frozen_batchnorm: "drifting" lets running statistics of what is frozen follow the images.
     """
-    model.train()
-    if phase.frozen and frozen_batchnorm == "fixed":
-        head = head_of(model)
-        for child in model.children():
-            child.train(child is head)
+    if frozen_batchnorm == "fixed":
+        train_but_frozen(model, phase.tune)
+    else:
+        model.train()

@@ -24,7 +24,7 @@ from transfer.system.seeds import numbered_generator
 from transfer.training.batchnorm import BatchNormMomentum
 from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
 from transfer.training.loss import class_weights, training_loss
-from transfer.training.optim import Schedule, build_optimizer
+from transfer.training.optim import Schedule, build_optimizer, learning_rates
 from transfer.training.phases import Phase, plan_phases, set_training_mode
 
 # A loss that is no number is noticed after so many iterations: to look makes a GPU wait.
@@ -180,7 +180,7 @@ class Trainer:
         validation = evaluate_logits(*self._logits(self.val, number, features))
         seconds = training.seconds + time.perf_counter() - start
         # The last step may have broken what the losses, computed before it, do not show.
-        moment, (rate, _) = f"epoch {number}, after its last iteration", _learning_rates(optimizer)
+        moment, (rate, _) = f"epoch {number}, after its last iteration", learning_rates(optimizer)
         require_finite(validation.loss, "the validation loss", moment, rate)
         takes_last = self.config.protocol.result == "last"
         with deferred():
@@ -251,7 +251,7 @@ class Trainer:
                         inputs = self.preprocess(images, generator)
                         inputs, targets = mix(inputs, labels, classes, augment, generator)
                     logits, loss = self._train_batch(inputs, targets, optimizer)
-                    epoch.count(logits, targets, loss, _learning_rates(optimizer))
+                    epoch.count(logits, targets, loss, learning_rates(optimizer))
                     schedule.after_iteration()
                     epoch.seconds = time.perf_counter() - start
                 if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
@@ -318,8 +318,3 @@ def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
     generator = numbered_generator(seed, epoch)
     torch.manual_seed(generator.initial_seed())
     return generator
-
-
-def _learning_rates(optimizer: Optimizer) -> tuple[float, float]:
-    rates = [group["lr"] for group in optimizer.param_groups]
-    return rates[0], rates[1] if len(rates) > 1 else 0.0
