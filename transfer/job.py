@@ -12,8 +12,10 @@ from torch import nn
 
 from transfer.augment.crops import stored_size
 from transfer.config import Config, configuration, fingerprint
+from transfer.config.tune import last_stages
 from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
 from transfer.evaluate.cost import count_macs, count_parameters
+from transfer.models.cut import UncutError, require_cut
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
@@ -26,7 +28,7 @@ from transfer.system.device import (
     resolve_device,
     resolve_precision,
 )
-from transfer.system.errors import ConfigError, UserError
+from transfer.system.errors import ConfigError, UserError, first_line
 from transfer.training.phases import plan_phases
 
 
@@ -140,7 +142,7 @@ def prepare(
         config.data, weights.normalization, lambda: data.channel_statistics
     )
     digests = {"data_digest": data.digest, "weights_digest": weights.digest}
-    return Job(
+    job = Job(
         config=config,
         data=data,
         weights=weights,
@@ -153,6 +155,9 @@ def prepare(
         trainable_parameters=count_parameters(model, plan_phases(config)[0].tune),
         macs=count_macs(model, config.image_size),
     )
+    if config.frozen_features == "cache" and last_stages(plan_phases(config)[-1].tune):
+        _require_stored_features(job)
+    return job
 
 
 def _require_models(names: Sequence[str]) -> None:
@@ -173,6 +178,27 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
         raise ConfigError(
             "weights", weights.source, f"{problem}; split as it did: data.seed={seen.seed}"
         )
+
+
+def _require_stored_features(job: Job) -> None:
+    """Raise ConfigError where the model cannot be cut before the stages that train, or where what
+    it gives there is too large."""
+    config, (key, value) = job.config, ("frozen_features", "cache")
+    exact = "frozen_features=exact trains the same stages on images"
+    try:
+        features = require_cut(job.model(), config.tune, config.image_size)
+    except UncutError as error:
+        problem = (
+            f"{config.model.name} cannot be cut for {config.tune} ({first_line(error)}); {exact}"
+        )
+        raise ConfigError(key, value, problem) from error
+    images = len(job.data.train) + len(job.data.val)
+    size = 2 if config.precision == "bfloat16" else 4
+    gigabytes = images * features[0].numel() * size / 1e9
+    if gigabytes > config.data.resident_gb:
+        most = f"{gigabytes:.2g} GB of {images:,} images, more than data.resident_gb"
+        fewer = "raise that where there is the memory, or take fewer stages or a smaller image_size"
+        raise ConfigError(key, value, f"takes {most}={config.data.resident_gb:g}; {fewer}; {exact}")
 
 
 @contextmanager

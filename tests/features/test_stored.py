@@ -10,7 +10,9 @@ import torch
 
 from tests.conftest import TINY, config_of
 from transfer.job import prepare
+from transfer.models.families import family_of
 from transfer.system.cache import read_tensors, write_tensors
+from transfer.system.errors import ConfigError
 from transfer.training.epoch import Epoch
 from transfer.training.trainer import Trainer
 
@@ -137,3 +139,51 @@ def test_a_pass_that_another_run_made_counts_as_training_time_once(cache: Path) 
     second.restore(first.state())
     list(second.epochs())
     assert thousands(second) == [2, 1, 0, 0]
+
+
+@pytest.mark.parametrize("model", ["resnet18", "mobilenet_v3_small", "simple_cnn"])
+def test_stages_train_on_stored_features_as_on_the_images(model: str, cache: Path) -> None:
+    plain = ("augment.crop_padding=0", "augment.rotation=0", "precision=float32")
+    weights = "none" if model == "simple_cnn" else "starter"
+    words = (*plain, f"model={model}", f"weights={weights}", "freeze_epochs=1", "tune=last:1")
+    exact = _train(*words)
+    stored = _train(*words, "frozen_features=cache")
+    for one, other in zip(exact[0], stored[0], strict=True):
+        assert one[0] == pytest.approx(other[0], rel=1e-4)
+        assert one[2] == pytest.approx(other[2], rel=1e-4)
+    torch.testing.assert_close(exact[1], stored[1], rtol=1e-3, atol=1e-3)
+    assert len(list(cache.glob("*/*.safetensors"))) == 5, "test images in the last phase alone"
+
+
+def test_stages_on_stored_features_stay_frozen_and_go_on_as_if_undisturbed() -> None:
+    words = ("frozen_features=cache", "tune=last:1", "epochs=3", "freeze_epochs=1")
+    whole = _train(*words)
+    for epochs in (1, 2, 3):
+        first = _trainer(*words)
+        before = {name: each.clone() for name, each in first.model.state_dict().items()}
+        running = first.epochs()
+        for _ in range(epochs):
+            next(running)
+        second = _trainer(*words)
+        second.restore(first.state())
+        assert [_numbers(epoch) for epoch in second.epochs()] == whole[0][epochs:]
+        assert torch.equal(second.test_logits()[0], whole[1])
+        after = second.model.state_dict()
+        stages = dict(family_of(second.model).stages(second.model))
+        trained = ("classifier.", *(f"features.{n}." for n in range(9, 13)))
+        assert list(stages)[-1] == "features.9"
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert all(name.startswith(trained) for name in moved)
+
+
+def test_views_of_images_go_through_the_frozen_stages(cache: Path) -> None:
+    words = ("frozen_features=cache", "tune=last:1", "feature_views=2", "freeze_epochs=0")
+    _train(*words)
+    assert len(list(cache.glob("*/*.safetensors"))) == 4
+
+
+def test_features_that_do_not_fit_are_refused() -> None:
+    words = ("frozen_features=cache", "tune=last:4", "data.resident_gb=0.0001")
+    with pytest.raises(ConfigError, match=r"takes 0\.0\d+ GB of 193 images, more than") as no:
+        _trainer(*words)
+    assert no.value.key == "frozen_features" and "\n" not in str(no.value)

@@ -1,6 +1,7 @@
-"""`frozen_features=cache`: the backbone sees each image once, and the head trains on what it gave.
+"""`frozen_features=cache`: what stays frozen sees each image once, and the rest trains on what that
+gave.
 
-What it gave is kept on disk under everything that decides it, the weights of the backbone and the
+What it gave is kept on disk under everything that decides it, the frozen weights and the
 images themselves included, but not the run's seed, optimiser or rates: a sweep over those pays for
 one pass. So are the seconds that the pass took: they count in every training that uses it, whoever
 made it, so that times compare.
@@ -10,11 +11,11 @@ import time
 from contextlib import closing
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from transfer.config import Config
 from transfer.data import Batches, ImageData, Split
-from transfer.models.head import backbone_state, features_of
+from transfer.models.cut import Cut
 from transfer.models.normalization import Normalization
 from transfer.system.cache import disk_cache
 from transfer.system.device import autocast
@@ -28,10 +29,10 @@ _VERSION = 2
 
 
 class StoredFeatures:
-    """Features of every image of a job, from a backbone that stays as it is.
+    """Features of every image of a job, from the part of a network that stays as it is.
 
     Args:
-        model: on `device`; its backbone has its initial weights.
+        cut: of a model on `device`; the frozen part has its initial weights.
         config: of the job, with `precision` resolved.
         normalization: what the backbone's images go through.
 
@@ -42,18 +43,18 @@ class StoredFeatures:
 
     def __init__(
         self,
-        model: nn.Module,
+        cut: Cut,
         data: ImageData,
         config: Config,
         device: torch.device,
         normalization: Normalization,
     ) -> None:
         self._normalization = normalization
-        self._model = model
+        self._cut = cut
         self._data = data
         self._config = config
         self._device = device
-        self._backbone = state_digest(backbone_state(model))
+        self._frozen = state_digest(cut.state)
         # By the split's digest and the view's number.
         self._loaded: dict[tuple[str, int | None], Tensor] = {}
         self.spared = 0.0
@@ -70,7 +71,7 @@ class StoredFeatures:
         return self._of(self._data.test, None)
 
     def _of(self, split: Split, view: int | None) -> Tensor:
-        """[N, …] on the device, in the order of the split, as the head is given it.
+        """[N, …] on the device, in the order of the split, as what trains is given it.
 
         Args:
             view: number of an augmented view; None: the images as they are.
@@ -99,7 +100,7 @@ class StoredFeatures:
         return [
             _VERSION,
             config.model.name,
-            self._backbone,
+            self._frozen,
             config.image_size,
             list(normalization.mean),
             list(normalization.std),
@@ -122,18 +123,24 @@ class StoredFeatures:
 
     @torch.no_grad()
     def _run(self, split: Split, view: int | None) -> Tensor:
-        """One pass of the backbone over all images of a split; leaves it in evaluation mode."""
+        """One pass of the frozen part over all images of a split; leaves the model in evaluation
+        mode."""
         config, generator = self._config, None
         preprocess = self._normalization.preprocess(config.image_size, config.augment)
         if view is not None:
             # By the data's seed: runs that differ in theirs share the views.
             generator = numbered_generator(config.data.seed, view)
-        self._model.eval()
-        features = []
+        self._cut.model.eval()
+        features, done = torch.empty(0), 0
         batches = Batches(split, _BATCH_SIZE, self._device, resident=self._data.resident)
         with closing(batches.in_order()) as ordered:
             for images, _ in ordered:
                 inputs = preprocess(images, generator)
                 with autocast(self._device, config.precision):
-                    features.append(features_of(self._model, inputs).cpu())
-        return torch.cat(features)
+                    part = self._cut.features(inputs)
+                if done == 0:
+                    # As a whole from the start, for a list and its concatenation take it twice.
+                    features = torch.empty(len(split), *part.shape[1:], dtype=part.dtype)
+                features[done : done + len(part)] = part
+                done += len(part)
+        return features

@@ -13,10 +13,12 @@ from tqdm import tqdm
 
 from transfer.augment.mixing import mix
 from transfer.config import Config
+from transfer.config.tune import last_stages
 from transfer.data import Batches, ImageData, Split
 from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.features.stored import StoredFeatures
-from transfer.models.head import FrozenBackbone, head_alone
+from transfer.models.cut import cut_at
+from transfer.models.head import FrozenBackbone
 from transfer.models.normalization import Normalization
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
@@ -276,15 +278,15 @@ class Trainer:
         return Batches(split, batch_size, self.device, resident=self.data.resident)
 
     def _network_of(self, phase: Phase) -> tuple[nn.Module, StoredFeatures | None]:
-        """What a phase trains: all of the model, or its head alone on images or stored features."""
-        if not phase.frozen:
+        """What a phase trains: the model on images, or its last part on stored features."""
+        if last_stages(phase.tune) is None:
             return self.model, None
         if self.config.frozen_features == "exact":
-            return FrozenBackbone(self.model), None
-        features = StoredFeatures(
-            self.model, self.data, self.config, self.device, self.normalization
+            return FrozenBackbone(self.model) if phase.frozen else self.model, None
+        cut = cut_at(self.model, phase.tune, self.config.image_size)
+        return cut.tail, StoredFeatures(
+            cut, self.data, self.config, self.device, self.normalization
         )
-        return head_alone(self.model), features
 
     def _logits(
         self, batches: Batches, epoch: int, features: Tensor | None
