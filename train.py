@@ -15,6 +15,7 @@ import hydra
 from omegaconf import DictConfig
 
 from transfer.config import Config, register_schema
+from transfer.config.tune import head_epochs
 from transfer.sweep.entry import JobContext, interruptible, run_job
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         # Imported here, for matplotlib is not needed until now, and takes a second.
         from transfer.report.figures.curves import write_curves
 
-        run.log_file(write_curves(run.folder, config.freeze_epochs, job.name))
+        run.log_file(write_curves(run.folder, head_epochs(config), job.name))
     checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
     return result_of(config.select_by, summary)

@@ -25,6 +25,13 @@ def test_the_same_run_again_is_not_another_seed() -> None:
     assert [run.id for run in row.runs] == ["again", "a-0-1"]
 
 
+def test_the_head_alone_in_all_epochs_is_frozen_to_the_end() -> None:
+    tunes = {"head": 3, "last:1": 1, "all": 1}
+    rows = make_rows([make_run("a", 1, 0, 0.5, tune=tune) for tune in tunes])
+    assert {row.params["tune"]: row.freeze_epochs for row in rows} == tunes
+    assert {row.label for row in rows} == {f"a tune={tune}" for tune in tunes}
+
+
 def test_std_of_the_batch_loss_and_gap() -> None:
     [_, row] = make_rows(RUNS)
     assert row.batch_loss_std() == [1.0, 1.0]

@@ -82,6 +82,14 @@ def test_what_freezing_changed() -> None:
     assert "one seed; 95 % interval over its test images: 60.42 to 78.11" in text
 
 
+def test_what_tuning_less_changed() -> None:
+    runs = [
+        make_run("a", 5, 0, accuracy, tune=tune) for tune, accuracy in (("head", 0.6), ("all", 0.7))
+    ]
+    text = _findings(runs)
+    assert "`a`: between tune=all and tune=head, the difference is +10.00 points" in text
+
+
 def test_training_below_validation_and_overfitting() -> None:
     runs = [make_run("a", 0, 0, 0.5), make_run("b", 0, 0, 0.4)]
     histories = {

@@ -9,7 +9,7 @@ from transfer.tracking.find import RunRecord
 # Differ between runs without being a choice that the report compares.
 _NOT_COMPARED = {*FOUND, *(name for name, key in KEYS.items() if not key.compared)}
 # The questions that people ask: columns of their own whenever they differ.
-_ALWAYS_SHOWN = ("weights", "freeze_epochs", "image_size")
+_ALWAYS_SHOWN = ("weights", "freeze_epochs", "tune", "image_size")
 # Of choices that always change together, the first of these stands for all.
 _STANDS_FOR = (
     *("model.name", *_ALWAYS_SHOWN),

@@ -148,7 +148,9 @@ class Row:
 
     @property
     def freeze_epochs(self) -> int:
-        return int(self.params["freeze_epochs"])
+        """How many epochs, the first ones, trained the head alone."""
+        name = "epochs" if self.params.get("tune") == "head" else "freeze_epochs"
+        return int(self.params[name])
 
 
 def by_test_set(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:

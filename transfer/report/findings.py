@@ -40,6 +40,7 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         *_unbalanced(rows, words),
         *_cheapest(comparison, words),
         *_changes("freeze_epochs", comparison, words),
+        *_changes("tune", comparison, words),
         *_changes("weights", comparison, words),
         *_changes("image_size", comparison, words),
         *_below_validation(rows, words),

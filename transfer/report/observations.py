@@ -82,7 +82,7 @@ def _gain(index: int, comparison: Comparison, words: Words) -> str:
 def _recipe(row: Row) -> dict[str, str]:
     """All that was chosen but the weights and how long they were frozen: a frozen backbone of
     random weights is no rival."""
-    chosen = filter(is_compared, row.params.keys() - {"weights", "freeze_epochs"})
+    chosen = filter(is_compared, row.params.keys() - {"weights", "freeze_epochs", "tune"})
     return {name: row.params[name] for name in chosen}
 
 

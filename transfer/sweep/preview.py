@@ -61,11 +61,14 @@ def _epochs_left(job: Job, former: PreviousRun) -> int:
 
 
 def _seconds_an_epoch(client: Client, job: Job) -> float | None:
-    """An estimate from the latest run of the model on the same images; None where there is none."""
+    """An estimate from the latest run that trained the same part of the model on the same images;
+    None where there is none."""
     params = {
         "model.name": job.config.model.name,
         "data.digest": job.data.digest,
         "image_size": str(job.config.image_size),
+        "tune": job.config.tune,
+        "frozen_features": job.config.frozen_features,
     }
     similar = find_similar(client, params)
     if similar is None:
