@@ -10,6 +10,7 @@ sweepers that choose by it; more is better. The accuracy on the test set goes in
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
@@ -17,6 +18,9 @@ from omegaconf import DictConfig
 from transfer.config import Config, register_schema
 from transfer.config.tune import head_epochs
 from transfer.sweep.entry import JobContext, interruptible, run_job
+
+if TYPE_CHECKING:
+    from transfer.job import Job
 
 log = logging.getLogger(__name__)
 register_schema()
@@ -30,14 +34,14 @@ def main(composed: DictConfig) -> float:
 def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
-    from transfer.evaluate.cost import cost_metrics, reset_peak_memory
+    from transfer.evaluate.cost import cost_metrics
     from transfer.evaluate.metrics import evaluate_logits
     from transfer.job import memory_explained, prepare
     from transfer.system.device import keep_freed_memory
     from transfer.system.interrupt import deferred
-    from transfer.tracking.previous_run import folder_of
+    from transfer.system.memory import PeakMemory
     from transfer.tracking.run_weights import fetch_run_weights
-    from transfer.tracking.start import find_finished, start_run
+    from transfer.tracking.start import start_run
     from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
     from transfer.training.epoch import result_of, summary_metrics
     from transfer.training.trainer import Trainer
@@ -45,16 +49,14 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     keep_freed_memory()
     with memory_explained(config):
         job = prepare(config, context.number, fetch_run_weights(config))
-    finished = find_finished(job, context.sweep) if config.resume else None
-    if finished is not None:
-        log.info("%s: finished before, run %s", job.name, finished.id)
-        if folder := folder_of(finished):
-            # A kill in the last moment leaves them behind.
-            Checkpoints(folder, finished.id).remove()
-        return result_of(config.select_by, finished.metrics)
-    reset_peak_memory(job.device)
+    if config.resume and (former := _former_result(job, context)) is not None:
+        return former
     log.info(job)
-    with start_run(job, context.folder, context.sweep) as run, memory_explained(job.config):
+    with (
+        start_run(job, context.folder, context.sweep) as run,
+        memory_explained(job.config),
+        PeakMemory(job.device, job.bytes_held) as memory,
+    ):
         run.log_config(composed)
         trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
@@ -71,8 +73,8 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
                     run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
                 log.info(epoch)
         logits, labels = trainer.test_logits()
-        cost = cost_metrics(trainer.model, job.config.image_size, job.device, trainer.autocast)
         test, seen = (evaluate_logits(*each) for each in ((logits, labels), trainer.train_logits()))
+        cost = cost_metrics(trainer.model, job.config.image_size, job.device, memory.stop())
         summary = summary_metrics(trainer.history, test, seen) | job.cost_metrics | cost
         run.log_summary(summary)
         run.log_predictions(logits, labels, job.data.classes)
@@ -87,6 +89,23 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
     return result_of(config.select_by, summary)
+
+
+def _former_result(job: Job, context: JobContext) -> float | None:
+    """What the finished run of the same job gave, if there is one."""
+    from transfer.tracking.previous_run import folder_of
+    from transfer.tracking.start import find_finished
+    from transfer.training.checkpoint import Checkpoints
+    from transfer.training.epoch import result_of
+
+    finished = find_finished(job, context.sweep)
+    if finished is None:
+        return None
+    log.info("%s: finished before, run %s", job.name, finished.id)
+    if folder := folder_of(finished):
+        # A kill in the last moment leaves them behind.
+        Checkpoints(folder, finished.id).remove()
+    return result_of(job.config.select_by, finished.metrics)
 
 
 if __name__ == "__main__":

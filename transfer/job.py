@@ -74,6 +74,15 @@ class Job:
         return self.config.epochs * each
 
     @property
+    def bytes_held(self) -> int:
+        """What its images take in the device's memory from before the training to its end."""
+        if self.device.type != "cpu" or not self.data.resident:
+            return 0
+        # Validated on the test set, the two are one.
+        splits = {id(each): each for each in (self.data.train, self.data.val, self.data.test)}
+        return sum(split.nbytes for split in splits.values())
+
+    @property
     def cost_metrics(self) -> dict[str, float]:
         """What it costs by its architecture alone."""
         return {

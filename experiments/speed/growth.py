@@ -1,5 +1,6 @@
 """How time and memory grow with images, image size, batch and number of runs."""
 
+import math
 import multiprocessing
 import os
 import subprocess
@@ -13,8 +14,8 @@ from tabulate import tabulate
 
 from experiments.speed.contest import endless, job_of
 from experiments.speed.options import Options
-from transfer.evaluate.cost import peak_memory_mb, reset_peak_memory
 from transfer.system.device import keep_freed_memory
+from transfer.system.memory import PeakMemory
 from transfer.system.paths import REPOSITORY
 
 # Doubled step by step from these, three times.
@@ -54,16 +55,16 @@ def _apart(model: str, overrides: Sequence[str], images: int) -> tuple[float, st
 
 
 def _epoch(overrides: Sequence[str], images: int) -> tuple[float, float]:
-    """Seconds of a second epoch, training and validation, and the process's peak memory in MB."""
+    """Seconds of a second epoch, training and validation, and peak memory in MB."""
     keep_freed_memory()
     job = job_of(*overrides, images=images)
-    # What lies in memory of the whole data set is not of this job.
-    reset_peak_memory(job.device)
-    run = endless(job, frozen=False)
-    run()
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start, peak_memory_mb(job.device)
+    with PeakMemory(job.device, job.bytes_held) as memory:
+        run = endless(job, frozen=False)
+        run()
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+    return seconds, memory.stop() or math.nan
 
 
 def _sweep(model: str, overrides: Sequence[str], runs: int) -> tuple[float, str, float]:

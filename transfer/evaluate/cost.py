@@ -1,19 +1,15 @@
-"""What a classifier costs: parameters, multiply-accumulates, size, latency, memory."""
+"""What a classifier costs: parameters, multiply-accumulates, size, latency."""
 
-import contextlib
 import copy
-import re
-import resource
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from transfer.models.head import head_parameters
+from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.tuned import tuned_backbone
 from transfer.system.device import synchronize
 
@@ -21,23 +17,39 @@ _LONGEST_MS = 2000
 
 
 def cost_metrics(
-    model: nn.Module, image_size: int, device: torch.device, autocast: torch.autocast
+    model: nn.Module, image_size: int, device: torch.device, peak_memory_mb: float | None = None
 ) -> dict[str, float]:
-    """Size, peak memory so far, and the latency of one image and of a batch of 64, median and 90th
-    percentile: the machine should be doing nothing else.
+    """Size, and the latency of one image and of a batch of 64, median and 90th percentile: the
+    machine should be doing nothing else.
+
+    Latency is that of the classifier as whoever loads its weights has it: `as_exported`, in
+    float32, whatever training computed in.
 
     Args:
-        model: on `device`.
+        model: as it was trained; is left as it is.
         image_size: pixels.
-        autocast: the precision to compute in.
+        device: where the passes are timed.
+        peak_memory_mb: what training took, where that is known.
     """
-    metrics = {"profile/peak_memory_mb": peak_memory_mb(device), "profile/size_mb": size_mb(model)}
+    exported = as_exported(model).to(device)
+    metrics = {"profile/size_mb": size_mb(exported)}
+    if peak_memory_mb is not None:
+        metrics["profile/peak_memory_mb"] = peak_memory_mb
     for name, batch_size in (("latency", 1), ("latency_64", 64)):
-        times = latencies_ms(model, image_size, device, autocast, batch_size=batch_size)
+        times = latencies_ms(exported, image_size, device, batch_size=batch_size)
         metrics[f"profile/{name}_ms"] = statistics.median(times)
         p90 = statistics.quantiles(times, n=10, method="inclusive")[-1]
         metrics[f"profile/{name}_p90_ms"] = p90
     return metrics
+
+
+def as_exported(model: nn.Module) -> nn.Module:
+    """A copy on the CPU in evaluation mode, of torch's own layers, in torch's default layout."""
+    # The layout of images in training is a choice of this project, as its convolutions are.
+    copied = copy.deepcopy(model).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    use_matmul_convs(copied, use=False)
+    plain: nn.Module = copied.eval().requires_grad_(False)
+    return plain
 
 
 def count_parameters(model: nn.Module, tune: str = "all") -> int:
@@ -68,12 +80,13 @@ def latencies_ms(
     model: nn.Module,
     image_size: int,
     device: torch.device,
-    autocast: torch.autocast,
     *,
     batch_size: int = 1,
     repeats: int = 30,
 ) -> list[float]:
     """Milliseconds of forward passes over a batch, after a warm-up of one in six of them.
+
+    The model is on `device`, and is left in evaluation mode.
 
     Where passes are long, both end early: after two seconds, but not before the fifth pass.
     """
@@ -84,42 +97,10 @@ def latencies_ms(
         times: list[float] = []
         while len(times) < most and (sum(times) < _LONGEST_MS or len(times) < 5):
             start = time.perf_counter()
-            with autocast:
-                model(images)
+            model(images)
             synchronize(device)
             times.append((time.perf_counter() - start) * 1e3)
         return times
 
     passes(repeats // 6)
     return passes(repeats)
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring: in a sweep, one process runs many jobs."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif sys.platform == "linux":
-        # Sets the high-water mark of the resident set back to its present size. Not allowed in
-        # every container; the peak then counts from the process's start.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Most memory held since `reset_peak_memory`, in units of 10^6 bytes.
-
-    On CUDA, what torch allocated there; on MPS, what it holds now; else the process's resident
-    memory, with what lies in it of mapped files, such as streamed images, and could be dropped.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    if device.type == "mps":
-        return torch.mps.driver_allocated_memory() / 1e6
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text()
-        high_water = re.search(r"VmHWM:\s+(\d+) kB", status)
-        if high_water:
-            return int(high_water[1]) * 1024 / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # macOS counts bytes, everything else kilobytes.
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
