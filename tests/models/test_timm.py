@@ -35,7 +35,19 @@ def test_a_shared_name_is_two_models() -> None:
     [
         ("timm/resnet19", "no such classifier; choose from timm/resnet18, "),
         ("convnext_nano", "no such classifier; choose from timm/convnext_nano, "),
-        ("timm/resnet18.a1_in1k", "names weights too; use model.name=timm/resnet18 weights=imagen"),
+        (
+            "timm/resnet18.a1_in1k",
+            "model.name=timm/resnet18, and the weights weights=imagenet:a1_in",
+        ),
+        # Names of timm's past, as Quick-Tune and AutoGluon have them.
+        (
+            "timm/gluon_resnet18_v1b",
+            "model.name=timm/resnet18, and the weights weights=imagenet:glu",
+        ),
+        (
+            "convnext_base_in22ft1k",
+            "model.name=timm/convnext_base, and the weights weights=imagene",
+        ),
         ("timm/zzzzzzzz", "none has a name like it"),
         # Two heads, of which each has a say.
         ("timm/levit_128", "no such classifier; choose from timm/levit_"),

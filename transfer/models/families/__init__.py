@@ -32,10 +32,11 @@ def family_named(model_name: str) -> Family:
     for family in FAMILIES:
         if family.knows(model_name):
             return family
-    plain, _, entry = model_name.partition(".")
-    if entry and any(family.knows(plain) for family in FAMILIES):
-        problem = f"names weights too; use model.name={plain} weights=imagenet:{entry}"
-        raise ConfigError("model.name", model_name, problem)
+    present = (family.present_name(model_name) for family in FAMILIES)
+    plain, _, entry = next(filter(None, present), model_name).partition(".")
+    if plain != model_name and any(family.knows(plain) for family in FAMILIES):
+        weights = f", and the weights weights=imagenet:{entry}" if entry else ""
+        raise ConfigError("model.name", model_name, f"the model is model.name={plain}{weights}")
     choices = model_names()
     close = difflib.get_close_matches(model_name, choices, n=8) or difflib.get_close_matches(
         f"{PREFIX}{model_name}", choices, n=8

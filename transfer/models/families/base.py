@@ -51,6 +51,11 @@ class Family(ABC):
         """Whether `build` knows this model; overridden where `names` takes long."""
         return name in self.names()
 
+    def present_name(self, name: str) -> str | None:
+        """What a name that the family had for a model, or for weights of one, has become:
+        "resnet18.gluon_in1k" names weights after the dot. None for a name that it never had."""
+        return None
+
     @abstractmethod
     def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
         """The model with random weights, drawn from torch's global generator.

@@ -50,6 +50,10 @@ class Timm(Family):
     def knows(self, name: str) -> bool:
         return name.startswith(PREFIX) and _has_one_head(name.removeprefix(PREFIX))
 
+    def present_name(self, name: str) -> str | None:
+        present = load_timm().models.get_deprecated_models().get(name.removeprefix(PREFIX))
+        return f"{PREFIX}{present}" if present else None
+
     def build(self, name: str, num_classes: int, image_size: int) -> nn.Module:
         return build_timm(name.removeprefix(PREFIX), num_classes, image_size)
 
