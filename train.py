@@ -40,6 +40,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     from transfer.system.device import keep_freed_memory
     from transfer.system.interrupt import deferred
     from transfer.system.memory import PeakMemory
+    from transfer.system.other_jobs import OtherJobs
     from transfer.tracking.run_weights import fetch_run_weights
     from transfer.tracking.start import start_run
     from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
@@ -55,6 +56,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     with (
         start_run(job, context.folder, context.sweep) as run,
         memory_explained(job.config),
+        OtherJobs() as others,
         PeakMemory(job.device, job.bytes_held) as memory,
     ):
         run.log_config(composed)
@@ -72,10 +74,13 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
                         checkpoints.keep(trainer)
                     run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
                 log.info(epoch)
+                others.look()
         logits, labels = trainer.test_logits()
         test, seen = (evaluate_logits(*each) for each in ((logits, labels), trainer.train_logits()))
-        cost = cost_metrics(trainer.model, job.config.image_size, job.device, memory.stop())
-        summary = summary_metrics(trainer.history, test, seen) | job.cost_metrics | cost
+        cost = job.cost_metrics | {"time/other_jobs": others.most()}
+        cost |= cost_metrics(trainer.model, job.config.image_size, job.device, memory.stop())
+        cost["profile/other_jobs"] = others.most()
+        summary = summary_metrics(trainer.history, test, seen) | cost
         run.log_summary(summary)
         run.log_predictions(logits, labels, job.data.classes)
         run.log_weights(trainer.best_weights, job)

@@ -30,6 +30,7 @@ METRICS = {
     *("profile/params", "profile/trainable_params", "profile/macs", "profile/latency_ms"),
     *("profile/latency_p90_ms", "profile/latency_64_ms", "profile/latency_64_p90_ms"),
     *("profile/size_mb", "profile/peak_memory_mb", "time/train_s", "throughput/train_img_s"),
+    *("time/other_jobs", "profile/other_jobs"),
 }
 
 

@@ -19,10 +19,12 @@ class Column:
     Attributes:
         metric: what is measured; the best value of a column is set bold.
         values: the measure of every seed of a row.
+        beside: the metric that counts the other jobs on the machine meanwhile, where they matter.
     """
 
     metric: Metric
     values: Callable[[Row], list[float]]
+    beside: str | None = None
 
     @property
     def name(self) -> str:
@@ -60,6 +62,10 @@ class Column:
             cells.append(f"**{full}**" if text == best else full)
         return cells
 
+    def disturbed(self, row: Row) -> bool:
+        """Whether it is known of a seed that other jobs ran on the machine meanwhile."""
+        return self.beside is not None and any(each > 0 for each in row.metric(self.beside))
+
     def front(self, rows: Sequence[Row]) -> list[bool]:
         """Which rows are on the Pareto front of accuracy against this."""
         accuracies = [row.accuracy.estimate for row in rows]
@@ -89,8 +95,14 @@ def difference(value: float, criterion: Criterion, words: Words) -> str:
     return words("in_points", value=points(value))
 
 
-def _logged(name: str) -> Column:
-    return Column(METRICS[name], lambda row: row.metric(name))
+def _logged(name: str, beside: str | None = None) -> Column:
+    return Column(METRICS[name], lambda row: row.metric(name), beside)
+
+
+def _beside(name: str) -> str | None:
+    if name.startswith("profile/latency"):
+        return "profile/other_jobs"
+    return "time/other_jobs" if name.startswith(("time/", "throughput/")) else None
 
 
 ACCURACY = _logged("test/acc")
@@ -125,9 +137,9 @@ def of_criterion(criterion: Criterion) -> tuple[Column, Column]:
     return _logged(criterion.test), _logged(criterion.validation)
 
 
-# What it costs.
+# What it costs; how many other jobs ran meanwhile is none of the costs.
 COSTS = tuple(
-    _logged(name)
-    for name in METRICS
-    if name.startswith(("profile/", "throughput/")) or name == "time/train_s"
+    _logged(name, _beside(name))
+    for name, metric in METRICS.items()
+    if metric.better and (name.startswith(("profile/", "throughput/")) or name == "time/train_s")
 )

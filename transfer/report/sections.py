@@ -16,6 +16,7 @@ from transfer.report.tables import (
     MOST_PAIRS,
     MOST_ROWS,
     cost_table,
+    is_disturbed,
     outcome_table,
     pair_table,
     ranking_table,
@@ -105,6 +106,8 @@ def _section(part: Part, words: Words) -> list[Block]:
         cost_table(comparison, words),
         Paragraph(words("legend.cost")),
     ]
+    if is_disturbed(comparison):
+        blocks.append(Paragraph(words("legend.other_jobs")))
     if others:
         blocks += [Heading(words("section.pairs")), pair_table(comparison, words)]
         if criterion.name == "balanced_acc":

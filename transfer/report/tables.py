@@ -28,6 +28,7 @@ from transfer.tracking.metrics import Metric
 MOST_ROWS = 100
 MOST_PAIRS = 20
 _FRONT = "◆"
+_DISTURBED = "†"
 _LONGEST_ERROR = 300
 _INTERVALS = {"seeds": "seeds", "images": "test images", "nothing": None}
 
@@ -55,7 +56,8 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
 
 
 def cost_table(comparison: Comparison, words: Words) -> Table:
-    """What each configuration costs, those on the Pareto front of accuracy against it marked."""
+    """What each configuration costs; marked are those on the Pareto front of accuracy against it,
+    and what was measured while other jobs ran on the machine."""
     rows = comparison.rows[:MOST_ROWS]
     columns = _keys(rows)
     devices = [_devices(row, words) for row in rows]
@@ -66,11 +68,18 @@ def cost_table(comparison: Comparison, words: Words) -> Table:
     columns[words.header(ACCURACY.metric)] = ACCURACY.cells(rows)
     for column in COSTS:
         if column.known(rows):
-            columns[words.header(column.metric)] = [
-                f"{text} {_FRONT}" if on_front else text
-                for text, on_front in zip(column.cells(rows), column.front(rows), strict=True)
-            ]
+            texts = column.cells(rows)
+            for index, (row, on_front) in enumerate(zip(rows, column.front(rows), strict=True)):
+                texts[index] += f" {_FRONT}" if on_front else ""
+                texts[index] += f" {_DISTURBED}" if column.disturbed(row) else ""
+            columns[words.header(column.metric)] = texts
     return _table(columns, numbers_from)
+
+
+def is_disturbed(comparison: Comparison) -> bool:
+    """Whether the table of costs has such a mark."""
+    rows = comparison.rows[:MOST_ROWS]
+    return any(column.disturbed(row) for column in COSTS for row in rows)
 
 
 def pair_table(comparison: Comparison, words: Words) -> Table:
@@ -111,9 +120,9 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
 
 def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """A row a configuration: rank, keys, number of seeds, test accuracy with its interval, the
-    difference to the best with its p-values, mean and standard deviation of each measure, and
-    whether it is on the Pareto front of each cost. Accuracies are fractions; what is not known,
-    such as the deviation of a single seed, is missing.
+    difference to the best with its p-values, mean and standard deviation of each measure, whether
+    it is on the Pareto front of each cost, and how many other jobs ran on the machine. Accuracies
+    are fractions; what is not known, such as the deviation of a single seed, is missing.
 
     Args:
         comparisons: one a test set; where there are several, the column `part` counts them from 1.
@@ -134,6 +143,7 @@ def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
     fronts = {column.name: column.front(comparison.rows) for column in COSTS}
+    beside = dict.fromkeys(column.beside for column in COSTS if column.beside)
     lines = []
     for index, row in enumerate(comparison.rows):
         line: dict[str, object] = {"rank": comparison.ranks[index], **row.keys}
@@ -147,6 +157,8 @@ def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
         for column in (*SCORES, *COSTS):
             line |= {column.name: column.mean(row), f"{column.name}_std": column.spread(row)}
         line |= {f"{name}_front": front[index] for name, front in fronts.items()}
+        # Of the seeds the one that had the most beside it.
+        line |= {name: max(row.metric(name)) for name in beside}
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -80,6 +80,9 @@ _DECLARED = (
     Metric("profile/peak_memory_mb", "MB", "lower", 0, timed=True),
     Metric("time/train_s", "s", "lower", 0, timed=True),
     Metric("throughput/train_img_s", "img/s", "higher", 0, timed=True),
+    # Other jobs on the machine, the most at once: while latency was measured, while it trained.
+    Metric("profile/other_jobs", digits=0, timed=True),
+    Metric("time/other_jobs", digits=0, timed=True),
 )
 
 METRICS = {metric.name: metric for metric in _DECLARED}
