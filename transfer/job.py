@@ -182,7 +182,9 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
     """Raise ConfigError where a run of the same images had others among them for testing: its
     weights may have been trained on what is to be tested now."""
     seen = weights.trained_on
-    if seen is not None and seen.digest == data.digest and seen.test_digest != data.test_digest:
+    if seen is None or seen.digest != data.files_digest:
+        return
+    if seen.test_digest != data.test_digest:
         problem = "that run tested on other images and may have trained on those of this job's test"
         raise ConfigError(
             "weights", weights.source, f"{problem}; split as it did: data.seed={seen.seed}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from transfer.config.schema import DataConfig
 from transfer.data import DataSets, ImageData
 from transfer.data.decode import resize_square
 from transfer.job import prepare
+from transfer.models.weights import TrainedOn, Weights
+from transfer.system.errors import ConfigError
 
 CUT = "is cut off, on average; data.fit=squash or data.fit=pad keeps all of it"
 
@@ -64,6 +67,7 @@ def test_every_fit_is_another_set_of_images_and_one_set_of_test_images(tmp_path:
     loaded.append(_load(root, "data.fit=squash", "data.stored_size=20"))
     assert len({each.digest for each in loaded}) == 5
     assert len({each.test_digest for each in loaded}) == 1
+    assert len({each.files_digest for each in loaded}) == 1
     assert loaded[-1].train.stored.shape[-1] == 20
 
 
@@ -86,3 +90,16 @@ def test_photos_are_kept_larger_where_parts_of_them_are_taken(tmp_path: Path) ->
         for choice in ("photo", "trivial", "crop_flip", "none")
     }
     assert sides == {"photo": 37, "trivial": 37, "crop_flip": 32, "none": 32}
+
+
+def test_weights_that_saw_the_test_images_at_another_size_are_refused(tmp_path: Path) -> None:
+    root = _folder(tmp_path)
+    small = _load(root)
+    seen = TrainedOn(small.files_digest, small.test_digest, "0")
+    weights = Weights("runs:/1a", "1a", None, trained_on=seen)
+    words = ("data=image_folder", f"data.root={root}", "model=simple_cnn", "data.fit=pad")
+    assert prepare(config_of(*words), weights=weights).data.test_digest == small.test_digest
+    with pytest.raises(ConfigError, match=r"split as it did: data\.seed=0"):
+        prepare(config_of(*words, "data.seed=1"), weights=weights)
+    other = replace(weights, trained_on=replace(seen, digest="of another folder"))
+    assert prepare(config_of(*words, "data.seed=1"), weights=other)

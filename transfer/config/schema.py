@@ -265,7 +265,7 @@ KEYS = {name: declared for prefix, cls in _CLASSES for name, declared, _ in leav
 
 # What a run's parameters tell beside its configuration: what was found, and on what it ran.
 FOUND = (
-    *("data.digest", "data.test_digest", "data.classes", "data.test_images"),
+    *("data.digest", "data.files_digest", "data.test_digest", "data.classes", "data.test_images"),
     *("data.skipped_images", "data.shared_images"),
     *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
     *(f"normalization.{name}" for name in ("mean", "std", "interpolation", "source")),

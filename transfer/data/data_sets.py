@@ -117,6 +117,7 @@ def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
         val=val,
         test=test,
         digest=source.digest,
+        files_digest=source.files_digest,
         skipped=source.skipped,
         shared_images=shared,
         resident=resident,

@@ -127,6 +127,16 @@ class Source:
         """Content hash of what the set holds, not of where it lies: 16 hexadecimal digits."""
         return self.known_digest or hex_digest(self._content())
 
+    @cached_property
+    def files_digest(self) -> str:
+        """The same for every way in which pictures in files can be kept, and split: a hash of the
+        files' contents and the class names; of images that have no files, `digest`."""
+        files = [split.files for split in self.splits.values() if split.files is not None]
+        if not files:
+            return self.digest
+        every = torch.cat(files).sort().values.numpy().data
+        return hex_digest(["\n".join(self.classes).encode(), every])
+
     def _content(self) -> Iterator[bytes | memoryview]:
         yield "\n".join(self.classes).encode()
         for split in (self.train, self.val, self.test):
@@ -154,6 +164,7 @@ class ImageData:
 
     Attributes:
         digest: content hash of all images, labels and class names, 16 hexadecimal digits.
+        files_digest: as in `Source`.
         skipped: as in `Source`.
         resident: whether the images lie on the training device as a whole, or are streamed to it.
         shared_images: how many files of the test split are, byte for byte, among the training or
@@ -166,6 +177,7 @@ class ImageData:
     val: Split
     test: Split
     digest: str
+    files_digest: str
     skipped: tuple[str, ...] = ()
     resident: bool = True
     shared_images: int = 0

@@ -17,7 +17,8 @@ class TrainedOn:
     """The images that weights were trained on, and the seed that split them.
 
     Attributes:
-        digest, test_digest: content hashes of all images, and of those held out as a test.
+        digest, test_digest: content hashes of all images, and of those held out as a test, of
+            pictures in files the same whatever they are decoded to.
     """
 
     digest: str

@@ -34,9 +34,8 @@ def fetch_run_weights(config: Config) -> Weights | None:
         state = read_weights_file(path, config.weights)
         normalization = file_normalization(path)
     trained_on = None
-    if {"data.digest", "data.test_digest"} <= run.params.keys():
-        trained_on = TrainedOn(
-            run.params["data.digest"], run.params["data.test_digest"], run.params["data.seed"]
-        )
+    names = ("data.files_digest", "data.test_digest", "data.seed")
+    if set(names) <= run.params.keys():
+        trained_on = TrainedOn(*(run.params[name] for name in names))
     digest = weights_digest(state_digest(state), normalization)
     return Weights(config.weights, digest, state, normalization, trained_on)

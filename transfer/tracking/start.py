@@ -208,6 +208,7 @@ def _params(job: Job) -> dict[str, str]:
     del choices["resume"], choices["preview"]
     values = choices | {
         "data.digest": job.data.digest,
+        "data.files_digest": job.data.files_digest,
         "data.classes": len(job.data.classes),
         "data.test_images": len(job.data.test),
         "data.test_digest": job.data.test_digest,
