@@ -106,6 +106,7 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
         tuple(classes),
         preprocess,
         device,
-        int(metadata["stored_size"]),
-        metadata["fit"],
+        # Files of before these were kept: central squares, of the size that was read.
+        int(metadata.get("stored_size", image_size)),
+        metadata.get("fit", "crop"),
     )
