@@ -11,6 +11,7 @@ from torch import Tensor
 
 from transfer.evaluate.metrics import Evaluation
 from transfer.system.errors import UserError
+from transfer.system.seeds import numbered_generator
 
 
 class TrainingDivergedError(UserError):
@@ -228,3 +229,15 @@ def generators(own: torch.Generator, device: torch.device) -> dict[str, torch.Ge
     elif device.type == "mps":
         every["mps"] = torch.mps._get_default_mps_generator()
     return every
+
+
+def seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seed each epoch by its number, so that an epoch draws the same whatever came before it.
+
+    Returns:
+        what the order of the images and their augmentation are drawn from. Dropout draws from
+        torch's global generators.
+    """
+    generator = numbered_generator(seed, epoch)
+    torch.manual_seed(generator.initial_seed())
+    return generator

@@ -24,7 +24,14 @@ from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
 from transfer.training.batchnorm import BatchNormMomentum
-from transfer.training.epoch import Epoch, UnfinishedEpoch, generators, is_best, require_finite
+from transfer.training.epoch import (
+    Epoch,
+    UnfinishedEpoch,
+    generators,
+    is_best,
+    require_finite,
+    seed_epoch,
+)
 from transfer.training.loss import class_weights, training_loss
 from transfer.training.optim import Schedule, build_optimizer, learning_rates
 from transfer.training.phases import Phase, plan_phases, set_training_mode
@@ -217,7 +224,7 @@ class Trainer:
         """What is left of a pass over the training images; ends early where the loss is no
         number."""
         start = time.perf_counter() - epoch.seconds
-        generator = self._generator = _seed_epoch(self.config.seed, epoch.number)
+        generator = self._generator = seed_epoch(self.config.seed, epoch.number)
         stored, train = self._stored is not None, self.train
         if self._stored is not None:
             train = train.with_inputs(self._stored.train(epoch.number))
@@ -308,15 +315,3 @@ class Trainer:
 def _evaluation_batch(config: Config) -> int:
     """Without gradients more images fit into memory, and small ones are faster in large batches."""
     return max(config.batch_size, min(256, 2**20 // config.image_size**2))
-
-
-def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
-    """Seed each epoch by its number, so that an epoch draws the same whatever came before it.
-
-    Returns:
-        what the order of the images and their augmentation are drawn from. Dropout draws from
-        torch's global generators.
-    """
-    generator = numbered_generator(seed, epoch)
-    torch.manual_seed(generator.initial_seed())
-    return generator
