@@ -40,8 +40,8 @@ def _typed(*overrides: str) -> Config:
         ("tune=last:1 epochs=5", "tune", "freeze_epochs below epochs"),
         ("tune=norm freeze_epochs=0 frozen_features=cache", "frozen_features", "tune=last:<k>"),
         (
-            "tune=last:1 frozen_features=cache data.augment.flip=true",
-            "data.augment.flip",
+            "tune=last:1 frozen_features=cache augment.flip=true",
+            "augment.flip",
             "feature_views above 0",
         ),
         ("data.root=x", "data.root", "data=image_folder"),
