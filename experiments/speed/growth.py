@@ -24,7 +24,8 @@ _DOUBLINGS = 4
 
 
 def growth_table(options: Options) -> str:
-    """Seconds and peak memory of unfrozen epochs, each in a process of its own, and of sweeps."""
+    """Seconds and peak memory of unfrozen epochs, each in a process of its own, and of sweeps: what
+    training needs at once, but of a sweep what its whole process held."""
     rows = []
     overrides = options.overrides
     for model in options.model_names:
