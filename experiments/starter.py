@@ -24,7 +24,7 @@ from transfer.data import Batches, DataSets, ImageData
 from transfer.deploy.classifier import Classifier, load_classifier
 from transfer.evaluate.metrics import evaluate_logits, predict_logits
 from transfer.models.families import family_of
-from transfer.models.sources import STARTER_FOLDER, file_normalization
+from transfer.models.sources import STARTER_FOLDER, describe_file
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
@@ -85,7 +85,7 @@ def main(options: Options) -> None:
         )
         data = _read_data(config_file)
         classifier = load_classifier(weights, torch.device("cpu"))
-        normalization = file_normalization(weights)
+        normalization, _ = describe_file(weights)
     assert normalization is not None
     if data.digest != pretrained.params["data.digest"]:
         raise ConfigError("run", pretrained.id, f"its images have changed since: {data.digest} now")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -81,6 +83,24 @@ def test_weights_that_have_seen_the_test_images_are_refused(sweep: Sweep) -> Non
     assert prepare(config, weights=weights).weights.source.startswith("runs:/")
     with pytest.raises(ConfigError, match=r"split as it did: data\.seed=0"):
         prepare(config_of(*words, "data.seed=1"), weights=weights)
+
+
+def test_a_new_last_layer_beside_a_runs_backbone_is_drawn_apart(sweep: Sweep) -> None:
+    """With the run's own seed it would be the one that the run began with."""
+    [run, *_] = [each for each in sweep.workplace.runs() if "resnet18" in each.info.run_name]
+    store = f"tracking.uri={sweep.workplace.store}"
+    config = config_of("model=resnet18", store, f"weights=runs:/{run.info.run_id}")
+    weights = fetch_run_weights(config)
+    assert weights is not None and weights.state is not None
+    same = prepare(config, weights=weights)
+    assert "the last layer too, for the classes are the same" in str(same)
+    last = same.model().state_dict()["fc.weight"]
+    assert torch.equal(last, weights.state["fc.weight"])
+    others = replace(weights, classes=tuple("abcdefghij"))
+    first = prepare(config_of("model=resnet18")).model().state_dict()["fc.weight"]
+    new = prepare(config, weights=others)
+    drawn = [new.model().state_dict()["fc.weight"] for _ in range(2)]
+    assert torch.equal(*drawn) and not torch.equal(drawn[0], first)
 
 
 def test_any_torchvision_classifier_by_name() -> None:

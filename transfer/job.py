@@ -19,7 +19,7 @@ from transfer.models.cut import UncutError, require_cut
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
-from transfer.models.sources import read_weights
+from transfer.models.sources import read_weights, resolve_source
 from transfer.models.tuned import require_tunable
 from transfer.models.weights import Weights, WeightsMatch, match_weights
 from transfer.system.device import (
@@ -28,6 +28,7 @@ from transfer.system.device import (
     resolve_device,
     resolve_precision,
 )
+from transfer.system.digest import hex_digest
 from transfer.system.errors import ConfigError, UserError, first_line
 from transfer.training.phases import plan_phases
 
@@ -96,20 +97,29 @@ class Job:
         uneven = uneven_classes(data.train.labels, data.classes)
         if uneven:
             uneven += f"; class_weights={config.class_weights}, select_by={config.select_by}\n"
+        note = f"; {self.weights.note}" if self.weights.note else ""
         return (
             f"{self.name}: {self.parameters / 1e6:.2f} M parameters, {self.macs / 1e6:.1f} MMACs "
             f"at {config.image_size} px; {data.name}: {len(data.train)} training, "
             f"{len(data.val)} validation, {len(data.test)} test images; "
             f"{self.device}, {config.precision}\n{uneven}"
-            f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}\n"
+            f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}{note}\n"
             f"{self.normalization.text(config.image_size)}"
         )
+
+    @property
+    def _seed(self) -> int:
+        if self.weights.classes is None:
+            return self.config.seed
+        # The weights of a run began with what its own seed drew. Drawn from the same seed, a new
+        # last layer would be the one that they began with, and not independent of them.
+        return int(hex_digest([str(self.config.seed).encode(), self.weights.digest.encode()]), 16)
 
     def model(self) -> nn.Module:
         """A new model on the device; the same weights each time."""
         config = self.config
         # The last layer is drawn from it, and all else where there are no weights.
-        torch.manual_seed(config.seed)
+        torch.manual_seed(self._seed)
         model = build_model(config.model.name, len(self.data.classes), config.image_size)
         model.load_state_dict(self.fit.loaded, strict=False)
         if self.device.type == "cpu":
@@ -132,6 +142,7 @@ def prepare(
     Raises:
         ConfigError: something is missing, damaged, or does not fit.
     """
+    config = replace(config, weights=resolve_source(config.weights, config.model.name))
     device = resolve_device(config.device, number)
     chosen, family = config, family_named(config.model.name)
     dense = family.is_dense(config.model.name)
@@ -140,13 +151,13 @@ def prepare(
     model = meta_model(config.model.name, config.image_size)
     require_tunable(model, config.model.name, config.tune)
     _require_models(config.protocol.augment_evaluation_of)
-    weights = weights or read_weights(config.weights, config.model.name)
+    weights = weights or read_weights(config.weights, config.model.name, model)
     size = stored_size(config.image_size, config.augment.crop_scale)
     data = process_data_sets().load(config.data, size, config.protocol.validation)
     _require_unseen(weights, data)
     with torch.device("meta"):
         family.replace_last_layer(model, len(data.classes))
-    fit = match_weights(model, weights)
+    fit = match_weights(model, weights, data.classes)
     normalization = choose_normalization(
         config.data, weights.normalization, lambda: data.channel_statistics
     )

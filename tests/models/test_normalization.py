@@ -11,7 +11,7 @@ import torch
 from tests.conftest import PLAIN, config_of
 from transfer.deploy.classifier import save_classifier
 from transfer.job import Job, prepare
-from transfer.models.families import build_model, family_named
+from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.normalization import Normalization
 from transfer.models.sources import read_card, read_weights, starter_models
 
@@ -89,11 +89,12 @@ def test_a_classifier_of_this_project_keeps_what_it_was_trained_with(tmp_path: P
         fit="crop",
         normalization=own,
     )
-    found = read_weights(str(path), "resnet18")
+    meta = meta_model("resnet18", 48)
+    found = read_weights(str(path), "resnet18", meta)
     assert found.normalization == own
     # The same tensors, read otherwise, are other weights.
     safetensors.torch.save_file(state, tmp_path / "bare.safetensors")
-    bare = read_weights(str(tmp_path / "bare.safetensors"), "resnet18")
+    bare = read_weights(str(tmp_path / "bare.safetensors"), "resnet18", meta)
     assert bare.normalization is not None and bare.digest != found.digest
 
 

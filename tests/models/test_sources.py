@@ -6,7 +6,6 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from transfer.models.families import build_model
-from transfer.models.sources import read_weights, read_weights_file
+from tests.conftest import config_of
+from transfer.job import prepare
+from transfer.models.families import build_model, meta_model
+from transfer.models.sources import read_weights, resolve_source
+from transfer.models.weights import Weights
 from transfer.system.errors import ConfigError
 from transfer.system.torchvision import load_torchvision
 
@@ -28,26 +30,12 @@ def _state() -> dict[str, Tensor]:
     return build_model("mobilenet_v3_small", 5, 32).state_dict()
 
 
+def _weights(source: str | Path, model: str) -> Weights:
+    return read_weights(str(source), model, meta_model(model, 64))
+
+
 def _read(path: Path) -> dict[str, Tensor]:
-    return dict(read_weights_file(path, path.name))
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda state: state,
-        lambda state: {"state_dict": state, "epoch": 3},
-        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
-        lambda state: {"model": {f"backbone.{name}": tensor for name, tensor in state.items()}},
-    ],
-)
-def test_checkpoints_are_read_whatever_wraps_them(
-    tmp_path: Path, wrap: Callable[[dict[str, Any]], Any]
-) -> None:
-    torch.save(wrap(_state()), tmp_path / "weights.pth")
-    read, state = _read(tmp_path / "weights.pth"), _state()
-    assert list(read) == list(state)
-    assert all(torch.equal(read[name], state[name]) for name in state)
+    return dict(_weights(path, "mobilenet_v3_small").state or {})
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
@@ -70,7 +58,7 @@ def test_a_pickle_that_would_run_code_is_refused(
     Path("plain.pth").write_bytes(pickle.dumps(_Attack()))
     with (
         warnings.catch_warnings(action="error"),
-        pytest.raises(ConfigError, match=r"weights=plain\.pth"),
+        pytest.raises(ConfigError, match=r"weights=.*plain\.pth"),
     ):
         _read(Path("plain.pth"))
     assert not Path("executed").exists()
@@ -119,13 +107,13 @@ def test_a_file_gives_one_digest_in_either_format(tmp_path: Path) -> None:
     state = build_model("mobilenet_v3_small", 5, 32).state_dict()
     torch.save(state, tmp_path / "weights.pth")
     safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
-    digests = {read_weights(str(file), "resnet18").digest for file in tmp_path.iterdir()}
+    digests = {_weights(file, "mobilenet_v3_small").digest for file in tmp_path.iterdir()}
     assert len(digests) == 1
 
 
 def test_an_unknown_source_is_refused_with_the_choices() -> None:
-    with pytest.raises(ConfigError, match="choose from starter, imagenet, none"):
-        read_weights("imagenet21k", "resnet18")
+    with pytest.raises(ConfigError, match="choose from auto, starter, imagenet, none"):
+        _weights("imagenet21k", "resnet18")
 
 
 def _cached(folder: Path) -> Path:
@@ -141,7 +129,7 @@ def test_cached_imagenet_weights_need_no_network(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     state = build_model("resnet18", 1000, 224).state_dict()
     torch.save(state, _cached(tmp_path))
-    read = read_weights("imagenet", "resnet18").state
+    read = _weights("imagenet", "resnet18").state
     assert read is not None and torch.equal(read["conv1.weight"], state["conv1.weight"])
 
 
@@ -157,7 +145,7 @@ def test_published_densenets_get_todays_names(
     folder.mkdir(parents=True)
     url = torchvision.models.DenseNet121_Weights.IMAGENET1K_V1.url
     torch.save(state, folder / Path(url).name)
-    read = read_weights("imagenet", "densenet121").state
+    read = _weights("imagenet", "densenet121").state
     assert read is not None and list(read) == list(model.state_dict())
 
 
@@ -166,12 +154,46 @@ def test_a_damaged_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     cached = _cached(tmp_path)
     cached.write_bytes(b"half a download")
     with pytest.raises(ConfigError, match=rf"{cached.name} could not be .*; remove it") as refused:
-        read_weights("imagenet", "resnet18")
+        _weights("imagenet", "resnet18")
     assert "\n" not in str(refused.value)
+
+
+def test_published_weights_are_chosen_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.save(build_model("resnet18", 1000, 224).state_dict(), _cached(tmp_path))
+    named, own = (_weights(f"imagenet{entry}", "resnet18") for entry in (":IMAGENET1K_V1", ""))
+    assert named.digest == own.digest
+    with pytest.raises(ConfigError) as refused:
+        _weights("imagenet:IMAGENET1K_V3", "resnet50")
+    choices = "imagenet:IMAGENET1K_V2, imagenet:IMAGENET1K_V1"
+    assert str(refused.value) == (
+        f"weights=imagenet:IMAGENET1K_V3: for resnet50 choose from {choices}"
+    )
 
 
 def test_imagenet_weights_of_a_model_that_has_none() -> None:
     with pytest.raises(
         ConfigError, match="weights=imagenet: none are published for simple_cnn; use weights=none"
     ):
-        read_weights("imagenet", "simple_cnn")
+        _weights("imagenet", "simple_cnn")
+
+
+def test_auto_gives_each_model_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    models = ("resnet18", "resnet50", "simple_cnn", "efficientnet_lite0")
+    found = {name: resolve_source("auto", name) for name in models}
+    assert found.pop("efficientnet_lite0") == "imagenet"
+    assert found == {"resnet18": "starter", "resnet50": "imagenet", "simple_cnn": "none"}
+    _cached(tmp_path).write_bytes(b"downloaded")
+    assert resolve_source("auto", "resnet18") == "imagenet"
+    assert resolve_source("starter", "resnet18") == "starter"
+
+
+def test_a_job_is_named_by_what_auto_came_to() -> None:
+    jobs = [prepare(config_of("model=simple_cnn", f"weights={each}")) for each in ("auto", "none")]
+    assert jobs[0].fingerprint == jobs[1].fingerprint
+    assert jobs[0].config.weights == "none" and "\nweights: none" in str(jobs[0])
+    with pytest.raises(ConfigError, match="use weights=auto, imagenet or none"):
+        prepare(config_of("model=simple_cnn", "weights=starter"))

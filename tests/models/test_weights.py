@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from transfer.models.families import build_model
-from transfer.models.weights import Weights, match_weights
+from transfer.models.normalization import Normalization
+from transfer.models.weights import Weights, match_weights, weights_digest
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
 from transfer.system.torchvision import load_torchvision
@@ -76,3 +77,30 @@ def test_auxiliary_classifiers_are_left_out() -> None:
     published = torchvision.models.googlenet(weights=None, aux_logits=True, init_weights=False)
     fit = match_weights(build_model("googlenet", 10, 64), _weights(published))
     assert {name.split(".")[0] for name in fit.left_out} == {"aux1", "aux2", "fc"}
+
+
+def test_a_run_of_the_same_classes_keeps_its_last_layer() -> None:
+    torch.manual_seed(7)
+    trained, model = build_model("resnet18", 2, 32), build_model("resnet18", 2, 32)
+    state = trained.state_dict()
+    of_run = Weights("runs:/1", state_digest(state), state, classes=("cat", "dog"))
+    fit = match_weights(model, of_run, ("cat", "dog"))
+    model.load_state_dict(fit.loaded)
+    assert not _differing(model, trained) and not fit.left_out
+    assert "122 tensors loaded, the last layer too, for the classes are the same" in str(fit)
+    for classes in (("dog", "cat"), ("cat", "elk"), ("cat", "dog", "elk")):
+        other = build_model("resnet18", len(classes), 32)
+        fit = match_weights(other, of_run, classes)
+        assert set(fit.left_out) == {"fc.weight", "fc.bias"}
+        assert "the last layer too" not in str(fit)
+
+
+def test_what_comes_with_tensors_is_part_of_their_name() -> None:
+    normal = Normalization((0.5,) * 3, (0.5,) * 3)
+    kinds = [(None, None), (normal, None), (normal, ("a", "b")), (normal, ("b", "a"))]
+    assert len({weights_digest("d", *kind) for kind in kinds}) == 4
+    cubic = Normalization((0.5,) * 3, (0.5,) * 3, "bicubic")
+    assert weights_digest("d", cubic) != weights_digest("d", normal)
+    # What is only told makes no other weights.
+    told = Normalization((0.5,) * 3, (0.5,) * 3, image_size=224, source="published")
+    assert weights_digest("d", told) == weights_digest("d", normal)

@@ -5,69 +5,108 @@ safetensors file of float16 numbers beside a card (JSON) that tells how it was m
 """
 
 import json
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from transfer.models.checkpoint_file import is_checkpoint_name, read_tensors
 from transfer.models.families import family_named
+from transfer.models.families.base import PublishedWeights
 from transfer.models.normalization import Normalization
-from transfer.models.weights import Weights, weights_digest
+from transfer.models.unwrap import find_model
+from transfer.models.weights import Weights, make_weights
 from transfer.system.digest import state_digest
-from transfer.system.errors import ConfigError, first_line
+from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
 
 STARTER_FOLDER = REPOSITORY / "transfer" / "starter_weights"
 
-_SUFFIXES = (".pth", ".pt", ".safetensors")
-# What training scripts keep a state dict under, and what their wrappers put before every name.
-_CONTAINERS = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")
+
+def resolve_source(source: str, model_name: str) -> str:
+    """What "auto" comes to for a model: the makers' weights where they are at hand, else starter
+    weights, else the makers' from the network; "none" only where nobody pretrained the model."""
+    if source != "auto":
+        return source
+    family = family_named(model_name)
+    published = family.published(model_name)
+    if published and family.at_hand(model_name, published[0]):
+        return "imagenet"
+    if model_name in starter_models():
+        return "starter"
+    return "imagenet" if published else "none"
 
 
-def read_weights(source: str, model_name: str) -> Weights:
+def read_weights(source: str, model_name: str, model: nn.Module) -> Weights:
     """Read the weights that `weights=` names; a run's are first fetched from the store.
 
     Args:
-        source: "starter", "imagenet", "none", or a .pth, .pt or .safetensors file.
+        source: "starter", "imagenet", "imagenet:" and one of the published ones, "none", or a file.
         model_name: says which starter or ImageNet weights.
+        model: of that name, perhaps on the meta device; finds its part of a file.
 
     Raises:
-        ConfigError: nothing is there, it is no checkpoint, or it would have to run code.
+        ConfigError: nothing is there, it is no checkpoint, or no part of it fits the model.
     """
+    kind, _, entry = source.partition(":")
     if source == "none":
         return Weights(source, "none", None)
     if source == "starter":
         state, card = read_starter(model_name), read_card(model_name)
         # The card says all of it, and is what the weights have been named by.
         return Weights(source, card["digest"], state, _card_normalization(card))
-    if source == "imagenet":
-        state = _read_imagenet(model_name)
-        normalization = _published_normalization(model_name, "weights")
-    elif Path(source).suffix in _SUFFIXES:
-        path = Path(source).expanduser()
-        state = read_weights_file(path, source)
-        normalization = file_normalization(path)
-        if normalization is None:
-            # Whoever trained a published model anew kept to its makers' normalisation, mostly.
-            normalization = _published_normalization(model_name, "published")
-    else:
-        choices = "starter, imagenet, none, a .pth or .safetensors file, runs:/<run id>"
+    if kind == "imagenet":
+        published = choose_published(model_name, entry, source)
+        state = family_named(model_name).load_published(model_name, published, source)
+        return make_weights(source, state, Normalization.of_published(published))
+    if not is_checkpoint_name(source):
+        choices = (
+            "auto, starter, imagenet, none, a file (.pth, .ckpt, .safetensors, …), runs:/<run id>"
+        )
         raise ConfigError("weights", source, f"choose from {choices}")
-    return Weights(source, weights_digest(state_digest(state), normalization), state, normalization)
+    path = Path(source).expanduser()
+    part = find_model(read_tensors(path, source), model, model_name, source)
+    normalization, classes = describe_file(path)
+    if normalization is None:
+        # Whoever trained a published model anew kept to its makers' normalisation, mostly.
+        made = family_named(model_name).published(model_name)
+        normalization = Normalization.of_published(made[0], "published") if made else None
+    return make_weights(source, part.state, normalization, classes, note=part.note)
 
 
-def file_normalization(path: Path) -> Normalization | None:
-    """What a safetensors file that this project wrote says of its images; None for others."""
-    if path.suffix != ".safetensors":
-        return None
+def choose_published(model_name: str, entry: str, source: str) -> PublishedWeights:
+    """The makers' own choice of published weights, or those that `entry` names.
+
+    Raises:
+        ConfigError: there are none, or none of that name.
+    """
+    published = family_named(model_name).published(model_name)
+    if not published:
+        raise ConfigError(
+            "weights", source, f"none are published for {model_name}; use weights=none"
+        )
+    if not entry:
+        return published[0]
+    found = next((each for each in published if each.entry == entry), None)
+    if found is None:
+        choices = ", ".join(f"imagenet:{each.entry}" for each in published)
+        raise ConfigError("weights", source, f"for {model_name} choose from {choices}")
+    return found
+
+
+def describe_file(path: Path) -> tuple[Normalization | None, tuple[str, ...] | None]:
+    """The normalisation and the class names that a safetensors file of this project comes with;
+    None of both for others."""
+    if path.suffix.lower() != ".safetensors":
+        return None, None
     with safetensors.safe_open(path, framework="pt") as file:
-        return Normalization.of_metadata(file.metadata())
+        metadata = file.metadata() or {}
+    normalization = Normalization.of_metadata(metadata)
+    if normalization is None or "classes" not in metadata:
+        return None, None
+    return normalization, tuple(json.loads(metadata["classes"]))
 
 
 def _card_normalization(card: Mapping[str, Any]) -> Normalization:
@@ -77,11 +116,6 @@ def _card_normalization(card: Mapping[str, Any]) -> Normalization:
         interpolation=card["interpolation"],
         image_size=card["image_size"],
     )
-
-
-def _published_normalization(model_name: str, source: str) -> Normalization | None:
-    published = family_named(model_name).published(model_name)
-    return Normalization.of_published(published[0], source) if published else None
 
 
 def starter_models() -> list[str]:
@@ -103,7 +137,9 @@ def read_starter(model_name: str) -> Mapping[str, Tensor]:
     """
     if model_name not in starter_models():
         there = ", ".join(starter_models()) or "no model yet"
-        problem = f"there are none for {model_name}, only for {there}; use weights=imagenet or none"
+        problem = (
+            f"there are none for {model_name}, only for {there}; use weights=auto, imagenet or none"
+        )
         raise ConfigError("weights", "starter", problem)
     path = STARTER_FOLDER / f"{model_name}.safetensors"
     try:
@@ -112,61 +148,4 @@ def read_starter(model_name: str) -> Mapping[str, Tensor]:
         raise ConfigError("weights", "starter", f"{path} is damaged ({error})") from error
     if state_digest(state) != read_card(model_name)["digest"]:
         raise ConfigError("weights", "starter", f"{path} is not the file that its card describes")
-    return state
-
-
-def _read_imagenet(model_name: str) -> Mapping[str, Tensor]:
-    family = family_named(model_name)
-    published = family.published(model_name)
-    if not published:
-        problem = f"none are published for {model_name}; use weights=none"
-        raise ConfigError("weights", "imagenet", problem)
-    return family.load_published(model_name, published[0], "imagenet")
-
-
-def read_weights_file(path: Path, source: str) -> Mapping[str, Tensor]:
-    """The state dict in a .pth, .pt or .safetensors file, under the model's own names.
-
-    Args:
-        path: the file.
-        source: what the user wrote for it; errors quote it.
-
-    Raises:
-        ConfigError: there is no such file, it is no checkpoint, or it would have to run code.
-    """
-    if not path.is_file():
-        raise ConfigError("weights", source, "there is no such file")
-    with path.open("rb") as file:
-        if file.read(64).lstrip().startswith(b"<"):
-            problem = "a web page, not a checkpoint: its download answered with a page"
-            raise ConfigError("weights", source, problem)
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = safetensors.torch.load_file(path)
-        else:
-            with warnings.catch_warnings():
-                # Of an old pickle, torch warns before it refuses it: the refusal is enough.
-                warnings.simplefilter("ignore")
-                content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        problem = "not a plain checkpoint of tensors; it is damaged, or would run code when loaded"
-        raise ConfigError("weights", source, problem) from error
-    except Exception as error:
-        # A damaged file fails wherever the unpickler happens to be.
-        problem = f"damaged, or not a checkpoint ({first_line(error)})"
-        raise ConfigError("weights", source, problem) from error
-    return _plain_names(content, source)
-
-
-def _plain_names(content: object, source: str) -> Mapping[str, Tensor]:
-    for container in _CONTAINERS:
-        if isinstance(content, Mapping) and isinstance(content.get(container), Mapping):
-            content = content[container]
-    if not isinstance(content, Mapping):
-        raise ConfigError("weights", source, "holds no state dict")
-    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    if not state:
-        raise ConfigError("weights", source, "holds no tensors")
-    while shared := [each for each in _PREFIXES if all(name.startswith(each) for name in state)]:
-        state = {name.removeprefix(shared[0]): value for name, value in state.items()}
     return state

@@ -1,14 +1,15 @@
 """Initial weights for a model: what of them fits, and what is left out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from transfer.models.families import family_of
 from transfer.models.normalization import Normalization
-from transfer.system.digest import hex_digest
+from transfer.system.digest import hex_digest, state_digest
 from transfer.system.errors import ConfigError
 
 
@@ -32,9 +33,13 @@ class Weights:
 
     Attributes:
         source: `weights=` as the user gave it.
-        digest: content hash of names, tensors and normalisation, 16 hexadecimal digits, or "none".
+        digest: content hash of names, tensors, normalisation and class names, 16 hexadecimal
+            digits, or "none".
         state: the model's own parameter names to tensors; None to start from random weights.
         normalization: what they were trained with; None where nobody knows.
+        classes: what the last layer of a run's weights tells apart, in the order of its outputs;
+            None for weights of others.
+        note: where in a file they were found, in words; "" where that is plain.
         trained_on: what a run's weights were trained on; None where that is not known.
     """
 
@@ -42,19 +47,37 @@ class Weights:
     digest: str
     state: Mapping[str, Tensor] | None
     normalization: Normalization | None = None
+    classes: tuple[str, ...] | None = None
+    note: str = ""
     trained_on: TrainedOn | None = None
 
 
-def weights_digest(tensors: str, normalization: Normalization | None) -> str:
-    """A name for weights: equal tensors that read images otherwise train otherwise.
+def weights_digest(
+    tensors: str, normalization: Normalization | None, classes: Sequence[str] | None = None
+) -> str:
+    """A name for weights: equal tensors that read images otherwise, or whose last layer is taken
+    over and not drawn, train otherwise.
 
     Args:
         tensors: `state_digest` of the state dict.
-        normalization: what comes with them.
+        normalization, classes: what comes with them.
     """
     if normalization is None:
         return tensors
-    return hex_digest([tensors.encode(), json.dumps(normalization.metadata()).encode()])
+    beside = json.dumps([normalization.metadata(), *([list(classes)] if classes else [])])
+    return hex_digest([tensors.encode(), beside.encode()])
+
+
+def make_weights(
+    source: str,
+    state: Mapping[str, Tensor],
+    normalization: Normalization | None,
+    classes: tuple[str, ...] | None = None,
+    **others: Any,
+) -> Weights:
+    """Weights with their digest; arguments as Weights has them."""
+    digest = weights_digest(state_digest(state), normalization, classes)
+    return Weights(source, digest, state, normalization, classes, **others)
 
 
 @dataclass(frozen=True)
@@ -65,14 +88,18 @@ class WeightsMatch:
         loaded: names to tensors.
         left_out: names in the weights that the model has no use for: those of their last layer.
         resized: names of tensors that were interpolated, for they belong to another image size.
+        keeps_head: whether the last layer is among those loaded.
     """
 
     loaded: dict[str, Tensor]
     left_out: tuple[str, ...]
     resized: tuple[str, ...] = ()
+    keeps_head: bool = False
 
     def __str__(self) -> str:
         words = f"{len(self.loaded)} tensors loaded"
+        if self.keeps_head:
+            words += ", the last layer too, for the classes are the same"
         if self.left_out:
             words += f"; left out: {', '.join(self.left_out)}"
         if self.resized:
@@ -81,12 +108,17 @@ class WeightsMatch:
         return words
 
 
-def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
+def match_weights(
+    model: nn.Module, weights: Weights, classes: Sequence[str] | None = None
+) -> WeightsMatch:
     """Match the weights with `model`, which may lie on the meta device: names and shapes decide.
 
-    The last layer is always left out, even where its shape fits: ten classes of one data set
-    are not the ten of another. The rest of a head (MobileNetV3's first layer of it, say) is
-    taken over where it is there.
+    The last layer is left out even where its shape fits: ten classes of one data set are not the
+    ten of another. Only that of a run which told the same classes apart is taken over. The rest
+    of a head (MobileNetV3's first layer of it, say) is taken over where it is there.
+
+    Args:
+        classes: what the model is to tell apart.
 
     Raises:
         ConfigError: a name or shape outside the head does not fit, whether missing or left over.
@@ -97,10 +129,12 @@ def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
     family = family_of(model)
     state = family.adapt(model, weights.state)
     head, last_layer = family.head(model) + ".", family.last_layer(model) + "."
+    same_task = weights.classes is not None and weights.classes == tuple(classes or ())
+    fresh = () if same_task else (last_layer,)
     loaded = {
         name: tensor
         for name, tensor in state.items()
-        if name in own and own[name].shape == tensor.shape and not name.startswith(last_layer)
+        if name in own and own[name].shape == tensor.shape and not name.startswith(fresh)
     }
     unfit = dict.fromkeys(name for name in (*own, *state) if name not in loaded)
     # The counter is lacking in old checkpoints; only BatchNorm without momentum reads it.
@@ -114,4 +148,5 @@ def match_weights(model: nn.Module, weights: Weights) -> WeightsMatch:
     resized = tuple(
         name for name in loaded if loaded[name].shape != weights.state.get(name, loaded[name]).shape
     )
-    return WeightsMatch(loaded, tuple(name for name in state if name not in loaded), resized)
+    unused = tuple(name for name in state if name not in loaded)
+    return WeightsMatch(loaded, unused, resized, same_task)

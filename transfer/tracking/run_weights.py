@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 
 from transfer.config import Config
-from transfer.models.sources import file_normalization, read_weights_file
-from transfer.models.weights import TrainedOn, Weights, weights_digest
-from transfer.system.digest import state_digest
+from transfer.models.checkpoint_file import read_tensors
+from transfer.models.sources import describe_file
+from transfer.models.weights import TrainedOn, Weights, make_weights
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import fetch_weights, find_job_run
 from transfer.tracking.store import open_store, store_uri
@@ -31,11 +31,10 @@ def fetch_run_weights(config: Config) -> Weights | None:
     run = find_job_run(client, run_id, key="weights", value=config.weights)
     with tempfile.TemporaryDirectory() as folder:
         path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
-        state = read_weights_file(path, config.weights)
-        normalization = file_normalization(path)
+        state = read_tensors(path, config.weights)
+        normalization, classes = describe_file(path)
     trained_on = None
     names = ("data.files_digest", "data.test_digest", "data.seed")
     if set(names) <= run.params.keys():
         trained_on = TrainedOn(*(run.params[name] for name in names))
-    digest = weights_digest(state_digest(state), normalization)
-    return Weights(config.weights, digest, state, normalization, trained_on)
+    return make_weights(config.weights, state, normalization, classes, trained_on=trained_on)

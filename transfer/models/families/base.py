@@ -86,6 +86,10 @@ class Family(ABC):
         """Weights for the model `name`, the makers' own choice first; () where there are none."""
         return ()
 
+    def at_hand(self, name: str, weights: PublishedWeights) -> bool:
+        """Whether published weights of the model `name` are here already."""
+        return _cached(weights.url).is_file()
+
     def load_published(
         self, name: str, weights: PublishedWeights, source: str
     ) -> Mapping[str, Tensor]:
@@ -99,7 +103,7 @@ class Family(ABC):
             ConfigError: they are not here and there is no network, or the file is damaged.
         """
         url = weights.url
-        cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+        cached = _cached(url)
         if not cached.is_file():
             instead = f"use weights=starter or none, or put that file into {cached.parent}"
             require_network(url, key="weights", value=source, instead=instead)
@@ -150,6 +154,11 @@ class Family(ABC):
         else:
             assert isinstance(old, nn.Linear)
             model.set_submodule(name, nn.Linear(old.in_features, num_classes))
+
+
+def _cached(url: str) -> Path:
+    """Where torch keeps what it downloaded from there."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
 
 
 def shrinks_map(layer: nn.Module) -> bool:

@@ -59,6 +59,9 @@ class EfficientNetLite(Timm):
         )
         return (weights,)
 
+    def at_hand(self, name: str, weights: PublishedWeights) -> bool:
+        return find_spec(_package(name).replace("-", "_")) is not None
+
     def load_published(
         self, name: str, weights: PublishedWeights, source: str
     ) -> Mapping[str, Tensor]:
