@@ -39,13 +39,13 @@ def resolve_source(source: str, model_name: str) -> str:
     return "imagenet" if published else "none"
 
 
-def read_weights(source: str, model_name: str, model: nn.Module) -> Weights:
+def read_weights(source: str, model_name: str, model: nn.Module | None = None) -> Weights:
     """Read the weights that `weights=` names; a run's are first fetched from the store.
 
     Args:
         source: "starter", "imagenet", "imagenet:" and one of the published ones, "none", or a file.
         model_name: says which starter or ImageNet weights.
-        model: of that name, perhaps on the meta device; finds its part of a file.
+        model: of that name, perhaps on the meta device; only files need it, to be searched for it.
 
     Raises:
         ConfigError: nothing is there, it is no checkpoint, or no part of it fits the model.
@@ -66,6 +66,7 @@ def read_weights(source: str, model_name: str, model: nn.Module) -> Weights:
             "auto, starter, imagenet, none, a file (.pth, .ckpt, .safetensors, …), runs:/<run id>"
         )
         raise ConfigError("weights", source, f"choose from {choices}")
+    assert model is not None
     path = Path(source).expanduser()
     part = find_model(read_tensors(path, source), model, model_name, source)
     normalization, classes = describe_file(path)
