@@ -88,12 +88,12 @@ class _Augment(AugmentConfig):
 
 @dataclass
 class _Wider(Config):
-    tune: str = key("all", choices=("all", "head"))
+    pruning: str = key("none", choices=("none", "filters"))
 
 
-def _widened(config: Config, erasing: float = 0.0, tune: str = "all") -> Config:
+def _widened(config: Config, erasing: float = 0.0, pruning: str = "none") -> Config:
     augment = _Augment(**vars(config.augment), erasing=erasing)
-    return _Wider(**vars(config) | {"augment": augment}, tune=tune)
+    return _Wider(**vars(config) | {"augment": augment}, pruning=pruning)
 
 
 def test_a_new_key_renames_nothing() -> None:
@@ -104,7 +104,7 @@ def test_a_new_key_renames_nothing() -> None:
             config,
             _widened(config),
             _widened(config, erasing=0.2),
-            _widened(config, tune="head"),
+            _widened(config, pruning="filters"),
         )
     ]
     assert names[0] == names[1]

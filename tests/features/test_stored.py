@@ -183,7 +183,7 @@ def test_views_of_images_go_through_the_frozen_stages(cache: Path) -> None:
 
 
 def test_features_that_do_not_fit_are_refused() -> None:
-    words = ("frozen_features=cache", "tune=last:4", "data.resident_gb=0.0001")
+    words = ("frozen_features=cache", "freeze_epochs=1", "tune=last:4", "data.resident_gb=0.0001")
     with pytest.raises(ConfigError, match=r"takes 0\.0\d+ GB of 193 images, more than") as no:
         _trainer(*words)
     assert no.value.key == "frozen_features" and "\n" not in str(no.value)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from transfer.models.families.simple_cnn import SimpleCNNFamily
 
 from transfer.models.cut import UncutError, cut_at, difference, require_cut
 from transfer.models.families import FAMILIES, build_model, family_of
 from transfer.models.families.base import NamedModules
+from transfer.models.families.small import SmallCNNs
 from transfer.models.head import head_parameters
 from transfer.models.matmul_convs import use_matmul_convs
 
@@ -73,7 +73,7 @@ class Shortcut(nn.Module):
         return self.fc((self.second(self.first(images)) + images).mean((2, 3)))
 
 
-class ShortcutFamily(SimpleCNNFamily):
+class ShortcutFamily(SmallCNNs):
     def includes(self, model: nn.Module) -> bool:
         return isinstance(model, Shortcut)
 

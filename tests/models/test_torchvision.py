@@ -37,10 +37,11 @@ def test_vit_reads_another_size_than_its_weights(tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs = torchvision.models.vit_b_16().eval()
     torch.save(theirs.state_dict(), tmp_path / "vit.pth")
-    weights = read_weights(str(tmp_path / "vit.pth"), "vit_b_16")
     positions = "encoder.pos_embedding"
     for size, tokens in ((96, 37), (384, 577)):
-        fit = match_weights(meta_model("vit_b_16", size), weights)
+        model = meta_model("vit_b_16", size)
+        weights = read_weights(str(tmp_path / "vit.pth"), "vit_b_16", model)
+        fit = match_weights(model, weights)
         assert fit.resized == (positions,) and f"interpolated for this image_size: {positions}" in (
             str(fit)
         )

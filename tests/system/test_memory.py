@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from tests.conftest import TINY, config_of
 from transfer.job import prepare
@@ -77,6 +78,15 @@ def test_the_thread_ends_with_a_job_that_fails() -> None:
 
 
 @glibc
+def test_tensors_without_numbers_count_nothing() -> None:
+    """An exported model leaves them behind: the next job is measured all the same."""
+    with FakeTensorMode():
+        fake = torch.ones(100 * MB)
+    assert _peak(100) == pytest.approx(100, abs=3)
+    assert fake.device == CPU
+
+
+@glibc
 def test_a_job_needs_what_it_needs_alone() -> None:
     """First of its kind in the process, again, and after a larger one."""
     small = ("model=mobilenet_v3_small", *TINY, "freeze_epochs=0", "epochs=3")
@@ -85,7 +95,7 @@ def test_a_job_needs_what_it_needs_alone() -> None:
     def peak(*overrides: str) -> float:
         job = prepare(config_of(*overrides))
         with PeakMemory(job.device, job.bytes_held) as watched:
-            trainer = Trainer(job.model(), job.data, job.config, job.device)
+            trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
             list(trainer.epochs())
             found = watched.stop()
         assert found is not None

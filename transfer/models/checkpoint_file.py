@@ -132,8 +132,11 @@ class _Unread:
 
 
 def _rebuilt(function: Callable[..., Any]) -> Callable[..., Any]:
-    # One of its own: a pickle can set the attributes of what it names.
-    return function
+    # A pickle can set attributes of what it names: of this one, not of torch's own.
+    def rebuild(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return rebuild
 
 
 def _rebuild_subclass(function: Callable[..., Any], _: object, arguments: Any, __: object) -> Any:

@@ -100,9 +100,14 @@ def _tensor_bytes() -> int:
     # By the type itself: to ask some objects for their class is to import what they stand for.
     tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
     tensors += [each.grad for each in tensors if each.is_leaf and each.grad is not None]
-    plain = (each for each in tensors if each.device.type == "cpu")
-    storages = (each.untyped_storage() for each in plain if each.layout == torch.strided)
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    sizes = {}
+    for each in tensors:
+        # A tensor without numbers, as torch.export leaves behind, refuses to say where they lie.
+        with suppress(RuntimeError):
+            if each.device.type == "cpu" and each.layout == torch.strided:
+                storage = each.untyped_storage()
+                sizes[storage.data_ptr()] = storage.nbytes()
+    return sum(sizes.values())
 
 
 def _counter(device: torch.device) -> Callable[[], int] | None:
