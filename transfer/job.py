@@ -23,6 +23,7 @@ from transfer.models.sources import read_weights, resolve_source
 from transfer.models.tuned import require_tunable
 from transfer.models.weights import Weights, WeightsMatch, match_weights
 from transfer.system.device import (
+    autocast,
     is_out_of_memory,
     memory_format,
     resolve_device,
@@ -175,8 +176,10 @@ def prepare(
         trainable_parameters=count_parameters(model, plan_phases(config)[0].tune),
         macs=count_macs(model, config.image_size),
     )
-    if config.frozen_features == "cache" and last_stages(plan_phases(config)[-1].tune):
-        _require_stored_features(job)
+    if config.frozen_features == "cache":
+        for phase in plan_phases(config):
+            if last_stages(phase.tune) is not None:
+                _require_stored_features(job, phase.tune)
     return job
 
 
@@ -193,7 +196,7 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
     """Raise ConfigError where a run of the same images had others among them for testing: its
     weights may have been trained on what is to be tested now."""
     seen = weights.trained_on
-    if seen is None or seen.digest != data.files_digest:
+    if seen is None or seen.digest not in (data.files_digest, data.digest):
         return
     if seen.test_digest != data.test_digest:
         problem = "that run tested on other images and may have trained on those of this job's test"
@@ -202,21 +205,22 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
         )
 
 
-def _require_stored_features(job: Job) -> None:
+def _require_stored_features(job: Job, tune: str) -> None:
     """Raise ConfigError where the model cannot be cut before the stages that train, or where what
     it gives there is too large."""
     config, (key, value) = job.config, ("frozen_features", "cache")
     exact = "frozen_features=exact trains the same stages on images"
     try:
-        features = require_cut(job.model(), config.tune, config.image_size)
+        with torch.no_grad(), autocast(job.device, config.precision):
+            features = require_cut(job.model(), tune, config.image_size)
     except UncutError as error:
-        problem = (
-            f"{config.model.name} cannot be cut for {config.tune} ({first_line(error)}); {exact}"
-        )
+        problem = f"{config.model.name} cannot be cut for {tune} ({first_line(error)}); {exact}"
         raise ConfigError(key, value, problem) from error
+    if tune == "head":
+        # A number a channel, mostly, which is little.
+        return
     images = len(job.data.train) + len(job.data.val)
-    size = 2 if config.precision == "bfloat16" else 4
-    gigabytes = images * features[0].numel() * size / 1e9
+    gigabytes = images * features[0].nbytes / 1e9
     if gigabytes > config.data.resident_gb:
         most = f"{gigabytes:.2g} GB of {images:,} images, more than data.resident_gb"
         fewer = "raise that where there is the memory, or take fewer stages or a smaller image_size"

@@ -41,7 +41,9 @@ def race_table(options: Options) -> str:
         common = (f"model={model}", "weights=starter", *options.overrides)
         protocol = (f"epochs={epochs}", f"freeze_epochs={min(_FREEZE_EPOCHS, epochs)}")
         article = _with_images(prepare(config_of("experiment=article", *common, *protocol)), images)
-        fast = _with_images(prepare(config_of("experiment=fast", *common)), images)
+        fast = _with_images(
+            prepare(config_of("experiment=fast", "augment=crop_flip", *common)), images
+        )
         theirs, ours = _race(article, fast, epochs=epochs, rounds=options.rounds)
         rows += [[model, *row] for row in _rows(theirs, ours, fast.config.epochs)]
     headers = ["model", "training", "seconds", "test accuracy, %", "times as fast"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import pickle
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,10 @@ def test_checkpoints_are_read_whatever_wraps_them(
 ) -> None:
     wrap, note = WRAPPERS[name]
     torch.save(wrap(_state()), tmp_path / name, _use_new_zipfile_serialization=not legacy)
+    if legacy and wrap in (_dino, _lightning):
+        with pytest.raises(ConfigError, match=r"before 1\.6.*save its state_dict alone"):
+            _read(tmp_path / name)
+        return
     read, state = _read(tmp_path / name), _state()
     assert read.note == note
     assert read.state is not None and set(_headless(state)) <= set(read.state)
@@ -154,8 +160,46 @@ def test_code_beside_the_tensors_is_not_run(
     monkeypatch.chdir(tmp_path)
     content = {"state_dict": _state(), "args": _Attack(*call)}
     torch.save(content, "weights.pth", _use_new_zipfile_serialization=not legacy)
-    assert _read(Path("weights.pth")).note == "found under state_dict"
+    if legacy:
+        with pytest.raises(ConfigError, match="holds more than tensors"):
+            _read(Path("weights.pth"))
+    else:
+        assert _read(Path("weights.pth")).note == "found under state_dict"
     assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
+
+
+class _Patch:
+    """In torch's old format: a class whose source has changed, which torch writes beside it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (OrderedDict, (), {"__name__": "executed", "dump_patches": True})
+
+
+def test_no_file_is_written_beside_the_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, each: object) -> object:
+            return ("module", _Patch(), "file", "source") if each == "here" else None
+
+    with Path("weights.pth").open("wb") as file:
+        for header in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+            pickle.dump(header, file, protocol=2)
+        Pickler(file, protocol=2).dump(["here"])
+        pickle.dump([], file, protocol=2)
+    with pytest.raises(ConfigError, match=r"weights\.pth"):
+        _read(Path("weights.pth"))
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
+
+
+@pytest.mark.parametrize("odd", ["huge", "sparse"])
+def test_tensors_that_would_fill_the_memory_are_refused(tmp_path: Path, odd: str) -> None:
+    tensor = torch.ones(1).expand(2**44) if odd == "huge" else torch.ones(3).to_sparse()
+    torch.save(_state() | {"features.odd": tensor}, tmp_path / "odd.pth")
+    with pytest.raises(ConfigError, match=r"features\.odd is no plain tensor"):
+        _read(tmp_path / "odd.pth")
 
 
 def test_programs_and_archives_are_called_what_they_are(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ LONGEST_S = 10.0
 GROUPS = {
     "model": ["resnet18", "mobilenet_v3_small", "simple_cnn", "torchvision", "resnet19", "", "7"],
     "data": ["digits", "image_folder", "imagenet", "../data/digits", "null"],
+    "augment": ["none", "photo", "trivial", "cutout"],
     "optimizer": ["adam", "adamw", "sgd", "rmsprop", "[adam]"],
     "schedule": ["plateau", "one_cycle", "cosine", "constant", "step"],
     "experiment": ["fast", "nothing", "null"],

@@ -69,7 +69,7 @@ class Preprocess:
         self.config = config
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Augment only when given a generator: evaluation images never are."""
+        """Augment only when given a generator: evaluation images are augmented on request alone."""
         pixels = self._resized(images.float() / 255, generator)
         if generator is not None:
             pixels = augment(pixels, self.config, generator)

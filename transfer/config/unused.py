@@ -3,13 +3,13 @@
 Typed, they are a mistake that would pass for a result; not typed, they are no part of its identity.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from transfer.config.key import leaves
-from transfer.config.schema import Config, DownloadedConfig
+from transfer.config.schema import GROUPS, KEYS, Config, DownloadedConfig
 from transfer.config.tune import head_epochs, last_stages
 from transfer.system.errors import ConfigError
 
@@ -102,6 +102,11 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
     for config, typed in jobs:
         unused = unused_keys(config)
         for each in OverridesParser.create().parse_overrides(list(typed)):
+            chosen = each.key_or_group in GROUPS and isinstance(each.value(), str)
+            if chosen and _is_unused(each.key_or_group, unused):
+                why = unused[f"{each.key_or_group}.name"]
+                refused.setdefault(each.key_or_group, (each.value(), why))
+                continue
             for name, value in [] if each.is_delete() else _nested(each.key_or_group, each.value()):
                 if name in unused:
                     refused.setdefault(name, (value, unused[name]))
@@ -111,6 +116,11 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
         if name not in used:
             no_use = "this job does not use it" if len(jobs) == 1 else "none of these jobs uses it"
             raise ConfigError(name, value, f"{no_use}; what would: {user}")
+
+
+def _is_unused(group: str, unused: Mapping[str, str]) -> bool:
+    """Whether a job has no use for any key of a group, and so none for a choice of it."""
+    return all(name in unused for name in KEYS if name.startswith(f"{group}."))
 
 
 def _nested(name: str, value: Any) -> Iterator[tuple[str, object]]:

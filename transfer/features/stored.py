@@ -9,6 +9,7 @@ made it, so that times compare.
 
 import time
 from contextlib import closing
+from importlib.metadata import version
 
 import torch
 from torch import Tensor
@@ -109,7 +110,7 @@ class StoredFeatures:
             # Sums are added up in another order elsewhere, so numbers differ in the last digits.
             self._device.type,
             torch.get_num_threads(),
-            torch.__version__,
+            *(version(name) for name in ("torch", "torchvision", "timm")),
             split.digest,
             *augmented,
         ]

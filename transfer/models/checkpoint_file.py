@@ -53,8 +53,9 @@ def read_tensors(path: Path, source: str) -> Mapping[str, Tensor]:
             content: Any = safetensors.torch.load_file(path)
         else:
             _require_plain(path, source)
-            content = _unpickle(path, unread)
+            content = _unpickle(path, source, unread)
         tensors = dict(_tensors(content, "", set()))
+        _require_whole(tensors, source)
     except ConfigError:
         raise
     except Exception as error:
@@ -81,7 +82,16 @@ def _require_plain(path: Path, source: str) -> None:
                 raise ConfigError("weights", source, problem)
 
 
-def _unpickle(path: Path, unread: list[str]) -> object:
+def _require_whole(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Raise ConfigError for a tensor without a number for each place: sparse ones, and the few
+    numbers that a file may give for a tensor which would fill the memory."""
+    for name, each in tensors.items():
+        dense = each.layout == torch.strided
+        if not dense or each.numel() * each.element_size() > each.untyped_storage().nbytes():
+            raise ConfigError("weights", source, f"{name} is no plain tensor; save it contiguous")
+
+
+def _unpickle(path: Path, source: str, unread: list[str]) -> object:
     """What torch saved, first by torch's own rules.
 
     Args:
@@ -92,7 +102,14 @@ def _unpickle(path: Path, unread: list[str]) -> object:
         warnings.simplefilter("ignore")
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError:
+        except pickle.UnpicklingError as error:
+            if not zipfile.is_zipfile(path):
+                # For these, torch compares the source of classes, and may write what differs.
+                problem = (
+                    "holds more than tensors in torch's format of before 1.6, which is not unpacked"
+                    "; load it where you trust it, and save its state_dict alone"
+                )
+                raise ConfigError("weights", source, problem) from error
             reader = _pickle_module(unread)
             return torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
 

@@ -91,10 +91,18 @@ def legend_of_accuracy(rows: Sequence[Row], words: Words) -> list[str]:
 
 
 def trains_augmented(params: Mapping[str, str]) -> bool:
-    """Whether the training images were augmented."""
-    found = {name: value for name, value in params.items() if name.startswith("augment.")}
+    """Whether the training images were augmented: not where all that trained read stored features
+    of images as they are."""
+    part_alone = params.get("tune", "all").startswith(("head", "last:"))
+    if part_alone or params.get("freeze_epochs") == params.get("epochs"):
+        stored = params.get("frozen_features") == "cache"
+        if stored and params.get("feature_views", "0") == "0":
+            return False
+    # Runs of before augmentation was a group have its keys among the data's.
+    found = {name.removeprefix("data."): value for name, value in params.items()}
+    found = {name: value for name, value in found.items() if name.startswith("augment.")}
     found.pop("augment.name", None)
-    return any(value != str(KEYS[name].default) for name, value in found.items())
+    return any(name in KEYS and value != str(KEYS[name].default) for name, value in found.items())
 
 
 def evaluates_augmented(params: Mapping[str, str]) -> bool:

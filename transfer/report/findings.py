@@ -146,11 +146,11 @@ def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
 def _cheapest(comparison: Comparison, words: Words) -> Iterator[str]:
     """For a server the accurate, for a phone the cheap: what each step down the front costs."""
     rows = comparison.rows
-    # Rows stand best first, so that the last on the front is its cheapest.
     front = [index for index, on in enumerate(columns.MACS.front(rows)) if on]
     if not front:
         return
-    best, cheap = rows[0], rows[front[-1]]
+    cheapest = min(front, key=lambda index: columns.MACS.mean(rows[index]))
+    best, cheap = rows[0], rows[cheapest]
     if columns.MACS.mean(cheap) < columns.MACS.mean(best):
         yield words(
             "finding.cheapest",
@@ -158,7 +158,7 @@ def _cheapest(comparison: Comparison, words: Words) -> Iterator[str]:
             macs=columns.MACS.text(cheap),
             share=f"{100 * columns.MACS.mean(cheap) / columns.MACS.mean(best):.0f}",
             best=best.label,
-            difference=_difference(comparison.pair(0, front[-1]), comparison.criterion, words),
+            difference=_difference(comparison.pair(0, cheapest), comparison.criterion, words),
         )
     elif len(rows) > 1:
         yield words("finding.best_is_cheapest", label=best.label, macs=columns.MACS.text(best))

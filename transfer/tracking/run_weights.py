@@ -34,7 +34,9 @@ def fetch_run_weights(config: Config) -> Weights | None:
         state = read_tensors(path, config.weights)
         normalization, classes = describe_file(path)
     trained_on = None
-    names = ("data.files_digest", "data.test_digest", "data.seed")
-    if set(names) <= run.params.keys():
-        trained_on = TrainedOn(*(run.params[name] for name in names))
+    params = run.params
+    # Runs of before the files had a digest have that of the images, as they were decoded.
+    digest = params.get("data.files_digest", params.get("data.digest"))
+    if digest is not None and {"data.test_digest", "data.seed"} <= params.keys():
+        trained_on = TrainedOn(digest, params["data.test_digest"], params["data.seed"])
     return make_weights(config.weights, state, normalization, classes, trained_on=trained_on)

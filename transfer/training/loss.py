@@ -43,7 +43,8 @@ def class_weights(kind: str, labels: Tensor, classes: int) -> Tensor | None:
     """
     if kind == "none":
         return None
-    sizes = torch.bincount(labels, minlength=classes).double()
+    # Not on the device: MPS has no float64.
+    sizes = torch.bincount(labels.cpu(), minlength=classes).double()
     present = sizes > 0
     weights = len(labels) / (present.sum() * sizes.clamp(min=1))
     return (weights * present).float()

@@ -25,6 +25,7 @@ from transfer.training.phases import Phase
 _UNDECAYED = (
     *("class_token", "cls_token", "dist_token", "reg_token"),
     *("pos_embedding", "pos_embed", "relative_position_bias_table", "layer_scale"),
+    "logit_scale",
 )
 
 

@@ -86,7 +86,9 @@ def meta_model(name: str, image_size: int) -> nn.Module:
         model = build_model(name, 2, image_size)
     try:
         model.eval()(torch.zeros(1, 3, image_size, image_size, device="meta"))
-    except RuntimeError as error:
-        problem = f"{name} cannot read images of this size ({first_line(error)}); try a larger one"
+    except (AssertionError, RuntimeError, ValueError) as error:
+        # timm's models assert, some without a word.
+        reason = f" ({first_line(error)})" if str(error) else ""
+        problem = f"{name} cannot read images of this size{reason}; try a larger one"
         raise ConfigError("image_size", image_size, problem) from error
     return model
