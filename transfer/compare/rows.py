@@ -115,16 +115,15 @@ class Row:
         predictions = self.predictions[measured[0]] if len(measured) == 1 else None
         if predictions is not None:
             return wilson_interval(int(predictions.correct.sum()), len(predictions.labels))
-        found = student_interval(values)
-        # Student knows no bounds, an accuracy has two.
-        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+        return _share(student_interval(values))
 
     def score(self, criterion: Criterion) -> Interval:
         """The mean of a measure of the test images; with its 95 % interval as for accuracy, or
         for the other measures Student's over the seeds alone."""
         if criterion.name == "acc":
             return self.accuracy
-        return student_interval(self.metric(criterion.test))
+        found = student_interval(self.metric(criterion.test))
+        return found if criterion.sign < 0 else _share(found)
 
     @cached_property
     def uneven(self) -> bool:
@@ -151,6 +150,11 @@ class Row:
         """How many epochs, the first ones, trained the head alone."""
         name = "epochs" if self.params.get("tune") == "head" else "freeze_epochs"
         return int(self.params[name])
+
+
+def _share(interval: Interval) -> Interval:
+    """Within 0 to 1: Student knows no bounds, an accuracy has two."""
+    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
 
 
 def by_test_set(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:
