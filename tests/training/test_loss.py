@@ -84,6 +84,27 @@ def _recalls(root: Path, kind: str) -> dict[str, float]:
     }
 
 
+@pytest.mark.parametrize("kind", ["none", "balanced"])
+def test_the_schedule_listens_to_the_loss_that_training_brings_down(
+    tmp_path: Path, kind: str
+) -> None:
+    _grey_pictures(tmp_path)
+    words = ("data=image_folder", f"data.root={tmp_path}", "epochs=1", "freeze_epochs=0")
+    job = prepare(config_of(*PLAIN, *words, "image_size=16", f"class_weights={kind}"))
+    trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
+    [epoch] = trainer.epochs()
+    state = trainer.state()
+    assert state is not None
+    logits, labels = trainer._logits(trainer.val, 1, None)
+    losses = F.cross_entropy(logits.double(), labels, reduction="none")
+    by_class = [losses[labels == k].mean().item() for k in range(2)]
+    # Held out of each class alike, so that both weigh the same.
+    heard = {"none": losses.mean().item(), "balanced": sum(by_class) / 2}
+    assert state["schedule"]["best"] == pytest.approx(heard[kind])
+    assert epoch.val_loss == pytest.approx(heard["none"])
+    assert heard["none"] != pytest.approx(heard["balanced"], rel=0.1)
+
+
 def _grey_pictures(root: Path) -> None:
     """Two classes of grey pictures, the rare one brighter in general and not in every case."""
     random = np.random.default_rng(0)

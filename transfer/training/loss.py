@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transfer.evaluate.metrics import Evaluation
+
 
 def training_loss(
     logits: Tensor, targets: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
@@ -26,6 +28,23 @@ def training_loss(
     losses = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
     counts = targets.to(weights.dtype) @ weights if targets.ndim > 1 else weights[targets]
     return (counts * losses).mean()
+
+
+def steering_loss(
+    validation: Evaluation, logits: Tensor, labels: Tensor, weights: Tensor | None
+) -> float:
+    """The validation loss that a schedule listens to: the one that training brings down, in which
+    each class counts as it does there. Where rare classes count more, the loss of images that all
+    count alike may rise while the training still gets on.
+
+    Args:
+        validation: measures of these logits; its loss is the result where all images count alike.
+        logits, labels: of the validation images, float [N, K] and int64 [N], on the CPU.
+        weights: float32 [K], of `class_weights`.
+    """
+    if weights is None:
+        return validation.loss
+    return training_loss(logits.double(), labels, weights.cpu().double()).item()
 
 
 def class_weights(kind: str, labels: Tensor, classes: int) -> Tensor | None:

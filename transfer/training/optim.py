@@ -96,6 +96,7 @@ class Schedule:
             self.scheduler.step()
 
     def after_epoch(self, validation_loss: float) -> None:
+        """Go on to the next epoch, by the loss as `steering_loss` gives it."""
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(validation_loss)
 

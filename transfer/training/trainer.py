@@ -32,7 +32,7 @@ from transfer.training.epoch import (
     require_finite,
     seed_epoch,
 )
-from transfer.training.loss import class_weights, training_loss
+from transfer.training.loss import class_weights, steering_loss, training_loss
 from transfer.training.optim import Schedule, build_optimizer, learning_rates
 from transfer.training.phases import Phase, plan_phases, set_training_mode
 
@@ -186,14 +186,15 @@ class Trainer:
             features = self._stored.val()
             # A pass counts once: in the epoch that is the first to need it.
             start -= self._stored.spared if number == phase.first_epoch else 0
-        validation = evaluate_logits(*self._logits(self.val, number, features))
+        logits, labels = self._logits(self.val, number, features)
+        validation = evaluate_logits(logits, labels)
         seconds = training.seconds + time.perf_counter() - start
         # The last step may have broken what the losses, computed before it, do not show.
         moment, (rate, _) = f"epoch {number}, after its last iteration", learning_rates(optimizer)
         require_finite(validation.loss, "the validation loss", moment, rate)
         takes_last = self.config.protocol.result == "last"
         with deferred():
-            schedule.after_epoch(validation.loss)
+            schedule.after_epoch(steering_loss(validation, logits, labels, self.class_weights))
             best = takes_last or is_best(validation, self.history, self.config.select_by)
             if best:
                 state = self.model.state_dict().items()
