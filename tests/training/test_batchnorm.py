@@ -19,9 +19,12 @@ from transfer.training.trainer import Trainer
 SMALL = ("model=mobilenet_v3_small", *TINY)
 
 
+def _layers(model: nn.Module) -> list[nn.BatchNorm2d]:
+    return [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+
+
 def _momenta(model: nn.Module) -> set[float | None]:
-    layers = (each for each in model.modules() if isinstance(each, nn.BatchNorm2d))
-    return {layer.momentum for layer in layers}
+    return {layer.momentum for layer in _layers(model)}
 
 
 def _trained(*overrides: str) -> tuple[Trainer, Job]:
@@ -47,15 +50,23 @@ def test_statistics_forget_within_half_an_epoch(
     name: str, iterations: int, momentum: float
 ) -> None:
     model = build_model(name, 10, 32)
+    for layer in _layers(model):
+        layer.num_batches_tracked = torch.tensor(3)
     fitted = BatchNormMomentum(model, "fitted", iterations)
-    fitted.before_iteration(10 * iterations)
+    for layer in _layers(model):
+        layer.num_batches_tracked = torch.tensor(3 + 10 * iterations)
+    fitted.before_epoch()
+    fitted.before_iteration()
     (found,) = _momenta(model)
     assert found == pytest.approx(momentum)
 
 
 def test_an_average_over_all_batches_stays_one() -> None:
     model = nn.Sequential(nn.BatchNorm2d(3, momentum=None), nn.BatchNorm2d(3, momentum=0.01))
-    BatchNormMomentum(model, "fitted", 1).before_iteration(100)
+    fitted = BatchNormMomentum(model, "fitted", 1)
+    model[1].num_batches_tracked = torch.tensor(100)
+    fitted.before_epoch()
+    fitted.before_iteration()
     assert _momenta(model) == {None, 0.1}
 
 
@@ -65,17 +76,45 @@ def test_statistics_that_nothing_went_into_begin_as_an_average() -> None:
     fitted = BatchNormMomentum(nn.ModuleList([fresh, old]), "fitted", 40)
     batches = torch.randn(5, 8, 3, 2, 2)
     before = old.running_mean.clone()
-    for done, batch in enumerate(batches):
-        fitted.before_iteration(done)
+    fitted.before_epoch()
+    for batch in batches:
+        fitted.before_iteration()
         fresh(batch)
         assert old.momentum == 0.05
     means = batches.mean(dim=(0, 1, 3, 4))
     torch.testing.assert_close(fresh.running_mean, means)
     assert torch.equal(old.running_mean, before)
-    fitted.before_iteration(19)
-    assert fresh.momentum == pytest.approx(0.05)
-    fitted.before_iteration(20)
+    for done in range(5, 20):
+        fitted.before_iteration()
+        assert fresh.momentum == pytest.approx(1 / (done + 1))
+    fitted.before_iteration()
     assert fresh.momentum == 0.05
+
+
+def test_each_layer_counts_its_own_batches() -> None:
+    """One that trains from the start goes on with its average where another one begins."""
+    head, frozen = nn.BatchNorm2d(3, momentum=0.01), nn.BatchNorm2d(3, momentum=0.01)
+    fitted = BatchNormMomentum(nn.ModuleList([frozen, head]), "fitted", 40)
+    frozen.eval()
+    batches = torch.randn(6, 8, 3, 2, 2)
+    for number, batch in enumerate(batches):
+        if number == 3:
+            frozen.train()
+        if number in (0, 3):
+            fitted.before_epoch()
+        fitted.before_iteration()
+        head(batch), frozen(batch)
+    torch.testing.assert_close(head.running_mean, batches.mean(dim=(0, 1, 3, 4)))
+    torch.testing.assert_close(frozen.running_mean, batches[3:].mean(dim=(0, 1, 3, 4)))
+
+
+def test_statistics_that_drift_do_not_begin_anew_with_the_backbones_training() -> None:
+    drifting = ("weights=none", "freeze_epochs=2", "epochs=3")
+    trainer, _ = _trained(*drifting, "protocol.frozen_batchnorm=drifting")
+    # Six batches, all alike: the last one has a sixth.
+    assert _momenta(trainer.model) == {1 / 6}
+    trainer, _ = _trained(*drifting)
+    assert _momenta(trainer.model) == {1 / 2}
 
 
 def _lag(momentum: str) -> float:

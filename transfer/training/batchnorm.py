@@ -7,6 +7,8 @@ on: the network is right on batches and wrong in evaluation, and a schedule that
 validation gives up on it. docs/batchnorm.md has the figures.
 """
 
+from dataclasses import dataclass
+
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -21,8 +23,9 @@ class BatchNormMomentum:
 
     Fitted, a layer forgets within half an epoch, or within ten iterations where those are more; one
     that forgets faster stays as it is. Statistics that no batch has gone into, of a model from
-    random weights, first average over all batches alike, so that their arbitrary start is gone at
-    once.
+    random weights or a new head, first average over all batches alike, so that their arbitrary
+    start is gone at once. Each layer counts its own batches: a head has had some when what was
+    frozen begins.
 
     Args:
         model: with its initial weights.
@@ -32,20 +35,50 @@ class BatchNormMomentum:
 
     def __init__(self, model: nn.Module, kind: str, iterations: int) -> None:
         least = min(_LARGEST, 1 / (_MEMORY * iterations))
-        self._layers: list[tuple[_BatchNorm, float, bool]] = []
+        self._layers: list[_Layer] = []
         for module in model.modules() if kind == "fitted" else ():
             # A layer without a momentum averages over all batches alike, and goes on so.
             if isinstance(module, _BatchNorm) and module.momentum is not None:
-                self._layers.append((module, max(module.momentum, least), _is_fresh(module)))
+                momentum = max(module.momentum, least)
+                self._layers.append(_Layer(module, momentum, _is_fresh(module), _batches(module)))
 
-    def before_iteration(self, done: int) -> None:
-        """Set the momenta for the next batch.
+    def before_epoch(self) -> None:
+        """Read how many batches each layer has had: call it where training begins or goes on, with
+        the layers in the mode that they train in."""
+        for each in self._layers:
+            each.module.momentum = each.momentum
+            if each.fresh:
+                each.done = _batches(each.module) - each.before
 
-        Args:
-            done: iterations in which these layers have trained, 0 or more.
-        """
-        for layer, momentum, fresh in self._layers:
-            layer.momentum = max(momentum, 1 / (done + 1)) if fresh else momentum
+    def before_iteration(self) -> None:
+        """Set the momenta for the next batch."""
+        for each in self._layers:
+            if each.fresh and each.module.training:
+                each.module.momentum = max(each.momentum, 1 / (each.done + 1))
+                each.done += 1
+
+
+@dataclass
+class _Layer:
+    """A layer, and what is known of it.
+
+    Attributes:
+        momentum: once it has had enough batches.
+        fresh: whether its statistics began as those that a layer is made with.
+        before: batches that its count began with, as a file of weights had it.
+        done: batches that went into its statistics since.
+    """
+
+    module: _BatchNorm
+    momentum: float
+    fresh: bool
+    before: int
+    done: int = 0
+
+
+def _batches(layer: _BatchNorm) -> int:
+    """How many batches torch has counted: on a GPU, reading it waits for what is under way."""
+    return 0 if layer.num_batches_tracked is None else int(layer.num_batches_tracked)
 
 
 def _is_fresh(layer: _BatchNorm) -> bool:

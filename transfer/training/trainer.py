@@ -233,7 +233,7 @@ class Trainer:
             # An epoch that goes on has counted it.
             start -= self._stored.spared if first_view and epoch.iteration == 0 else 0
         set_training_mode(self.model, phase, self.config.protocol.frozen_batchnorm)
-        before = (epoch.number - phase.first_epoch) * self.train.training_batches()
+        self._momentum.before_epoch()
         # Drawn before the generator is set to where it was, for the order is its first draw.
         shuffled = train.shuffled(generator, skip=epoch.iteration)
         if epoch.generators is not None:
@@ -255,7 +255,7 @@ class Trainer:
             for images, labels in batches:
                 # A signal waits for the end of the batch, where the state is whole.
                 with deferred():
-                    self._momentum.before_iteration(before + epoch.iteration)
+                    self._momentum.before_iteration()
                     inputs, targets = images, labels
                     if not stored:
                         inputs = self.preprocess(images, generator)
