@@ -13,6 +13,7 @@ from torch import nn
 from transfer.augment.crops import stored_size
 from transfer.config import Config, configuration, fingerprint
 from transfer.config.tune import last_stages
+from transfer.config.unused import unused_keys
 from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.models.cut import UncutError, require_cut
@@ -153,8 +154,7 @@ def prepare(
     require_tunable(model, config.model.name, config.tune)
     _require_models(config.protocol.augment_evaluation_of)
     weights = weights or read_weights(config.weights, config.model.name, model)
-    size = stored_size(config.image_size, config.augment.crop_scale)
-    data = process_data_sets().load(config.data, size, config.protocol.validation)
+    data = _load_data(config, weights)
     _require_unseen(weights, data)
     with torch.device("meta"):
         family.replace_last_layer(model, len(data.classes))
@@ -181,6 +181,18 @@ def prepare(
             if last_stages(phase.tune) is not None:
                 _require_stored_features(job, phase.tune)
     return job
+
+
+def _load_data(config: Config, weights: Weights) -> ImageData:
+    """The images as the network is to have them: by the interpolation that the weights know, and
+    larger than it reads them where parts are taken."""
+    # Of images as they are, stored features know no parts.
+    whole = "augment.crop_scale" in unused_keys(config)
+    size = stored_size(config.image_size, 1.0 if whole else config.augment.crop_scale)
+    own = weights.normalization
+    interpolation = "bilinear" if own is None else own.interpolation
+    validation = config.protocol.validation
+    return process_data_sets().load(config.data, size, validation, interpolation)
 
 
 def _require_models(names: Sequence[str]) -> None:

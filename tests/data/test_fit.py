@@ -16,6 +16,7 @@ from transfer.config.schema import DataConfig
 from transfer.data import DataSets, ImageData
 from transfer.data.decode import resize_square
 from transfer.job import prepare
+from transfer.models.normalization import Normalization
 from transfer.models.weights import TrainedOn, Weights
 from transfer.system.errors import ConfigError
 
@@ -90,6 +91,35 @@ def test_photos_are_kept_larger_where_parts_of_them_are_taken(tmp_path: Path) ->
         for choice in ("photo", "trivial", "crop_flip", "none")
     }
     assert sides == {"photo": 37, "trivial": 37, "crop_flip": 32, "none": 32}
+
+
+def test_stored_features_of_images_as_they_are_know_no_parts(tmp_path: Path) -> None:
+    root = _folder(tmp_path)
+    words = ("data=image_folder", f"data.root={root}", "model=simple_cnn", "weights=none")
+    head = ("augment=photo", "epochs=5", "frozen_features=cache")
+    stored = [
+        prepare(config_of(*words, *head, *more)).data
+        for more in ((), ("augment.crop_scale=1",), ("feature_views=1",))
+    ]
+    assert [each.train.stored.shape[-1] for each in stored] == [32, 32, 37]
+    assert stored[0].digest == stored[1].digest
+
+
+def test_pictures_become_smaller_as_the_weights_know_it(tmp_path: Path) -> None:
+    root = _folder(tmp_path)
+    words = ("data=image_folder", f"data.root={root}", "model=simple_cnn", "augment=none")
+    normalization = Normalization((0.5,) * 3, (0.5,) * 3)
+    found = {}
+    for kind in ("bicubic", "bilinear"):
+        weights = Weights("a file", kind, None, replace(normalization, interpolation=kind))
+        found[kind] = prepare(config_of(*words, "image_size=16"), weights=weights).data
+    plain = _load(root, size=16)
+    assert found["bilinear"].digest == plain.digest != found["bicubic"].digest
+    assert found["bicubic"].test_digest == plain.test_digest
+    picture = Image.open(root / "train" / "cat" / "0.png")
+    by_pillow = picture.resize((16, 16), Image.Resampling.BICUBIC, box=(20, 0, 40, 20))
+    pixels = torch.from_numpy(np.array(by_pillow)).permute(2, 0, 1)
+    assert (found["bicubic"].train.stored == pixels).flatten(1).all(dim=1).any()
 
 
 def test_weights_that_saw_the_test_images_at_another_size_are_refused(tmp_path: Path) -> None:

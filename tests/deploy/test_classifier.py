@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 from sklearn.datasets import load_sample_image
 
@@ -50,6 +50,13 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert sum(prediction.probability for prediction in predictions) == pytest.approx(1)
     assert predictions[0].name == data.classes[int(expected.argmax())]
     assert predictions[0].probability == pytest.approx(expected.max().item(), abs=1e-5)
+
+    # A larger one becomes smaller as the weights know it.
+    large = picture.resize((20, 12), Image.Resampling.NEAREST)
+    small = ImageOps.fit(large, (8, 8), Image.Resampling.BICUBIC)
+    by_hand = [each.probability for each in classifier.classify(small)]
+    found = [each.probability for each in classifier.classify(large)]
+    assert found == pytest.approx(by_hand)
 
     # Anyone can load the file without this project.
     plain = torchvision.models.resnet18(num_classes=10)

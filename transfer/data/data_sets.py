@@ -36,19 +36,26 @@ class DataSets:
         self._last_read: dict[tuple[str, float], Source] = {}
         self._last_split: dict[str, ImageData] = {}
 
-    def load(self, config: DataConfig, image_size: int, validation: str = "held_out") -> ImageData:
+    def load(
+        self,
+        config: DataConfig,
+        stored_size: int,
+        validation: str = "held_out",
+        interpolation: str = "bilinear",
+    ) -> ImageData:
         """Read a data set and split it.
 
         Args:
             config: which set, and how it is split.
-            image_size: pixels at which images are stored, unless `data.stored_size` says otherwise;
-                matters only to folders whose images differ in size.
+            stored_size: pixels at which images are stored, unless `data.stored_size` says
+                otherwise; matters only to folders whose images differ in size or are larger.
             validation: "test" validates on the test set, and holds nothing out.
+            interpolation: "bilinear" or "bicubic", by which the images of a folder become so large.
 
         Raises:
             ConfigError: the data is missing, damaged, or too small to split.
         """
-        source = self._read(config, image_size)
+        source = self._read(config, stored_size, interpolation)
         settings = {name: value for name, value in asdict(config).items() if name not in _LATER}
         key = json.dumps([source.digest, settings, validation])
         if key not in self._last_split:
@@ -56,7 +63,7 @@ class DataSets:
             self._last_split[key] = _split(config, source, validation)
         return self._last_split[key]
 
-    def _read(self, config: DataConfig, image_size: int) -> Source:
+    def _read(self, config: DataConfig, stored_size: int, interpolation: str) -> Source:
         what = {
             name: value
             for name, value in asdict(config).items()
@@ -64,7 +71,9 @@ class DataSets:
         }
         side = None
         if isinstance(config, ImageFolderConfig):
-            side = config.stored_size or image_size
+            side = config.stored_size or stored_size
+            if interpolation != "bilinear":
+                what["interpolation"] = interpolation
         key = json.dumps([what, config.root, side])
         # What is kept is the same, whether it is read into memory or mapped.
         at_hand = (key, config.resident_gb)
@@ -72,7 +81,8 @@ class DataSets:
 
             def read(file: Path) -> Source:
                 if isinstance(config, ImageFolderConfig):
-                    return read_image_folder(config, config.stored_size or image_size, file)
+                    size = config.stored_size or stored_size
+                    return read_image_folder(config, size, file, interpolation)
                 return READERS[config.name](config)
 
             # First, for what was split of it is as large.

@@ -50,6 +50,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262
 _WHITE_IS_ZERO = 0
 
@@ -70,7 +71,12 @@ def _silence_remarks() -> None:
 
 
 def decode_or_refuse(
-    path: Path, *, key: str, side: int | None = None, fit: str = "crop"
+    path: Path,
+    *,
+    key: str,
+    side: int | None = None,
+    fit: str = "crop",
+    interpolation: str = "bilinear",
 ) -> Image.Image:
     """Open one image as upright RGB.
 
@@ -80,14 +86,14 @@ def decode_or_refuse(
             shape then is its `info["shape"]`, width and height. Of a JPEG of more than 4 million
             pixels only a half, a quarter or an eighth of the resolution is then decoded, as long as
             four times `side` remain.
-        fit: as `resize_square` has it.
+        fit, interpolation: as `resize_square` has them.
 
     Raises:
         ConfigError: the file is no whole image; names the file, under `key`.
     """
     _silence_remarks()
     try:
-        return _decode(path, side, fit)
+        return _decode(path, side, fit, interpolation)
     # Decoders fail over damaged bytes in whatever way the damage leads them to: KeyError,
     # struct.error, MemoryError… To the user all of them mean one thing.
     except Exception as error:
@@ -95,26 +101,30 @@ def decode_or_refuse(
         raise ConfigError(key, path, problem) from error
 
 
-def resize_square(image: Image.Image, size: int, fit: str = "crop") -> Image.Image:
+def resize_square(
+    image: Image.Image, size: int, fit: str = "crop", interpolation: str = "bilinear"
+) -> Image.Image:
     """Make an image a square of `size` pixels.
 
     Args:
         fit: "crop" resizes it so that its shorter side is `size`, and keeps the central square;
             "squash" resizes both sides; "pad" resizes it so that its longer side is `size`, and
             lays it in the middle of a black square.
+        interpolation: "bilinear" or "bicubic"; what becomes smaller is averaged.
     """
+    method = _RESAMPLING[interpolation]
     if fit == "squash":
-        return image.resize((size, size), Image.Resampling.BILINEAR)
+        return image.resize((size, size), method)
     if fit == "pad":
-        return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color="black")
-    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        return ImageOps.pad(image, (size, size), method, color="black")
+    return ImageOps.fit(image, (size, size), method)
 
 
 class _RefusedError(Exception):
     """Its words are the reason."""
 
 
-def _decode(path: Path, side: int | None, fit: str) -> Image.Image:
+def _decode(path: Path, side: int | None, fit: str, interpolation: str) -> Image.Image:
     # Opening a pipe would wait forever, and a device never ends.
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -139,7 +149,7 @@ def _decode(path: Path, side: int | None, fit: str) -> Image.Image:
                 return upright
             shape = upright.size
             if not upright.width == upright.height <= side:
-                upright = resize_square(upright, side, fit)
+                upright = resize_square(upright, side, fit, interpolation)
             upright.info["shape"] = shape
             return upright
 

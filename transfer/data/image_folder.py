@@ -24,12 +24,14 @@ _LISTED = 10
 _NEGLIGIBLE = 0.02
 
 
-def read_image_folder(config: ImageFolderConfig, side: int, file: Path) -> Source:
+def read_image_folder(
+    config: ImageFolderConfig, side: int, file: Path, interpolation: str = "bilinear"
+) -> Source:
     """Decode `data.root`'s train folder, and its validation and test folders where they exist.
 
     Square images of one size up to `side` pixels are kept as they are. Else each image becomes a
-    square of `side`, as `data.fit` has it: their bytes then depend on `side`, not on the camera.
-    More than `data.resident_gb` of them go into `file`.
+    square of `side`, as `data.fit` and `interpolation` have it: their bytes then depend on `side`,
+    not on the camera. More than `data.resident_gb` of them go into `file`.
 
     With `data.on_bad_image=skip` the result is that of a folder without the files that cannot be
     read; they are named in `Source.skipped`.
@@ -45,7 +47,7 @@ def read_image_folder(config: ImageFolderConfig, side: int, file: Path) -> Sourc
     require_same_classes(root, folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
     buffer = ImageBuffer(file, len(paths), side, config.resident_gb)
-    hashes, bad, cut_off = _read_into(buffer, paths, side, config)
+    hashes, bad, cut_off = _read_into(buffer, paths, side, config, interpolation)
     images = buffer.images()
     splits = {}
     for part, listing in found.items():
@@ -92,7 +94,11 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
 
 
 def _read_into(
-    buffer: ImageBuffer, paths: list[Path], side: int, config: ImageFolderConfig
+    buffer: ImageBuffer,
+    paths: list[Path],
+    side: int,
+    config: ImageFolderConfig,
+    interpolation: str,
 ) -> tuple[torch.Tensor, dict[Path, ConfigError], float]:
     """Decode every file, in order.
 
@@ -106,7 +112,9 @@ def _read_into(
 
     def read(path: Path) -> tuple[Pixels, int, float] | None:
         try:
-            image = decode_or_refuse(path, key="data.root", side=side, fit=config.fit)
+            image = decode_or_refuse(
+                path, key="data.root", side=side, fit=config.fit, interpolation=interpolation
+            )
         except ConfigError as error:
             if config.on_bad_image != "skip":
                 problem = f"{error.problem}, or leave out such files with data.on_bad_image=skip"

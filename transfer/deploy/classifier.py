@@ -47,7 +47,8 @@ class Classifier:
     def classify(self, picture: Image.Image) -> list[Prediction]:
         """Every class with its probability for an RGB picture, the most probable first."""
         # As the images of a folder are kept.
-        square = resize_square(picture, self.stored_size, self.fit)
+        interpolation = self.preprocess.interpolation
+        square = resize_square(picture, self.stored_size, self.fit, interpolation)
         pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).unsqueeze(0)
         logits = self.model(self.preprocess(pixels.to(self.device)))
         probabilities = logits.softmax(dim=1)[0].tolist()
