@@ -75,6 +75,13 @@ def _typed(*overrides: str) -> Config:
             "augment.cutmix",
             "exact features",
         ),
+        (
+            "epochs=5 frozen_features=cache augment.mixup=1",
+            "augment.mixup",
+            "feature_views above 0, exact features",
+        ),
+        ("tune=head batchnorm_momentum=published", "batchnorm_momentum", "tune=last:<k>"),
+        ("epochs=5 batchnorm_momentum=fitted", "batchnorm_momentum", "freeze_epochs below epochs"),
         ("augment.mix_probability=1", "augment.mix_probability", "augment.cutmix above 0"),
     ],
 )
@@ -103,6 +110,8 @@ def test_refused_where_the_job_does_not_use_it(overrides: str, key: str, user: s
         "frozen_features=exact feature_views=0 freeze_epochs=0",
         "protocol.augment_evaluation_of=[] protocol.frozen_batchnorm=fixed freeze_epochs=0",
         "frozen_features=cache feature_views=3 augment.flip=true epochs=5",
+        "epochs=5 batchnorm_momentum=published protocol.frozen_batchnorm=drifting",
+        "tune=head batchnorm_momentum=published model=timm model.name=levit_128s",
     ],
 )
 def test_taken_where_it_does(overrides: str) -> None:

@@ -46,17 +46,17 @@ def _unused_augmentation(config: Config, *, stored_only: bool) -> dict[str, str]
     Args:
         stored_only: all that trains reads stored features, in every epoch.
     """
-    augment, unused = config.augment, dict[str, str]()
-    if augment.mixup == augment.cutmix == 0:
-        unused["augment.mix_probability"] = "augment.mixup or augment.cutmix above 0"
+    augment = config.augment
+    if stored_only and config.feature_views == 0:
+        needed = "feature_views above 0, exact features, or epochs that train all stages"
+        return {name: needed for name, _, _ in leaves(augment, "augment.")}
     if stored_only:
-        # Of images as they are, or augmented, but each of one image.
-        for name in ("mixup", "cutmix", "mix_probability"):
-            unused[f"augment.{name}"] = "exact features, or epochs that train all stages"
-        if config.feature_views == 0:
-            needed = "feature_views above 0, exact features, or epochs that train all stages"
-            unused |= {name: needed for name, _, _ in leaves(augment, "augment.")}
-    return unused
+        # Views are augmented, but each of one image.
+        needed = "exact features, or epochs that train all stages"
+        return dict.fromkeys(("augment.mixup", "augment.cutmix", "augment.mix_probability"), needed)
+    if augment.mixup == augment.cutmix == 0:
+        return {"augment.mix_probability": "augment.mixup or augment.cutmix above 0"}
+    return {}
 
 
 def _unused_normalization(config: Config) -> dict[str, str]:
@@ -85,6 +85,10 @@ def _unused_by_phases(config: Config) -> dict[str, str]:
     elif head_alone == config.epochs and config.tune != "all":
         unused["tune"] = more
     if head_alone == config.epochs:
+        fixed = config.protocol.frozen_batchnorm == "fixed"
+        # Of torchvision's heads and ours none has a BatchNorm, of timm's a few have.
+        if fixed and config.model.library != "timm":
+            unused["batchnorm_momentum"] = f"{more}, or protocol.frozen_batchnorm=drifting"
         unused["optimizer.lr"] = f"{more}, or else optimizer.head_lr"
         unused["optimizer.backbone_lr_scale"] = unused["optimizer.layer_decay"] = more
     return unused
