@@ -37,6 +37,8 @@ from transfer.system.errors import ConfigError
         (["data.std=[0.5,0.5,0]"], "data.std"),
         (["augment.rotation=200"], "augment.rotation"),
         (["augment.hue=0.6"], "augment.hue"),
+        (["augment.mixup=1e-3"], "augment.mixup"),
+        (["augment.cutmix=-1"], "augment.cutmix"),
         (["data=image_folder", "data.root=x", "data.val_folder=' '"], "data.val_folder"),
         (["data=image_folder", "data.root=x", "data.on_bad_image=no"], "data.on_bad_image"),
         (["optimizer.lr=-1"], "optimizer.lr"),

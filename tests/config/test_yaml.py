@@ -62,7 +62,7 @@ def test_comments_tell_what_the_schema_declares(path: Path) -> None:
         words = re.findall(r"[\w.-]+", comment.replace(",", ""))
         for choice in key.choices:
             assert choice in words, f"{name}: {choice}"
-        for bound in (key.low, key.high, key.above, key.below):
+        for bound in (key.low, key.high, key.above, key.below, key.off):
             if bound is not None:
                 assert f"{bound:.10g}" in [word.rstrip(".") for word in words], f"{name}: {bound}"
         for word, bound in (("above", key.above), ("below", key.below)):

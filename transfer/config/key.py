@@ -14,6 +14,7 @@ class Key:
         default: the value where nothing else is said; MISSING where there is none.
         low, high: bounds that belong to the range; of each number where the value is a list.
         above, below: bounds that do not.
+        off: one more value, outside the bounds, that turns it off.
         choices: the only values, where they are words.
         length: of a list.
         unit: in which a number counts.
@@ -27,6 +28,7 @@ class Key:
     high: float | None = None
     above: float | None = None
     below: float | None = None
+    off: float | None = None
     choices: Sequence[str] = ()
     length: int | None = None
     unit: str = ""
@@ -34,8 +36,8 @@ class Key:
     compared: bool = True
 
     def allows(self, number: float) -> bool:
-        """Whether a number is finite and within the bounds."""
-        return (
+        """Whether a number is finite and within the bounds, or turns the key off."""
+        return number == self.off or (
             abs(number) < float("inf")
             and (self.low is None or number >= self.low)
             and (self.high is None or number <= self.high)
@@ -56,7 +58,8 @@ class Key:
                 ("below", self.below),
             )
             words = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
-        return f"{words} {self.unit}".rstrip()
+        off = "" if self.off is None else f"{self.off} (off), or "
+        return f"{off}{words} {self.unit}".rstrip()
 
 
 def key(default: Any, **declared: Any) -> Any:

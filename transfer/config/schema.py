@@ -43,8 +43,9 @@ class AugmentConfig:
     saturation: float = key(0.0, low=0, high=1)
     hue: float = key(0.0, low=0, high=0.5)
     rotation: float = key(0.0, low=0, high=180, unit="degrees")
-    mixup: float = key(0.0, low=0, high=100)
-    cutmix: float = key(0.0, low=0, high=100)
+    # Below, Beta is 0 or 1 within what a float can tell.
+    mixup: float = key(0.0, low=0.01, high=100, off=0)
+    cutmix: float = key(0.0, low=0.01, high=100, off=0)
     mix_probability: float = key(0.5, above=0, high=1)
 
 

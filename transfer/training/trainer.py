@@ -153,8 +153,9 @@ class Trainer:
         return self._logits(test, self.config.epochs + 1, features)
 
     def train_logits(self) -> tuple[Tensor, Tensor]:
-        """What the best weights say of training images as they are, logits and labels of at most
-        a thousand: call it after `test_logits`."""
+        """What the best weights say of training images in evaluation, logits and labels of at most
+        a thousand: call it after `test_logits`. They are as test images are, augmented where
+        `protocol.augment_evaluation_of` has it: what lies between the two is then overfitting."""
         count = len(self.data.train)
         some = torch.linspace(0, count - 1, min(count, _TRAINING_IMAGES)).long()
         batches = self._batches(self.data.train.subset(some), _evaluation_batch(self.config))
