@@ -11,6 +11,7 @@ import pandas as pd
 from transfer.compare.criterion import Criterion, criterion_of
 from transfer.compare.keys import label_keys, short, sort_keys
 from transfer.compare.statistics import Floats, Interval, student_interval, wilson_interval
+from transfer.config.uneven import UNEVEN
 from transfer.tracking.artifacts import History, Predictions
 from transfer.tracking.find import RunRecord
 
@@ -129,7 +130,7 @@ class Row:
     def uneven(self) -> bool:
         """Whether one class has more than one and a half times the test images of another."""
         sizes = np.bincount(self.answers[0].labels) if self.answers else np.ones(1)
-        return bool(sizes.max() > 1.5 * sizes.min())
+        return bool(sizes.max() > UNEVEN * sizes.min())
 
     @cached_property
     def class_accuracy(self) -> Floats:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-# The largest class has more than so many times the images of the smallest.
-_UNEVEN = 1.5
+from transfer.config.uneven import UNEVEN
 
 
 def uneven_classes(labels: Tensor, names: Sequence[str]) -> str:
@@ -18,7 +17,7 @@ def uneven_classes(labels: Tensor, names: Sequence[str]) -> str:
     sizes = labels.bincount(minlength=len(names))
     largest, smallest = int(sizes.argmax()), int(sizes.argmin())
     most, least = int(sizes[largest]), int(sizes[smallest])
-    if most <= _UNEVEN * least:
+    if most <= UNEVEN * least:
         return ""
     return (
         f"classes are uneven: from {least} training images ({names[smallest]}) to {most} "
