@@ -92,7 +92,7 @@ def test_after_the_unfreeze_images_are_read_again() -> None:
     assert stored[0] == exact[0]
     assert torch.equal(stored[1], exact[1])
     trainer = _trainer("frozen_features=cache", "freeze_epochs=1")
-    assert [epoch.frozen for epoch in trainer.epochs()] == [True, False]
+    assert [epoch.head_alone for epoch in trainer.epochs()] == [True, False]
 
 
 def test_a_run_that_goes_on_ends_as_if_undisturbed() -> None:

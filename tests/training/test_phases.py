@@ -18,20 +18,20 @@ def _plan(*overrides: str) -> list[Phase]:
 
 def test_frozen_then_everything() -> None:
     frozen, rest = _plan("epochs=40", "freeze_epochs=5", "optimizer.backbone_lr_scale=0.1")
-    assert (frozen.first_epoch, frozen.last_epoch, frozen.frozen) == (1, 5, True)
+    assert (frozen.first_epoch, frozen.last_epoch, frozen.head_alone) == (1, 5, True)
     assert (frozen.head_lr, frozen.backbone_lr) == (1e-3, 0)
-    assert (rest.first_epoch, rest.last_epoch, rest.frozen) == (6, 40, False)
+    assert (rest.first_epoch, rest.last_epoch, rest.head_alone) == (6, 40, False)
     assert (rest.head_lr, rest.backbone_lr) == (1e-4, 1e-5)
 
 
 def test_without_frozen_epochs_lr_is_the_rate_of_all() -> None:
     [only] = _plan("epochs=3", "freeze_epochs=0")
-    assert (only.first_epoch, only.last_epoch, only.frozen, only.head_lr) == (1, 3, False, 1e-4)
+    assert (only.first_epoch, only.last_epoch, only.head_alone, only.head_lr) == (1, 3, False, 1e-4)
 
 
 def test_frozen_to_the_end() -> None:
     [only] = _plan("epochs=3", "freeze_epochs=3")
-    assert (only.first_epoch, only.last_epoch, only.frozen) == (1, 3, True)
+    assert (only.first_epoch, only.last_epoch, only.head_alone) == (1, 3, True)
 
 
 def test_frozen_parameters_are_in_no_group() -> None:

@@ -43,12 +43,12 @@ def test_a_frozen_backbone_is_bit_identical(optimizer: str) -> None:
     changed = _changed(trainer, before)
     assert changed
     assert all(name.startswith(head) for name in changed)
-    assert all(epoch.frozen and epoch.backbone_lr == 0 for epoch in epochs)
+    assert all(epoch.head_alone and epoch.backbone_lr == 0 for epoch in epochs)
 
 
 def test_after_the_unfreeze_everything_moves() -> None:
     trainer, epochs, before = _train("epochs=2", "freeze_epochs=1")
-    assert [epoch.frozen for epoch in epochs] == [True, False]
+    assert [epoch.head_alone for epoch in epochs] == [True, False]
     unchanged = set(before) - _changed(trainer, before)
     assert not unchanged
 

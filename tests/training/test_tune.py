@@ -73,7 +73,7 @@ def test_the_head_alone_in_all_epochs_said_in_two_ways() -> None:
     assert [job.name.split("-")[1] for job in jobs] == ["head", "head", "freeze2"]
     results = [_train("model=mobilenet_v3_small", *way)[1] for way in ways]
     assert _numbers(results[0]) == _numbers(results[1]) == _numbers(results[2])
-    assert all(epoch.frozen for epoch in results[0])
+    assert all(epoch.head_alone for epoch in results[0])
 
 
 def test_the_head_comes_first_where_epochs_are_frozen() -> None:

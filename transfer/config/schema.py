@@ -30,8 +30,11 @@ class ModelConfig:
 
 @dataclass
 class AugmentConfig:
-    """Without any. A choice of the group is the values in its file, and a result has its name from
-    those: the same ones by another way are the same training."""
+    """How training images are augmented; the defaults are none at all.
+
+    A choice of the group is the values in its file, and a result has its name from those: the same
+    ones by another way are the same training.
+    """
 
     name: str = key(MISSING, identity=False)
     crop_scale: float = key(1.0, above=0, high=1)
@@ -49,6 +52,8 @@ class AugmentConfig:
     mix_probability: float = key(0.5, above=0, high=1)
 
 
+# Equal but for their names: by its class, a job tells which file it was composed from, and so one
+# whose name says another (`check_config`), and the files' values are held to one schema.
 class NoAugmentConfig(AugmentConfig):
     pass
 

@@ -24,9 +24,10 @@ class Epoch:
 
     Attributes:
         number: from 1.
+        head_alone: whether nothing but the head trained.
         train_loss, train_accuracy: over the augmented batches, as they were trained on.
         val_loss, val_accuracy, val_balanced_accuracy: over the validation split, after the epoch.
-        head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 while frozen.
+        head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 where the head trains alone.
         seconds: training and validation.
         train_images_per_second: in the training part alone.
         iteration_losses: every batch's loss, in order.
@@ -34,7 +35,7 @@ class Epoch:
     """
 
     number: int
-    frozen: bool
+    head_alone: bool
     train_loss: float
     train_accuracy: float
     val_loss: float
@@ -62,8 +63,9 @@ class Epoch:
         }
 
     def __str__(self) -> str:
+        part = "head alone" if self.head_alone else ""
         return (
-            f"epoch {self.number:3d} {'frozen' if self.frozen else '      '}  "
+            f"epoch {self.number:3d} {part:10}  "
             f"train loss {self.train_loss:.3f} acc {100 * self.train_accuracy:5.1f} %  "
             f"val loss {self.val_loss:.3f} acc {100 * self.val_accuracy:5.1f} %"
             f"{' *' if self.best else '  '}  {self.seconds:.1f} s"
@@ -217,7 +219,7 @@ def require_finite(loss: float, name: str, moment: str, rate: float) -> None:
     if not math.isfinite(loss):
         raise TrainingDivergedError(
             f"{name} became {loss} in {moment}, at a learning rate of {rate:g}; try a lower "
-            "optimizer.lr (or, of frozen epochs, optimizer.head_lr)"
+            "optimizer.lr (or, where the head trains alone, optimizer.head_lr)"
         )
 
 

@@ -21,7 +21,7 @@ class Phase:
     Attributes:
         first_epoch, last_epoch: both included; the first epoch of a run is 1.
         tune: what trains, in the words of the key.
-        head_lr, backbone_lr: learning rates at the start; backbone_lr is 0 where frozen.
+        head_lr, backbone_lr: learning rates at the start; backbone_lr is 0 where the head trains alone.
     """
 
     first_epoch: int
@@ -35,7 +35,7 @@ class Phase:
         return self.last_epoch - self.first_epoch + 1
 
     @property
-    def frozen(self) -> bool:
+    def head_alone(self) -> bool:
         """Whether the head trains alone."""
         return self.tune == "head"
 

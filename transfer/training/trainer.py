@@ -204,7 +204,7 @@ class Trainer:
             self.history.append(
                 Epoch(
                     number=number,
-                    frozen=phase.frozen,
+                    head_alone=phase.head_alone,
                     train_loss=sum(losses) / len(losses),
                     train_accuracy=training.correct.item() / training.seen,
                     val_loss=validation.loss,
@@ -291,7 +291,7 @@ class Trainer:
         if last_stages(phase.tune) is None:
             return self.model, None
         if self.config.frozen_features == "exact":
-            return FrozenBackbone(self.model) if phase.frozen else self.model, None
+            return FrozenBackbone(self.model) if phase.head_alone else self.model, None
         cut = cut_at(self.model, phase.tune, self.config.image_size)
         return cut.tail, StoredFeatures(
             cut, self.data, self.config, self.device, self.normalization
