@@ -59,7 +59,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         OtherJobs() as others,
         PeakMemory(job.device, job.bytes_held) as memory,
     ):
-        run.log_config(composed)
+        run.log_config(composed, job)
         trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
         if checkpoint := checkpoints.newest():

@@ -52,3 +52,9 @@ def test_a_command_that_is_passed_on_names_no_place() -> None:
         " resume=true hydra.sweep.dir=/home/me/out seed=0,1"
     )
     assert without_places(command) == "python train.py -m data.root=cats weights=runs:/1a seed=0,1"
+
+
+def test_a_mapping_of_weights_keeps_the_names_of_its_files() -> None:
+    mapping = "weights={resnet18: /home/me/a.pth, timm/vit_tiny: runs:/1a, lenet: none, b:/c/d.pth}"
+    passed_on = "weights={resnet18: a.pth, timm/vit_tiny: runs:/1a, lenet: none, b: d.pth}"
+    assert without_places(f"train.py '{mapping}'") == f"train.py '{passed_on}'"

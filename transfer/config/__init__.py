@@ -11,6 +11,7 @@ from transfer.config.check import check_config
 from transfer.config.fingerprint import configuration, fingerprint, flatten
 from transfer.config.schema import Config, register_schema
 from transfer.config.unused import refuse_unused
+from transfer.config.weights import weights_for
 from transfer.system.errors import ConfigError, first_line
 
 __all__ = [
@@ -50,6 +51,7 @@ def typed_config(composed: DictConfig) -> Config:
     if library and not name.startswith(f"{library}/"):
         # timm's resnet18 is another model than torchvision's: no report may take one for the other.
         config.model.name = f"{library}/{name}"
+    config.weights = weights_for(config.weights, config.model.name)
     check_config(config)
     return config
 

@@ -10,6 +10,7 @@ changes nothing, and renames nothing; whoever moves a default of an old one rais
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -214,8 +215,9 @@ class Config:
     augment: AugmentConfig = MISSING
     optimizer: OptimizerConfig = MISSING
     schedule: ScheduleConfig = MISSING
-    # Their digest names the result.
-    weights: str = key("starter", identity=False)
+    # Their digest names the result. Composed, it may be a mapping; a checked job has the source of
+    # its own model (transfer/config/weights.py).
+    weights: Any = key("starter", identity=False)
     epochs: int = key(40, low=1, unit="epochs")
     freeze_epochs: int = key(5, low=0, unit="epochs")
     # A word of transfer/config/tune.py.

@@ -112,8 +112,8 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
                 refused.setdefault(each.key_or_group, (each.value(), why))
                 continue
             for name, value in [] if each.is_delete() else _nested(each.key_or_group, each.value()):
-                if name in unused:
-                    refused.setdefault(name, (value, unused[name]))
+                if why := unused.get(name) or _names_another_model(name, config):
+                    refused.setdefault(name, (value, why))
                 else:
                     used.add(name)
     for name, (value, user) in refused.items():
@@ -125,6 +125,12 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
 def _is_unused(group: str, unused: Mapping[str, str]) -> bool:
     """Whether a job has no use for any key of a group, and so none for a choice of it."""
     return all(name in unused for name in KEYS if name.startswith(f"{group}."))
+
+
+def _names_another_model(name: str, config: Config) -> str:
+    """What would use an entry of the mapping `weights` that is not this job's; else ""."""
+    prefix, _, model = name.partition("weights.")
+    return "" if prefix or not model or model == config.model.name else f"the model {model}"
 
 
 def _nested(name: str, value: Any) -> Iterator[tuple[str, object]]:

@@ -12,6 +12,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor, nn
 
+from transfer.config.weights import CHOICES, EXAMPLE
 from transfer.models.checkpoint_file import is_checkpoint_name, read_tensors
 from transfer.models.families import family_named
 from transfer.models.families.base import PublishedWeights
@@ -62,10 +63,8 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
         state = family_named(model_name).load_published(model_name, published, source)
         return make_weights(source, state, Normalization.of_published(published))
     if not is_checkpoint_name(source):
-        choices = (
-            "auto, starter, imagenet, none, a file (.pth, .ckpt, .safetensors, …), runs:/<run id>"
-        )
-        raise ConfigError("weights", source, f"choose from {choices}")
+        own = f"or give each model its own, in quotes: {EXAMPLE}"
+        raise ConfigError("weights", source, f"choose from {CHOICES}, {own}")
     assert model is not None
     path = Path(source).expanduser()
     part = find_model(read_tensors(path, source), model, model_name, source)

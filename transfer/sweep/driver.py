@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_unused, typed_config
 from transfer.job import memory_explained, prepare
+from transfer.models.sources import resolve_source
 from transfer.report.write import write_report
 from transfer.sweep import state
 from transfer.sweep.compose import claim_folder, compose_jobs, plans_all
@@ -37,6 +38,7 @@ class Sweep:
     Attributes:
         overrides: the command line's.
         jobs: all of them; none where the sweeper chooses them as it goes.
+        auto: what `weights=auto` came to.
         resume: whether to go on with an earlier sweep of the same jobs.
         run: the parent run, from `open` to `close`.
     """
@@ -46,6 +48,7 @@ class Sweep:
     lock: FileLock
     overrides: Sequence[str]
     jobs: Sequence[PlannedJob]
+    auto: state.AutoWeights
     resume: bool
     run: SweepRun | None = None
 
@@ -58,6 +61,7 @@ class Sweep:
         self.run = open_sweep(
             self.client, self.folder, self.overrides, self.jobs, resume=self.resume
         )
+        state.note(self.folder, self.auto)
         state.note(self.folder, self.run)
 
     def end(self) -> None:
@@ -125,7 +129,14 @@ def plan_sweep(config: DictConfig) -> Sweep:
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     if OmegaConf.select(config, "preview"):
         preview(client, [job for job, _ in jobs])
-    planned = _prepare_all(jobs)
+    auto = state.AutoWeights(
+        {
+            job.model.name: resolve_source("auto", job.model.name)
+            for job, _ in jobs
+            if job.weights == "auto"
+        }
+    )
+    planned = _prepare_all(jobs, auto)
     folder = claim_folder(config, "hydra.sweep.dir")
     lock = lock_of(folder)
     try:
@@ -136,12 +147,16 @@ def plan_sweep(config: DictConfig) -> Sweep:
     state.forget_outcomes(folder)
     overrides = [each for each in config.hydra.overrides.task if not each.startswith("resume=")]
     resume = bool(OmegaConf.select(config, "resume"))
-    return Sweep(client, folder, lock, overrides, planned if plans_all(config) else [], resume)
+    planned = planned if plans_all(config) else []
+    return Sweep(client, folder, lock, overrides, planned, auto, resume)
 
 
-def _prepare_all(jobs: Sequence[tuple[Config, Sequence[str]]]) -> list[PlannedJob]:
+def _prepare_all(
+    jobs: Sequence[tuple[Config, Sequence[str]]], auto: state.AutoWeights
+) -> list[PlannedJob]:
     planned, alike = [], dict[str, list[str]]()
-    for config, overrides in jobs:
+    for chosen, overrides in jobs:
+        config = auto.pin(chosen)
         with memory_explained(config):
             # Not kept: it holds the weights.
             job = prepare(config, weights=fetch_run_weights(config))

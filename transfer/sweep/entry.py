@@ -133,7 +133,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
-    from transfer.sweep.state import Outcome, note, read_sweep
+    from transfer.sweep.state import Outcome, note, read_auto_weights, read_sweep
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -141,7 +141,8 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     context = JobContext(folder, number, read_sweep(Path(hydra.sweep.dir).absolute()))
     overrides = " ".join(hydra.overrides.task)
     try:
-        result = train(typed_config(composed), composed, context)
+        auto = read_auto_weights(Path(hydra.sweep.dir).absolute())
+        result = train(auto.pin(typed_config(composed)), composed, context)
     except KeyboardInterrupt:
         note(folder, Outcome(overrides, "interrupted"))
         raise

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from transfer.system.paths import REPOSITORY
 
+# In a mapping from models to sources, which may be runs:/<run id>.
+_FOLDER_OF_ENTRY = re.compile(r"(?<!\bruns):(?!\s*runs:/)[^,}]*/")
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s/@]+@")
 
 
@@ -54,6 +56,8 @@ def without_places(command: str) -> str:
 
 def without_folder(key: str, value: str) -> str:
     """The last name alone of the path that a key has as its value; any other value as it is."""
+    if key == "weights" and value.startswith("{"):
+        return _FOLDER_OF_ENTRY.sub(": ", value)
     is_path = key in ("data.root", "weights") and not value.startswith("runs:/")
     return Path(value).name or value if is_path else value
 

@@ -3,6 +3,7 @@
 Everything goes into the run's folder, and from there to the store in the background.
 """
 
+import copy
 import logging
 import time
 import traceback
@@ -119,8 +120,11 @@ class JobRun:
     def log_text(self, name: str, text: str) -> None:
         self._keep(name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def log_config(self, composed: DictConfig) -> None:
-        self.log_text("config.yaml", without_password(OmegaConf.to_yaml(composed)))
+    def log_config(self, composed: DictConfig, job: Job) -> None:
+        """Keep what was composed, with the weights that were chosen for the job."""
+        chosen = copy.deepcopy(composed)
+        OmegaConf.update(chosen, "weights", job.config.weights)
+        self.log_text("config.yaml", without_password(OmegaConf.to_yaml(chosen)))
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """FINISHED, FAILED or KILLED; waits until the store has everything, or patience ends.

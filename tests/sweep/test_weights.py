@@ -1,0 +1,69 @@
+"""Each model of a sweep its own weights, chosen once, when the sweep is planned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY, Workplace, children, config_of
+from transfer.sweep.state import AutoWeights, note, read_auto_weights
+
+
+def test_each_model_gets_what_the_mapping_says(workplace: Workplace) -> None:
+    mapping = "weights={resnet18: auto, simple_cnn: none}"
+    process = workplace.run(
+        "train.py", "-m", "model=resnet18,simple_cnn", mapping, *TINY, "epochs=1", "freeze_epochs=0"
+    )
+    assert process.returncode == 0, process.stderr
+    runs = children(workplace)
+    found = {name.partition("-")[0]: run.data for name, run in runs.items()}
+    assert {name: run.params["weights"] for name, run in found.items()} == {
+        "resnet18": "starter",
+        "simple_cnn": "none",
+    }
+    assert found["simple_cnn"].params["weights.digest"] == "none"
+    for run in found.values():
+        kept = (Path(run.tags["hydra.output_dir"]) / "config.yaml").read_text()
+        assert f"\nweights: {run.params['weights']}\n" in kept
+    [plan] = workplace.folder.glob("multirun/*/*/weights.json")
+    assert json.loads(plan.read_text()) == {"sources": {"resnet18": "starter"}}
+
+
+def test_jobs_keep_to_what_was_planned(tmp_path: Path) -> None:
+    """Whatever `auto` would come to now."""
+    assert read_auto_weights(tmp_path).pin(config_of("weights=auto")).weights == "auto"
+    note(tmp_path, AutoWeights({"resnet18": "imagenet"}))
+    planned = read_auto_weights(tmp_path)
+    assert planned.pin(config_of("weights=auto")).weights == "imagenet"
+    assert planned.pin(config_of("weights={resnet18: auto}")).weights == "imagenet"
+    assert planned.pin(config_of("weights=starter")).weights == "starter"
+    # A sweeper that chooses as it goes may come to a model that nobody planned.
+    assert planned.pin(config_of("model=simple_cnn", "weights=auto")).weights == "auto"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["model=resnet18,simple_cnn", "weights={resnet18: starter}"],
+            "weights={resnet18: starter}: names no weights for simple_cnn; in quotes, for example: "
+            "'weights={resnet18: starter, simple_cnn: none}'",
+        ),
+        (
+            ["model=simple_cnn", "weights={simple_cnn: none, lenet: none}"],
+            "weights.lenet=none: this job does not use it; what would: the model lenet",
+        ),
+        (["model=simple_cnn", "weights={simple_cnn: [1]}"], "weights.simple_cnn=[1]: choose from"),
+        (["weights=resnet18:starter"], ", in quotes: 'weights={resnet18: starter, "),
+        (["weights=null"], "weights=null: choose from auto, starter, imagenet, none, a file"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_one_line(
+    workplace: Workplace, overrides: list[str], words: str
+) -> None:
+    process = workplace.run("train.py", "-m", *overrides, *TINY)
+    assert process.returncode == 2 and words in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
+    assert workplace.runs() == []
