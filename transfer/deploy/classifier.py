@@ -1,6 +1,7 @@
 """A trained classifier as one file, and back: weights with all that a prediction needs."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
 from transfer.data.decode import resize_square
-from transfer.models.families import build_model
-from transfer.models.normalization import Normalization
+from transfer.models.families import build_model, family_named
+from transfer.models.normalization import TRANSFORM_INPUT, Normalization
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def save_classifier(
     normalization: Normalization,
 ) -> None:
     """Write weights as safetensors under the model's own names: anyone can load them without this
-    project.
+    project. Of a model that has transform_input, torchvision's word, the metadata say whether it is
+    to be on.
 
     Args:
         image_size: pixels that the model reads.
@@ -86,6 +90,8 @@ def save_classifier(
         "fit": fit,
         **normalization.metadata(),
     }
+    if family_named(model_name).input_transform(model_name):
+        metadata[TRANSFORM_INPUT] = "false" if normalization.undone else "true"
     contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(contiguous, path, metadata=metadata)
 
@@ -101,6 +107,10 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
     model.load_state_dict(state)
     normal = Normalization.of_metadata(metadata)
     assert normal is not None
+    if normal.undone and TRANSFORM_INPUT not in metadata:
+        log.warning(
+            "%s does not say it: read as weights trained without transform_input", path.name
+        )
     preprocess = normal.preprocess(image_size, AugmentConfig())
     return Classifier(
         model.eval().to(device),

@@ -106,6 +106,7 @@ class StoredFeatures:
             list(normalization.mean),
             list(normalization.std),
             normalization.interpolation,
+            *(["undone"] if normalization.undone else []),
             config.precision,
             # Sums are added up in another order elsewhere, so numbers differ in the last digits.
             self._device.type,

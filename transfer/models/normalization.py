@@ -11,7 +11,8 @@ from typing import Self
 
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig, DataConfig
-from transfer.models.families.base import PublishedWeights
+from transfer.models.families import FAMILIES
+from transfer.models.families.base import InputTransform, PublishedWeights
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -22,6 +23,8 @@ _SOURCES = {
     "images": "by the training images",
     "chosen": "as data.mean and data.std say",
 }
+# The name in a file's metadata of what torchvision calls so: "true" or "false".
+TRANSFORM_INPUT = "transform_input"
 # From here on, the size of images is one more thing that is new to the weights.
 _FAR = 1.5
 
@@ -36,6 +39,8 @@ class Normalization:
         image_size: pixels that the weights were trained with; None where nobody knows.
         source: of mean and std: "weights", "published" (of others for the same model), "images"
             (measured on them) or "chosen" (`data.mean`, `data.std`).
+        undone: what the model does to its images itself, and did not when the weights were trained:
+            it is taken back beforehand. None where there is no such thing.
     """
 
     mean: tuple[float, ...]
@@ -43,6 +48,7 @@ class Normalization:
     interpolation: str = "bilinear"
     image_size: int | None = None
     source: str = "weights"
+    undone: InputTransform | None = None
 
     @classmethod
     def of_published(cls, published: PublishedWeights, source: str = "weights") -> Self:
@@ -67,11 +73,23 @@ class Normalization:
             # Runs of before it was kept knew no other.
             interpolation=metadata.get("interpolation", "bilinear"),
             image_size=None if size is None else int(size),
+            undone=_undone(metadata),
         )
 
     def preprocess(self, image_size: int, augment: AugmentConfig) -> Preprocess:
         """What images of a batch go through before a network reads them."""
-        return Preprocess(image_size, self.mean, self.std, augment, self.interpolation)
+        return Preprocess(image_size, *self._before_the_model, augment, self.interpolation)
+
+    @property
+    def _before_the_model(self) -> Statistics:
+        """Mean and std that make of images what the model, after a scale and a shift of its own,
+        turns into those of `mean` and `std`."""
+        if self.undone is None:
+            return self.mean, self.std
+        channels = zip(self.mean, self.std, self.undone.shift, strict=True)
+        mean = tuple(mean + shift * std for mean, std, shift in channels)
+        pairs = zip(self.std, self.undone.scale, strict=True)
+        return mean, tuple(std * scale for std, scale in pairs)
 
     def metadata(self) -> dict[str, str]:
         """As a safetensors file holds it beside its tensors."""
@@ -96,6 +114,8 @@ class Normalization:
         text += f", std {_numbers(self.std)}"
         if self.interpolation != "bilinear":
             text += f", {self.interpolation}"
+        if self.undone is not None:
+            text += "; without transform_input, as the weights were trained"
         if self.image_size is not None and not (1 / _FAR <= image_size / self.image_size <= _FAR):
             text += f"; the weights saw images of {self.image_size} px, image_size is {image_size}"
         return text
@@ -121,6 +141,19 @@ def choose_normalization(
         mean, std = tuple(config.mean or found.mean), tuple(config.std or found.std)
         found = replace(found, mean=mean, std=std, source="chosen")
     return found
+
+
+def _undone(metadata: Mapping[str, str]) -> InputTransform | None:
+    """What the model of a file of this project does to its images and did not in training. Files of
+    before it was kept tell by what else they lack: models have done so for as long as there has
+    been `interpolation` in the files.
+    """
+    default = "true" if "interpolation" in metadata else "false"
+    if metadata.get(TRANSFORM_INPUT, default) != "false":
+        return None
+    name = metadata.get("model", "")
+    family = next((each for each in FAMILIES if each.knows(name)), None)
+    return family.input_transform(name) if family else None
 
 
 def _numbers(values: tuple[float, ...]) -> str:

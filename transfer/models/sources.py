@@ -69,11 +69,15 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
     path = Path(source).expanduser()
     part = find_model(read_tensors(path, source), model, model_name, source)
     normalization, classes = describe_file(path)
+    note = part.note
     if normalization is None:
+        if family_named(model_name).input_transform(model_name):
+            on = "transform_input on, as with the published weights"
+            note = "; ".join(filter(None, (note, on)))
         # Whoever trained a published model anew kept to its makers' normalisation, mostly.
         made = family_named(model_name).published(model_name)
         normalization = Normalization.of_published(made[0], "published") if made else None
-    return make_weights(source, part.state, normalization, classes, note=part.note)
+    return make_weights(source, part.state, normalization, classes, note=note)
 
 
 def choose_published(model_name: str, entry: str, source: str) -> PublishedWeights:

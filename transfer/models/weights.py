@@ -64,7 +64,8 @@ def weights_digest(
     """
     if normalization is None:
         return tensors
-    beside = json.dumps([normalization.metadata(), *([list(classes)] if classes else [])])
+    own = [normalization.metadata(), *(["undone"] if normalization.undone else [])]
+    beside = json.dumps([*own, *([list(classes)] if classes else [])])
     return hex_digest([tensors.encode(), beside.encode()])
 
 

@@ -37,6 +37,14 @@ class PublishedWeights:
     interpolation: str
 
 
+@dataclass(frozen=True)
+class InputTransform:
+    """A scale and a shift, a value a channel: images become ``images * scale + shift``."""
+
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+
 class Family(ABC):
     """Classifiers that are built in one way, by name. Everything outside the head is backbone."""
 
@@ -129,6 +137,11 @@ class Family(ABC):
             state: names to tensors; of another network, it is given back as it is.
         """
         return state
+
+    def input_transform(self, name: str) -> InputTransform | None:
+        """What the model `name` itself does first to images that were normalised for it; None for
+        most."""
+        return None
 
     def is_dense(self, name: str) -> bool:
         """Whether most of the model's work is matmuls and dense convolutions, for which a CPU

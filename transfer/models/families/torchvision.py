@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from transfer.models.families.base import (
     Family,
+    InputTransform,
     NamedModules,
     PublishedWeights,
     as_stage,
@@ -43,6 +44,13 @@ _DENSENET_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)(?=\.)")
 _DENSE = ("convnext", "densenet", "googlenet", "regnet", "resnet", "resnext", "swin", "vgg", "vit")
 
 
+# With transform_input=True, images of ImageNet's mean and std become those of 0.5 and 0.5.
+_TRANSFORM_INPUT = InputTransform(
+    scale=(0.229 / 0.5, 0.224 / 0.5, 0.225 / 0.5),
+    shift=((0.485 - 0.5) / 0.5, (0.456 - 0.5) / 0.5, (0.406 - 0.5) / 0.5),
+)
+
+
 class Torchvision(Family):
     """torchvision's classifiers, with the weights that it publishes for them."""
 
@@ -60,7 +68,7 @@ class Torchvision(Family):
             options["image_size"] = image_size
         elif name == "maxvit_t":
             options["input_size"] = (image_size, image_size)
-        elif name in ("googlenet", "inception_v3"):
+        elif self.input_transform(name):
             # transform_input is what torchvision sets with its weights: they expect the inputs that
             # it turns ImageNet's into. Before BatchNorm, a scale and a shift harm no others.
             options |= {"aux_logits": False, "init_weights": True, "transform_input": True}
@@ -112,6 +120,9 @@ class Torchvision(Family):
         with suppress(ValueError):
             return transformer.interpolate_embeddings(size, patch, OrderedDict(state))
         return state
+
+    def input_transform(self, name: str) -> InputTransform | None:
+        return _TRANSFORM_INPUT if name in ("googlenet", "inception_v3") else None
 
     def is_dense(self, name: str) -> bool:
         return name.startswith(_DENSE)
