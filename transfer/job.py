@@ -16,7 +16,7 @@ from transfer.config.tune import last_stages
 from transfer.config.unused import unused_keys
 from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
 from transfer.evaluate.cost import count_macs, count_parameters
-from transfer.models.cut import UncutError, require_cut
+from transfer.features.check import require_stored_features
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
@@ -24,14 +24,13 @@ from transfer.models.sources import read_weights, resolve_source
 from transfer.models.tuned import require_tunable
 from transfer.models.weights import Weights, WeightsMatch, match_weights
 from transfer.system.device import (
-    autocast,
     is_out_of_memory,
     memory_format,
     resolve_device,
     resolve_precision,
 )
 from transfer.system.digest import hex_digest
-from transfer.system.errors import ConfigError, UserError, first_line
+from transfer.system.errors import ConfigError, UserError
 from transfer.training.phases import plan_phases
 
 
@@ -179,7 +178,7 @@ def prepare(
     if config.frozen_features == "cache":
         for phase in plan_phases(config):
             if last_stages(phase.tune) is not None:
-                _require_stored_features(job, phase.tune)
+                require_stored_features(job.config, phase.tune, data, device, job.model)
     return job
 
 
@@ -215,28 +214,6 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
         raise ConfigError(
             "weights", weights.source, f"{problem}; split as it did: data.seed={seen.seed}"
         )
-
-
-def _require_stored_features(job: Job, tune: str) -> None:
-    """Raise ConfigError where the model cannot be cut before the stages that train, or where what
-    it gives there is too large."""
-    config, (key, value) = job.config, ("frozen_features", "cache")
-    exact = "frozen_features=exact trains the same stages on images"
-    try:
-        with torch.no_grad(), autocast(job.device, config.precision):
-            features = require_cut(job.model(), tune, config.image_size)
-    except UncutError as error:
-        problem = f"{config.model.name} cannot be cut for {tune} ({first_line(error)}); {exact}"
-        raise ConfigError(key, value, problem) from error
-    if tune == "head":
-        # A number a channel, mostly, which is little.
-        return
-    images = len(job.data.train) + len(job.data.val)
-    gigabytes = images * features[0].nbytes / 1e9
-    if gigabytes > config.data.resident_gb:
-        most = f"{gigabytes:.2g} GB of {images:,} images, more than data.resident_gb"
-        fewer = "raise that where there is the memory, or take fewer stages or a smaller image_size"
-        raise ConfigError(key, value, f"takes {most}={config.data.resident_gb:g}; {fewer}; {exact}")
 
 
 @contextmanager

@@ -111,6 +111,22 @@ class DiskCache:
         self._make_room()
         return value
 
+    def bound(self) -> float:
+        """How many bytes all entries together may take."""
+        files = (file for file in self.folder.glob("*/*/*"))
+        total = 0
+        for file in files:
+            with suppress(OSError):
+                total += file.stat().st_size
+        return self._bound(total)
+
+    def _bound(self, total: int) -> float:
+        """The same, where they take `total` now."""
+        if self._chosen_bound is not None:
+            return self._chosen_bound
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return min(_MOST_BYTES, (shutil.disk_usage(there).free + total) / 2)
+
     def _load(self, entry: Path, load: Callable[[Path], Value | None]) -> Value | None:
         # First, so that nobody deletes it meanwhile.
         self._hold(entry)
@@ -144,10 +160,8 @@ class DiskCache:
                     with FileLock(path.with_suffix(".lock"), timeout=0):
                         _delete(path)
                         _delete(path.with_suffix(".lock"))
-        total, most = sum(sizes.values()), self._chosen_bound
-        if most is None:
-            free = shutil.disk_usage(self.folder).free if sizes else 0
-            most = min(_MOST_BYTES, (free + total) / 2)
+        total = sum(sizes.values())
+        most = self._bound(total) if sizes else 0
         by_age = sorted(sizes, key=lambda entry: used[entry])
         # Whatever their size: features of a large data set must not cost the data set.
         newest = {entry.parent: entry for entry in by_age}.values()

@@ -95,6 +95,21 @@ class PeakMemory:
         return _in_use_of_malloc() - _tensor_bytes()
 
 
+def memory_size(device: torch.device) -> int:
+    """Bytes of memory that there are on a device: of the machine's, what its control group may use.
+    Where nobody says, more than anything takes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    sizes = [2**62]
+    with suppress(OSError, ValueError, AttributeError):
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        # "max" where there is no limit.
+        with suppress(OSError, ValueError):
+            sizes.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(sizes)
+
+
 def _tensor_bytes() -> int:
     """What the tensors take that Python can reach on the CPU, each storage once."""
     # By the type itself: to ask some objects for their class is to import what they stand for.
