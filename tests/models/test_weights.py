@@ -47,6 +47,29 @@ def test_all_but_the_last_layer_is_taken_over(name: str, last_layer: str, classe
     assert set(fit.left_out) == {f"{last_layer}.weight", f"{last_layer}.bias"}
     assert _differing(model, trained) == set(fit.left_out)
     assert len(fit.loaded) + len(fit.left_out) == len(trained.state_dict())
+    assert f"; drawn anew: {last_layer} (for these classes)" in str(fit)
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("mobilenet_v3_small", ["classifier.0", "classifier.3"]),
+        ("alexnet", ["classifier.1", "classifier.4", "classifier.6"]),
+    ],
+)
+def test_layers_of_a_head_that_a_file_lacks_are_named(name: str, drawn: list[str]) -> None:
+    """A backbone alone, as self-supervised training gives it."""
+    with torch.device("meta"):
+        trained, model = build_model(name, 5, 64), build_model(name, 10, 64)
+    state = {key: each for key, each in trained.state_dict().items() if "classifier" not in key}
+    fit = match_weights(model, Weights("a.pth", "d", state))
+    *others, last = drawn
+    assert fit.drawn == {**dict.fromkeys(others, "not in the weights"), last: "for these classes"}
+    assert f"; drawn anew: {others[0]} (not in the weights), " in str(fit)
+    # A first layer of the head that reads other features.
+    state[f"{others[0]}.weight"] = torch.empty(3, 3, device="meta")
+    fit = match_weights(model, Weights("a.pth", "d", state))
+    assert fit.drawn[others[0]] == "of another shape in the weights"
 
 
 def test_half_precision_is_widened() -> None:

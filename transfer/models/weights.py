@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -90,17 +90,22 @@ class WeightsMatch:
         left_out: names in the weights that the model has no use for: those of their last layer.
         resized: names of tensors that were interpolated, for they belong to another image size.
         keeps_head: whether the last layer is among those loaded.
+        drawn: the layers of the head that start from random numbers, and why.
     """
 
     loaded: dict[str, Tensor]
     left_out: tuple[str, ...]
     resized: tuple[str, ...] = ()
     keeps_head: bool = False
+    drawn: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         words = f"{len(self.loaded)} tensors loaded"
         if self.keeps_head:
             words += ", the last layer too, for the classes are the same"
+        if self.drawn:
+            layers = ", ".join(f"{layer} ({why})" for layer, why in self.drawn.items())
+            words += f"; drawn anew: {layers}"
         if self.left_out:
             words += f"; left out: {', '.join(self.left_out)}"
         if self.resized:
@@ -150,4 +155,10 @@ def match_weights(
         name for name in loaded if loaded[name].shape != weights.state.get(name, loaded[name]).shape
     )
     unused = tuple(name for name in state if name not in loaded)
-    return WeightsMatch(loaded, unused, resized, same_task)
+    drawn = dict[str, str]()
+    for name in own:
+        layer = name.rpartition(".")[0]
+        if name not in loaded and not name.endswith(counter) and layer not in drawn:
+            lacking = "of another shape in the weights" if name in state else "not in the weights"
+            drawn[layer] = "for these classes" if name.startswith(fresh) else lacking
+    return WeightsMatch(loaded, unused, resized, same_task, drawn)
