@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import os
 import resource
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,11 @@ TIMED = tuple(metric.name for metric in METRICS.values() if metric.timed)
 
 def config_of(*overrides: str) -> Config:
     """The configuration that train.py would get from these overrides."""
+    return copy.deepcopy(_composed(overrides))
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> Config:
     register_schema()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return typed_config(compose("config", overrides=list(overrides)))

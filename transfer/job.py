@@ -6,6 +6,7 @@ Everything that can be wrong with a job is found here, before a run of it exists
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import nn
@@ -173,13 +174,22 @@ def prepare(
         configuration=configuration(chosen, **digests),
         parameters=count_parameters(model),
         trainable_parameters=count_parameters(model, plan_phases(config)[0].tune),
-        macs=count_macs(model, config.image_size),
+        macs=_macs(config.model.name, config.image_size, len(data.classes)),
     )
     if config.frozen_features == "cache":
         for phase in plan_phases(config):
             if last_stages(phase.tune) is not None:
                 require_stored_features(job.config, phase.tune, data, device, job.model)
     return job
+
+
+@cache
+def _macs(name: str, image_size: int, classes: int) -> int:
+    """Multiply-accumulates of one image: once for the jobs of a sweep that share a model."""
+    model = meta_model(name, image_size)
+    with torch.device("meta"):
+        family_named(name).replace_last_layer(model, classes)
+    return count_macs(model, image_size)
 
 
 def _load_data(config: Config, weights: Weights) -> ImageData:

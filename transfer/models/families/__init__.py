@@ -3,7 +3,9 @@
 Another family is another module here, and another entry of FAMILIES.
 """
 
+import copy
 import difflib
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -82,6 +84,12 @@ def meta_model(name: str, image_size: int) -> nn.Module:
     Raises:
         ConfigError: there is no such model, or it cannot read images of this size.
     """
+    return copy.deepcopy(_meta_model(name, image_size))
+
+
+# To build one and run it takes up to seconds, and the jobs of a sweep mostly share a few.
+@lru_cache(maxsize=8)
+def _meta_model(name: str, image_size: int) -> nn.Module:
     with torch.device("meta"):
         model = build_model(name, 2, image_size)
     try:
