@@ -15,6 +15,7 @@ from typing import cast
 import safetensors.torch
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
 from experiments.arguments import STORE, option, run
@@ -27,9 +28,9 @@ from transfer.models.families import family_of
 from transfer.models.sources import STARTER_FOLDER, describe_file
 from transfer.system.device import autocast
 from transfer.system.digest import state_digest
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.environment import without_places
-from transfer.tracking.find import fetch_artifact, find_job_run
+from transfer.tracking.find import RunRecord, fetch_artifact, find_job_run
 from transfer.tracking.store import open_store, store_uri
 
 
@@ -83,7 +84,7 @@ def main(options: Options) -> None:
             fetch_artifact(client, pretrained, name, Path(folder))
             for name in ("config.yaml", "weights.safetensors")
         )
-        data = _read_data(config_file)
+        data = _read_data(config_file, pretrained)
         classifier = load_classifier(weights, torch.device("cpu"))
         normalization, _ = describe_file(weights)
     assert normalization is not None
@@ -118,13 +119,27 @@ def main(options: Options) -> None:
     print(f"accuracy {card.accuracy:.2%}, rounded to float16 {card.float16_accuracy:.2%}")
 
 
-def _read_data(config_file: Path) -> ImageData:
-    """The images that the run saw, from where they lay."""
+def _read_data(config_file: Path, pretrained: RunRecord) -> ImageData:
+    """The images that the run saw, from where they lay.
+
+    Raises:
+        ConfigError: it saw no folder of images, or was made with keys that there are no more.
+    """
     config = OmegaConf.load(config_file)
     if config.data.name != "image_folder":
         raise ConfigError("run", config.data.name, "only runs on data=image_folder can be shipped")
-    merged = OmegaConf.merge(OmegaConf.structured(ImageFolderConfig), config.data)
-    size = stored_size(config.image_size, config.augment.crop_scale)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(ImageFolderConfig), config.data)
+        crop_scale = config.augment.crop_scale
+    except (OmegaConfBaseException, AttributeError) as error:
+        # Augmentation was a part of the data once.
+        commit = pretrained.tags.get("mlflow.source.git.commit", "that of its time")
+        problem = (
+            f"made with keys of before ({first_line(error)}), which say otherwise how it saw its "
+            f"images; make the starter at its own commit, {commit}, or pretrain anew"
+        )
+        raise ConfigError("run", pretrained.id, problem) from error
+    size = stored_size(config.image_size, crop_scale)
     return DataSets().load(cast(ImageFolderConfig, OmegaConf.to_object(merged)), size)
 
 

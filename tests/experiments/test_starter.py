@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from safetensors.torch import load_file
 
-from experiments.starter import StarterCard
+from experiments.starter import StarterCard, _read_data
 from tests.conftest import Workplace, write_images
 from transfer.models.sources import read_card, read_starter
+from transfer.system.errors import ConfigError
+from transfer.tracking.find import RunRecord
 
 
 def test_a_finished_run_becomes_a_file_and_its_card(
@@ -54,3 +58,20 @@ def test_a_finished_run_becomes_a_file_and_its_card(
     assert not any(name.startswith("classifier.3.") for name in state)
     weights = load_file(workplace.client.download_artifacts(run.info.run_id, "weights.safetensors"))
     assert all((state[name] == weights[name].half()).all() for name in state)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "image_size: 32\ndata: {name: image_folder, root: photos, augment: {flip: true}}",
+        "image_size: 32\ndata: {name: image_folder, root: photos}",
+    ],
+)
+def test_a_run_with_keys_of_before_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    record = RunRecord("1a", "", "FINISHED", {}, {}, {"mlflow.source.git.commit": "c0ffee"})
+    with pytest.raises(
+        ConfigError, match=r"made with keys of before .*at its own commit, c0ffee"
+    ) as no:
+        _read_data(tmp_path / "config.yaml", record)
+    assert str(no.value).startswith("run=1a: ") and "\n" not in str(no.value)
