@@ -8,7 +8,7 @@ import math
 import pytest
 
 from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
-from transfer.compare.rows import by_test_set
+from transfer.compare.replicates import by_test_set
 from transfer.compare.statistics import student_interval, wilson_interval
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tests.compare.runs import RUNS, make_rows, make_run
 from transfer.compare.comparison import Comparison
-from transfer.compare.rows import by_test_set
+from transfer.compare.replicates import by_test_set
 from transfer.report.document import to_markdown
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary

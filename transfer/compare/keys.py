@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from transfer.config.schema import FOUND, KEYS
 from transfer.tracking.find import RunRecord
 
+# By them the replicates of a configuration differ, and by nothing else that was chosen.
+REPLICATE_KEYS = ("seed", "data.seed", "data.fold")
 # Differ between runs without being a choice that the report compares.
-_NOT_COMPARED = {*FOUND, *(name for name, key in KEYS.items() if not key.compared)}
+_NOT_COMPARED = {
+    *(*FOUND, *REPLICATE_KEYS),
+    *(name for name, key in KEYS.items() if not key.compared),
+}
+# A place, and a choice where other images lie there.
+_FOLDER = "data.train_folder"
 # The questions that people ask: columns of their own whenever they differ.
 _ALWAYS_SHOWN = ("weights", "freeze_epochs", "tune", "image_size")
 # Of choices that always change together, the first of these stands for all.
@@ -35,6 +42,8 @@ class Keys:
 def sort_keys(runs: Sequence[RunRecord]) -> Keys:
     """Sort the parameters of `runs`, one of each configuration."""
     names = sorted({name for run in runs for name in run.params if is_compared(name)})
+    if all(_count([name], runs) > 1 for name in (_FOLDER, "data.digest")):
+        names.append(_FOLDER)
     groupings = {name: _grouping(name, runs) for name in names}
     differing = [name for name in names if max(groupings[name]) > 0 and name != "model.name"]
     standing = [name for name in _STANDS_FOR if name in differing]

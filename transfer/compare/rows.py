@@ -1,16 +1,19 @@
-"""From runs to rows: one a configuration, its seeds folded together."""
+"""From runs to rows: one a configuration, its replicates folded together."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from transfer.compare.criterion import Criterion, criterion_of
+from transfer.compare.criterion import CRITERIA, Criterion, criterion_of
+from transfer.compare.earlier import with_later_keys
+from transfer.compare.intervals import mean_interval
 from transfer.compare.keys import label_keys, short, sort_keys
-from transfer.compare.statistics import Floats, Interval, student_interval, wilson_interval
+from transfer.compare.replicates import Replicate, configurations
+from transfer.compare.statistics import Floats, Interval
 from transfer.config.uneven import UNEVEN
 from transfer.tracking.artifacts import History, Predictions
 from transfer.tracking.find import RunRecord
@@ -23,7 +26,8 @@ class Row:
     Attributes:
         keys: the choices that differ within the report, such as {"model": "resnet18"}.
         label_keys: those of them that name it.
-        runs: its finished runs, one a seed.
+        runs: its finished runs, one a replicate, in the order of these.
+        replicates: by which seed, split and fold each of them was trained.
         histories: of each run.
         predictions: of each run; None where a run has none.
     """
@@ -31,6 +35,7 @@ class Row:
     keys: dict[str, str]
     label_keys: Sequence[str]
     runs: Sequence[RunRecord]
+    replicates: Sequence[Replicate]
     histories: Sequence[History]
     predictions: Sequence[Predictions | None]
 
@@ -107,24 +112,38 @@ class Row:
             found.append(float(counted) - run.metrics.get("best/train_acc", math.nan))
         return found
 
+    @property
+    def sound(self) -> bool:
+        """Whether its test images had no part in its training, and were seen as they are."""
+        params = self.params
+        augmented = params.get("protocol.augment_evaluation_of", "[]")
+        apart = params.get("protocol.validation", "held_out") == "held_out"
+        return apart and f"'{params['model.name']}'" not in augmented
+
+    def validated(self, criterion: Criterion) -> float:
+        """How good it was on validation images, mean over replicates, more being better; minus
+        infinity where no replicate says."""
+        return _mean(criterion.sign, self.metric(criterion.validation))
+
+    def mean(self, criterion: Criterion) -> float:
+        """Likewise on test images."""
+        return _mean(criterion.sign, self.metric(criterion.test))
+
+    def deployed(self, criterion: Criterion) -> int:
+        """Which of its runs gives the network to use: the one that was best on validation."""
+        values = criterion.sign * np.array(self.metric(criterion.validation))
+        return int(np.argmax(np.nan_to_num(values, nan=-math.inf)))
+
     @cached_property
     def accuracy(self) -> Interval:
-        """Mean test accuracy, 0 to 1, with its 95 % interval: Student's over the seeds, and
-        Wilson's over the test images where there is one seed only."""
-        values = self.metric("test/acc")
-        measured = [index for index, value in enumerate(values) if math.isfinite(value)]
-        predictions = self.predictions[measured[0]] if len(measured) == 1 else None
-        if predictions is not None:
-            return wilson_interval(int(predictions.correct.sum()), len(predictions.labels))
-        return _share(student_interval(values))
+        """Mean test accuracy, 0 to 1, with its 95 % interval, as `score`."""
+        return self.score(CRITERIA["acc"])
 
     def score(self, criterion: Criterion) -> Interval:
-        """The mean of a measure of the test images; with its 95 % interval as for accuracy, or
-        for the other measures Student's over the seeds alone."""
-        if criterion.name == "acc":
-            return self.accuracy
-        found = student_interval(self.metric(criterion.test))
-        return found if criterion.sign < 0 else _share(found)
+        """The mean of a measure of the test images with its 95 % interval: for other replicates and
+        other test images, where there are at least two replicates; for other test images, where
+        there is one. Without predictions it has no bounds."""
+        return mean_interval(self.runs, self.replicates, self.predictions, criterion)
 
     @cached_property
     def uneven(self) -> bool:
@@ -153,22 +172,9 @@ class Row:
         return int(self.params[name])
 
 
-def _share(interval: Interval) -> Interval:
-    """Within 0 to 1: Student knows no bounds, an accuracy has two."""
-    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
-
-
-def by_test_set(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:
-    """Finished runs by the images that they were tested on: only those can be ranked together."""
-    groups: dict[tuple[str | None, ...], list[RunRecord]] = {}
-    for run in runs:
-        if run.finished:
-            known = run.params.get("data.test_digest")
-            # Runs of before it was kept: the test set may have been drawn by the data seed.
-            drawn = ("data.digest", "data.seed", "data.test_fraction")
-            key = (known,) if known else tuple(run.params.get(name) for name in drawn)
-            groups.setdefault(key, []).append(run)
-    return list(groups.values())
+def _mean(sign: int, values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sign * math.fsum(known) / len(known) if known else -math.inf
 
 
 def build_rows(
@@ -176,35 +182,31 @@ def build_rows(
     read_history: Callable[[RunRecord], History],
     read_predictions: Callable[[RunRecord], Predictions | None],
 ) -> list[Row]:
-    """Group finished runs by configuration, the best first, by what all of them were selected by.
+    """Group finished runs by configuration; in order of validation, the best first, by what all of
+    them were selected by.
 
     Args:
-        runs: of any status; only finished ones become rows, of one seed the last of them.
+        runs: of any status; only finished ones become rows, of one replicate the last of them.
         read_history, read_predictions: fetch what a run saved.
     """
-    groups: dict[str, dict[int, RunRecord]] = {}
-    for run in runs:
-        if run.finished:
-            # The same seed again is the same result again, not one more.
-            seeds = groups.setdefault(run.tags["transfer.configuration"], {})
-            seeds[int(run.params["seed"])] = run
-    configurations = [[seeds[seed] for seed in sorted(seeds)] for seeds in groups.values()]
-    firsts = [members[0] for members in configurations]
+    folded = configurations(with_later_keys(runs))
+    firsts = [next(iter(members.values())) for members in folded]
     shown = sort_keys(firsts).shown
     named = [short(key) for key in label_keys(shown, firsts)]
     rows = [
         Row(
-            keys={short(key): members[0].params.get(key, "") for key in shown},
+            keys={short(key): first.params.get(key, "") for key in shown},
             label_keys=named,
-            runs=members,
-            histories=[read_history(run) for run in members],
-            predictions=[read_predictions(run) for run in members],
+            runs=list(members.values()),
+            replicates=list(members),
+            histories=[read_history(run) for run in members.values()],
+            predictions=[read_predictions(run) for run in members.values()],
         )
-        for members in configurations
+        for first, members in zip(firsts, folded, strict=True)
     ]
     criterion = criterion_of(firsts)
 
-    def goodness(row: Row) -> float:
-        return float(np.nan_to_num(criterion.sign * row.score(criterion).estimate, nan=-math.inf))
+    def goodness(row: Row) -> tuple[float, float]:
+        return row.validated(criterion), row.mean(criterion)
 
     return sorted(rows, key=goodness, reverse=True)

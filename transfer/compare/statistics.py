@@ -17,19 +17,22 @@ Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 
+Over = Literal["both", "seeds", "images", "nothing"]
+
 
 @dataclass(frozen=True)
 class Interval:
     """An estimate with the bounds of its confidence interval; NaN where there is none.
 
     Attributes:
-        over: what the interval is about, the scatter between seeds or the chance of test images.
+        over: what the interval is about: the luck of replicates and that of test images, both or
+            one of them.
     """
 
     estimate: float
     low: float = math.nan
     high: float = math.nan
-    over: Literal["seeds", "images", "nothing"] = "nothing"
+    over: Over = "nothing"
 
     @property
     def known(self) -> bool:

@@ -5,9 +5,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from transfer.compare.comparison import Pair
 from transfer.compare.criterion import Criterion
 from transfer.compare.rows import Row
 from transfer.compare.statistics import pareto_front
+from transfer.compare.verdicts import Verdict
 from transfer.report.language import Words
 from transfer.tracking.metrics import METRICS, Metric
 
@@ -86,6 +88,13 @@ def p_text(value: float) -> str:
 def points(value: float) -> str:
     """A difference of two fractions in percentage points, with its sign."""
     return f"{100 * value:+.2f}".replace("-", "−")
+
+
+def tested(pair: Pair) -> tuple[str, Verdict]:
+    """By which test two configurations are told apart, and what it says."""
+    if pair.recipe.kind != "unknown":
+        return "seeds", pair.recipe
+    return "none" if pair.network.kind == "unknown" else "images", pair.network
 
 
 def difference(value: float, criterion: Criterion, words: Words) -> str:

@@ -12,7 +12,7 @@ from transfer.compare.criterion import Criterion
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
 from transfer.report import columns
-from transfer.report.columns import ACCURACY, difference, of_criterion, p_text, percent
+from transfer.report.columns import ACCURACY, difference, of_criterion, p_text, percent, tested
 from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
 from transfer.report.language import Words
 
@@ -67,20 +67,21 @@ def _difference(pair: Pair, criterion: Criterion, words: Words) -> str:
     found = pair.difference
     if not math.isfinite(found.estimate):
         return words("difference.unknown")
-    if pair.test == "none":
+    test, verdict = tested(pair)
+    if test == "none":
         behind = difference(found.estimate, criterion, words)
         return words("difference.untested", difference=behind)
-    significant = "reversed" if pair.lead < 0 else pair.test
+    significant = "reversed" if verdict.kind == "worse" else test
     low, high = (found.low, found.high)[:: criterion.sign]
     return words(
-        f"difference.{pair.test}",
-        difference=difference(pair.lead, criterion, words),
+        f"difference.{test}",
+        difference=difference(found.estimate, criterion, words),
         low=difference(low, criterion, words),
         high=difference(high, criterion, words),
         by=words(f"test_by.{criterion.name}"),
-        seeds=pair.seeds,
-        verdict=words(f"verdict.{significant if pair.significant else 'none'}"),
-        p=p_text(pair.corrected),
+        seeds=pair.replicates,
+        verdict=words(f"verdict.{significant if verdict.significant else 'none'}"),
+        p=p_text(verdict.corrected),
     )
 
 
@@ -94,7 +95,7 @@ def _winner(comparison: Comparison, words: Words) -> Iterator[str]:
     equals = [
         rows[pair.second].label
         for pair in comparison.against_best()
-        if comparison.ranks[pair.second] == 1 and pair.test != "none" and not pair.significant
+        if comparison.ranks[pair.second] == 1 and not tested(pair)[1].significant
     ]
     if equals:
         more = words("and_more", count=len(equals) - _NAMED) if len(equals) > _NAMED else ""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import is_compared
 from transfer.compare.rows import Row
-from transfer.report.columns import percent, points
+from transfer.report.columns import percent, points, tested
 from transfer.report.document import Block, Bullets, Table
 from transfer.report.language import Words
 from transfer.report.tables import MOST_ROWS
@@ -73,10 +73,10 @@ def _gain(index: int, comparison: Comparison, words: Words) -> str:
     if comparison.criterion.name != "acc":
         # Its tests are about another measure.
         return points(gain)
-    pair = comparison.pair(min(index, best), max(index, best))
-    if pair.significant:
+    test, verdict = tested(comparison.pair(min(index, best), max(index, best)))
+    if verdict.significant:
         return points(gain)
-    return words("gain.untested" if pair.test == "none" else "gain.none", gain=points(gain))
+    return words("gain.untested" if test == "none" else "gain.none", gain=points(gain))
 
 
 def _recipe(row: Row) -> dict[str, str]:

@@ -18,6 +18,7 @@ from transfer.report.columns import (
     p_text,
     percent,
     shown_scores,
+    tested,
 )
 from transfer.report.document import Table
 from transfer.report.language import Words
@@ -30,7 +31,12 @@ MOST_PAIRS = 20
 _FRONT = "◆"
 _DISTURBED = "†"
 _LONGEST_ERROR = 300
-_INTERVALS = {"seeds": "seeds", "images": "test images", "nothing": None}
+_INTERVALS = {
+    "both": "seeds and test images",
+    "seeds": "seeds",
+    "images": "test images",
+    "nothing": None,
+}
 
 
 def ranking_table(comparison: Comparison, words: Words) -> Table:
@@ -38,7 +44,7 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
     rows = comparison.rows[:MOST_ROWS]
     columns = {
         words("column.rank"): [
-            str(rank) if math.isfinite(row.accuracy.estimate) else "–"
+            str(rank) if rank and math.isfinite(row.accuracy.estimate) else "–"
             for row, rank in zip(rows, comparison.ranks, strict=False)
         ],
         **_keys(rows),
@@ -93,11 +99,12 @@ def pair_table(comparison: Comparison, words: Words) -> Table:
             comparison.rows[pair.second].label,
             measure.text(pair.difference.estimate),
             _bounds(pair.difference, measure),
-            words(f"test.{pair.test}", seeds=pair.seeds, by=words(by)),
-            *map(p_text, (pair.p_value, pair.corrected, pair.mcnemar)),
-            "–" if pair.test == "none" else words("yes" if pair.significant else "no"),
+            words(f"test.{test}", seeds=pair.replicates, by=words(by)),
+            *map(p_text, (verdict.p_value, verdict.corrected, pair.network.p_value)),
+            "–" if test == "none" else words("yes" if verdict.significant else "no"),
         ]
         for pair in islice(comparison.against_best(), MOST_PAIRS)
+        for test, verdict in (tested(pair),)
     ]
     return Table([words(f"column.{name}") for name in (*names, "significant")], cells, 1)
 
@@ -152,8 +159,10 @@ def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
         line |= {"interval_of": _INTERVALS[row.accuracy.over], "test/acc_std": ACCURACY.spread(row)}
         if index:
             pair = comparison.pair(0, index)
-            line |= {"behind_best": pair.difference.estimate, "test": pair.test}
-            line |= {"p": pair.p_value, "p_holm": pair.corrected, "p_mcnemar": pair.mcnemar}
+            test, verdict = tested(pair)
+            line |= {"behind_best": pair.difference.estimate, "test": test}
+            line |= {"p": verdict.p_value, "p_holm": verdict.corrected}
+            line["p_mcnemar"] = pair.network.p_value
         for column in (*SCORES, *COSTS):
             line |= {column.name: column.mean(row), f"{column.name}_std": column.spread(row)}
         line |= {f"{name}_front": front[index] for name, front in fronts.items()}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.rows import Row, build_rows, by_test_set
+from transfer.compare.replicates import by_test_set
+from transfer.compare.rows import Row, build_rows
 from transfer.report.document import Picture, to_html, to_markdown
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss

@@ -56,11 +56,14 @@ def keep_run(client: Client, run: RunRecord, folder: Path) -> Path:
     # run.json comes last: a folder without it is no kept run.
     kept.mkdir(parents=True, exist_ok=True)
     _thinned(history).to_parquet(kept / "history.parquet", index=False, compression="zstd")
+    # Of runs that were kept before losses were, there are none.
+    loss = np.empty(0) if answers.loss is None else answers.loss
     np.savez_compressed(
         kept / "predictions.npz",
         labels=answers.labels,
         predicted=answers.predicted,
         confidence=answers.confidence.astype(np.float16),
+        loss=loss.astype(np.float16),
         classes=list(answers.names),
     )
     (kept / "run.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")

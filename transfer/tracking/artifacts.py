@@ -91,12 +91,15 @@ class Predictions:
         predicted: int16 [N].
         confidence: float32 [N], the probability given to the predicted class.
         names: of the K classes; their numbers where the run did not save them.
+        loss: float32 [N], the negative logarithm of the probability given to the true class; None
+            where it was not kept.
     """
 
     labels: NDArray[np.int16]
     predicted: NDArray[np.int16]
     confidence: NDArray[np.float32]
     names: Sequence[str]
+    loss: NDArray[np.float32] | None = None
 
     @property
     def classes(self) -> int:
@@ -150,15 +153,22 @@ def read_predictions(path: Path) -> Predictions:
                 predicted=saved["predicted"],
                 confidence=saved["confidence"].astype(np.float32),
                 names=[str(name) for name in saved["classes"]],
+                loss=_known_loss(saved["loss"]) if "loss" in saved else None,
             )
         logits, labels = saved["logits"], saved["labels"]
         names = saved["classes"] if "classes" in saved else range(logits.shape[1])
-    # Two small arrays are kept instead of all logits: a thousand runs must fit in memory.
+    # A few small arrays are kept instead of all logits: a thousand runs must fit in memory.
     predicted = logits.argmax(axis=1)
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    totals = np.exp(shifted).sum(axis=1)
     return Predictions(
         labels=labels.astype(np.int16),
         predicted=predicted.astype(np.int16),
-        confidence=(1 / exponentials.sum(axis=1)).astype(np.float32),
+        confidence=(1 / totals).astype(np.float32),
         names=[str(name) for name in names],
+        loss=(np.log(totals) - shifted[np.arange(len(labels)), labels]).astype(np.float32),
     )
+
+
+def _known_loss(kept: NDArray[np.float16]) -> NDArray[np.float32] | None:
+    return kept.astype(np.float32) if len(kept) else None

@@ -1,0 +1,193 @@
+"""What to take, how sure that is, and what would make it surer.
+
+The true scores of the upper rows are taken as drawn from a normal distribution, of a spread that is
+not known and is averaged over, and the measured ones as scattered about them as the crossed model
+says: Bayes' rule then shrinks their differences, the more the less is known (Gelman et al. 2013,
+"Bayesian Data Analysis", chapter 5). Draws from what follows say how often each row is the best,
+and how much is lost by taking the one that validation chose.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from transfer.compare.criterion import Criterion
+from transfer.compare.networks import Networks
+from transfer.compare.posterior import draw_scores
+from transfer.compare.recipes import Recipes
+from transfer.compare.replication import RESIDUAL, Needed, assumed_draw, more_draws
+from transfer.compare.rows import Row
+from transfer.compare.statistics import CONFIDENCE, Floats, Interval, pareto_front
+from transfer.compare.verdicts import Verdicts
+
+# Of a long table, those that may be taken.
+MOST_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Which configuration to take.
+
+    Attributes:
+        chosen: the row that was best on validation images.
+        favourite: the row that is best on test images, which may owe it to them.
+        probability_best: of each of the upper rows, at most 40; NaN where nothing is known.
+        expected_loss: what is lost by taking `chosen` rather than the best of them, by the
+            criterion (0.01 is a point of accuracy); the bounds hold 95 % of what it may be.
+        about: whether these are about recipes, trained again, or about the networks at hand.
+        more_replicates: how many more of `chosen` and of its nearest rival would tell them apart,
+            or find them equivalent, with a power of 80 %; 0 where that is done, None where 100
+            would not.
+        more_seconds: how long these would train; NaN where that is not known.
+        assumed: whether the scatter of replicates is not measured here, but taken from recorded
+            runs.
+        rival: the row that is most probably the best of the others; None for a single row.
+        small: the row to take for a small device: the cheapest by MACs of those that no other row
+            beats in both; None where MACs are not known.
+    """
+
+    chosen: int
+    favourite: int
+    probability_best: list[float]
+    expected_loss: Interval
+    about: Literal["recipe", "network"]
+    more_replicates: int | None
+    more_seconds: float
+    assumed: bool
+    rival: int | None
+    small: int | None
+
+
+def decide(
+    rows: Sequence[Row],
+    criterion: Criterion,
+    recipes: Recipes,
+    networks: Networks,
+    verdicts: Verdicts,
+    *,
+    within: float,
+) -> Decision:
+    """Decide between rows in order of validation, at least one.
+
+    Args:
+        verdicts: of recipes where these could be tested, else of networks.
+        within: differences smaller than this count as none.
+    """
+    upper = rows[:MOST_ROWS]
+    means = np.array([row.mean(criterion) for row in rows])
+    favourite = int(np.argmax(means))
+    about: Literal["recipe", "network"] = "recipe" if recipes.tested.any() else "network"
+    best, loss = [1.0], Interval(0.0, 0.0, 0.0, "images")
+    rival, needed = None, Needed(None, False)
+    if len(upper) > 1:
+        scores = _draws(len(upper), means, recipes, networks, about)
+        wins = np.bincount(scores.argmax(axis=1), minlength=len(upper))
+        best = (wins / len(scores)).tolist()
+        lost = scores.max(axis=1) - scores[:, 0]
+        low, high = np.quantile(lost, [0.025, 0.975])
+        over: Literal["both", "images"] = "both" if about == "recipe" else "images"
+        loss = Interval(float(lost.mean()), float(low), float(high), over)
+        rival = 1 + int(np.argmax(best[1:]))
+        lead = float((scores[:, 0] - scores[:, rival]).mean())
+        needed = _needed(rival, lead, recipes, networks, verdicts, within=within)
+    macs = [_known_mean(row.metric("profile/macs")) for row in rows]
+    front = [index for index, on in enumerate(pareto_front(means.tolist(), macs)) if on]
+    return Decision(
+        chosen=0,
+        favourite=favourite,
+        probability_best=best,
+        expected_loss=loss,
+        about=about,
+        more_replicates=needed.draws,
+        more_seconds=_seconds(rows, rival, needed.draws),
+        assumed=needed.assumed,
+        rival=rival,
+        small=min(front, key=lambda index: macs[index], default=None),
+    )
+
+
+def _draws(
+    count: int,
+    means: Floats,
+    recipes: Recipes,
+    networks: Networks,
+    about: Literal["recipe", "network"],
+) -> Floats:
+    """Draws of the true scores of the first rows; where some pair was not tested, its difference is
+    that of the rows' means, and its variance that of the worst known pair."""
+    upper = slice(count)
+    if about == "network":
+        leads, known = networks.lead[upper, upper].copy(), networks.variance[upper, upper].copy()
+        estimated, freedom = np.zeros_like(known), 1.0
+    else:
+        found = recipes.found
+        leads, known, estimated = (
+            _symmetric(each[upper, upper], sign)
+            for each, sign in ((found.mean, -1), (found.known, 1), (found.estimated, 1))
+        )
+        tested = np.triu(recipes.tested[upper, upper], k=1)
+        freedom = float(np.median(found.freedom[upper, upper][tested])) if tested.any() else 1.0
+    np.fill_diagonal(leads, 0)
+    differences = means[:count, None] - means[:count]
+    leads = np.where(np.isfinite(leads), leads, np.nan_to_num(differences, neginf=-1, posinf=1))
+    for part in (known, estimated):
+        part[~np.isfinite(part)] = np.max(part, initial=0, where=np.isfinite(part))
+        np.fill_diagonal(part, 0)
+    return draw_scores(leads.mean(axis=1), estimated, freedom, known)
+
+
+def _symmetric(upper: Floats, sign: int) -> Floats:
+    """From its upper triangle; with the sign of the lower one."""
+    kept = np.triu(np.where(np.isnan(upper), 0.0, upper), k=1)
+    missing = np.isnan(np.triu(upper, k=1))
+    return np.where(missing | missing.T, np.nan, kept + sign * kept.T)
+
+
+def _needed(
+    rival: int,
+    lead: float,
+    recipes: Recipes,
+    networks: Networks,
+    verdicts: Verdicts,
+    *,
+    within: float,
+) -> Needed:
+    """How many more replicates would decide between the first row and its rival."""
+    found, scatter = recipes.found, recipes.scatter
+    if recipes.tested[0, rival]:
+        if verdicts.verdict(0, rival).kind != "undecided":
+            return Needed(0, assumed=False)
+        have, draw = int(recipes.draws[0, rival]), float(found.draw[0, rival])
+        total = float(found.estimated[0, rival] + found.known[0, rival])
+        rest, assumed = total - draw / have, False
+    else:
+        one, other = networks.own[0], networks.own[rival]
+        total, have = float(networks.variance[0, rival]), 1
+        if not math.isfinite(total):
+            total = float(one + other)
+        if not math.isfinite(total):
+            return Needed(None, assumed=True)
+        assumed = scatter.freedom == 0
+        images = networks.images[0]
+        draw = assumed_draw(one, other, total, images) if assumed else 2 * scatter.variance
+        # What one draw has of the images alone is in the difference of these two networks.
+        rest = max(total - min(draw, RESIDUAL * float(one + other)), 0.0)
+    level = (1 - CONFIDENCE) / max(verdicts.undecided, 1)
+    freedom = min(scatter.freedom, 2.0)
+    more = more_draws(lead, draw, rest, have, level=level, within=within, freedom=freedom)
+    return Needed(more, assumed)
+
+
+def _seconds(rows: Sequence[Row], rival: int | None, draws: int | None) -> float:
+    if rival is None or draws is None:
+        return math.nan
+    times = (_known_mean(rows[index].metric("time/train_s")) for index in (0, rival))
+    return draws * sum(times)
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else math.nan

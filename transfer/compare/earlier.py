@@ -1,0 +1,59 @@
+"""What runs of before a key was there did, said with that key: so that a report of old runs beside
+new ones shows the choices that differ, and no others."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from transfer.config.key import leaves
+from transfer.config.schema import GROUPS, AugmentConfig, Config, ProtocolConfig
+from transfer.tracking.find import RunRecord
+
+# A new key's default is what was done before it, but for these.
+_OTHERWISE = {
+    "batchnorm_momentum": "published",
+    "data.normalization": "images",
+    "optimizer.decay_norms": "True",
+}
+
+
+def with_later_keys(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """The same runs, each with every key that another has and that it could have had."""
+    runs = [_renamed(run) for run in runs]
+    names = {name for run in runs for name in run.params}
+    filled = [
+        replace(run, params={k: v for k, v in _meant(run).items() if k in names} | run.params)
+        for run in runs
+    ]
+    if all("augment.name" in run.params for run in filled):
+        return filled
+    # A name that only some have tells nothing that its values do not.
+    return [
+        replace(run, params={k: v for k, v in run.params.items() if k != "augment.name"})
+        for run in filled
+    ]
+
+
+def _renamed(run: RunRecord) -> RunRecord:
+    """Augmentation was once among the data's keys."""
+    if not any(name.startswith("data.augment.") for name in run.params):
+        return run
+    old = "data.augment."
+    params = {name.replace(old, "augment."): value for name, value in run.params.items()}
+    return replace(run, params=params)
+
+
+def _meant(run: RunRecord) -> dict[str, str]:
+    """The defaults of all keys that a job with these choices has, as parameters are written."""
+    nodes: list[tuple[str, type]] = [("", Config), ("augment.", AugmentConfig)]
+    nodes.append(("protocol.", ProtocolConfig))
+    for group, choices in GROUPS.items():
+        name = run.params.get(f"{group}.name")
+        if name in choices:
+            nodes.append((f"{group}.", choices[name]))
+    defaults = {
+        name: "null" if value is None else str(value)
+        for prefix, node in nodes
+        for name, _, value in leaves(node(), prefix)
+        if value != "???"
+    }
+    return defaults | _OTHERWISE

@@ -1,0 +1,122 @@
+"""The interval of one configuration's score, and what overlapping training sets add to it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from transfer.compare.criterion import Criterion
+from transfer.compare.crossed import NO_SCATTER, Differences, single, units
+from transfer.compare.replicates import Replicate, test_images_of
+from transfer.compare.scores import has_scores, image_scores
+from transfer.compare.statistics import CONFIDENCE, Floats, Interval, Over, student_interval
+from transfer.compare.uncertain import half_width
+from transfer.tracking.artifacts import Predictions
+from transfer.tracking.find import RunRecord
+
+
+def mean_interval(
+    runs: Sequence[RunRecord],
+    replicates: Sequence[Replicate],
+    predictions: Sequence[Predictions | None],
+    criterion: Criterion,
+) -> Interval:
+    """The mean of a measure of test images over runs, with its 95 % interval: over replicates and
+    test images both, or over the one of them that is known."""
+    values = np.array([run.metrics.get(criterion.test, math.nan) for run in runs])
+    kept = np.flatnonzero(np.isfinite(values)).tolist()
+    if not kept:
+        return Interval(math.nan)
+    mean, draws = float(values[kept].mean()), units([replicates[index] for index in kept])
+    answers = [each for index in kept if (each := predictions[index]) is not None]
+    chosen = [runs[index] for index in kept]
+    if not on_same_images(chosen, answers):
+        if draws.shape[1] < 2:
+            return Interval(mean)
+        found = resampled(values[kept] @ draws, overlap_of(chosen, shared=False))
+        return _bounded(mean, _half(found), criterion, "both")
+    if len(answers) < len(kept) or not all(has_scores(each, criterion) for each in answers):
+        return _without_answers(values[kept], criterion)
+    scores = image_scores(answers, criterion)
+    if draws.shape[1] < 2:
+        error = math.sqrt(scores.covariance[0, 0] / scores.images)
+        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
+        return _bounded(mean, half, criterion, "images", scores.images)
+    overlap = overlap_of(chosen, shared=True)
+    found = single(scores, range(len(kept)), draws, NO_SCATTER, overlap)
+    return _bounded(mean, _half(found), criterion, "both", scores.images)
+
+
+def overlap_of(runs: Sequence[RunRecord], *, shared: bool) -> float:
+    """What the variance of one replicate counts more, in that of the mean of several, because
+    their training sets overlap: images held out over images trained on.
+
+    Source: Nadeau and Bengio 2003, "Inference for the generalization error", Machine Learning 52.
+
+    Args:
+        runs: of one configuration.
+        shared: whether all were tested on the same images. Then the validation images are held out,
+            where the split differs at all, and else the test images.
+    """
+    params = runs[0].params
+    validation = float(params.get("data.validation_fraction", "0"))
+    if shared:
+        splits = {run.params.get("data.seed", "0") for run in runs}
+        return validation / (1 - validation) if len(splits) > 1 else 0.0
+    if {"data.test_images", "data.train_images"} <= params.keys():
+        return int(params["data.test_images"]) / max(int(params["data.train_images"]), 1)
+    test = float(params.get("data.test_fraction", "0.2"))
+    if params.get("data.fold", "null") != "null":
+        test = 1 / int(params["data.folds"])
+    return test / ((1 - test) * (1 - validation))
+
+
+def resampled(values: Floats, overlap: float) -> Differences:
+    """The mean of values [..., J], of which each was measured on test images of its own: scores of
+    folds, or differences of such. Student's test with the variance corrected for overlap."""
+    draws = values.shape[-1]
+    mean = values.mean(axis=-1)
+    draw = np.var(values, axis=-1, ddof=1)
+    zero = np.zeros_like(mean)
+    return Differences(mean, draw * (1 / draws + overlap), zero + draws - 1, zero, draw)
+
+
+def on_same_images(runs: Sequence[RunRecord], answers: Sequence[Predictions]) -> bool:
+    """Whether some runs were tested on the same images, as far as can be known."""
+    labels = {each.labels.tobytes() for each in answers}
+    return len({test_images_of(run) for run in runs}) == 1 and len(labels) <= 1
+
+
+def _without_answers(values: Floats, criterion: Criterion) -> Interval:
+    """Of replicates alone: how many images there were is not known."""
+    found = student_interval(values)
+    if not found.known:
+        return found
+    return _bounded(found.estimate, found.high - found.estimate, criterion, "seeds")
+
+
+def _half(found: Differences) -> float:
+    parts = (float(each) for each in (found.estimated, found.freedom, found.known))
+    return half_width(CONFIDENCE, *parts)
+
+
+def _bounded(
+    mean: float, half: float, criterion: Criterion, over: Over, images: int | None = None
+) -> Interval:
+    """With bounds; of a share as Wilson's are, for the number of images that would have the same
+    uncertainty (Korn and Graubard 1998): a share lies between 0 and 1, and few errors leave more
+    above it than below."""
+    if criterion.sign < 0:
+        return Interval(mean, mean - half, mean + half, over)
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    if half > 0:
+        number = z**2 * mean * (1 - mean) / half**2
+    elif images is not None:
+        number = float(images)
+    else:
+        return Interval(mean, mean, mean, over)
+    number = max(number, 1e-9)
+    centre = (mean + z**2 / (2 * number)) / (1 + z**2 / number)
+    around = z / (1 + z**2 / number) * math.sqrt(mean * (1 - mean) / number + (z / number / 2) ** 2)
+    return Interval(mean, max(centre - around, 0.0), min(centre + around, 1.0), over)

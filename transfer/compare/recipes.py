@@ -1,0 +1,196 @@
+"""Which recipe would win again, by other replicates and on other test images?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transfer.compare import uncertain
+from transfer.compare.criterion import Criterion
+from transfer.compare.crossed import (
+    NO_SCATTER,
+    Differences,
+    Scatter,
+    differences,
+    own_scatter,
+    units,
+)
+from transfer.compare.intervals import overlap_of, resampled
+from transfer.compare.replicates import Replicate, test_images_of
+from transfer.compare.rows import Row
+from transfer.compare.scores import Scores, has_scores, image_scores
+from transfer.compare.statistics import CONFIDENCE, Floats, Interval
+from transfer.tracking.artifacts import Predictions
+from transfer.tracking.find import RunRecord
+
+# A replicate, and the test images that it was tested on.
+Trial = tuple[Replicate, int]
+
+
+@dataclass
+class _Images:
+    """One set of test images.
+
+    Attributes:
+        name, labels: what tells them from others; the labels None as long as they are not known.
+        answers: of the runs that were tested on them and say how they did on each.
+        scores: of these.
+        scatter: of the replicates of recipes that have several on them.
+    """
+
+    name: tuple[str | None, ...]
+    labels: bytes | None
+    answers: list[Predictions] = field(default_factory=list)
+    scores: Scores | None = None
+    scatter: Scatter = NO_SCATTER
+
+
+class Recipes:
+    """Every two of R rows, over the replicates that both have; all matrices [R, R], the row minus
+    the column, more being better.
+
+    Attributes:
+        replicates: how many replicates both have.
+        draws: how many independent ones: trainings on one split are one where there are several.
+        found: the differences, of which only those of `tested` pairs have a variance.
+        tested: pairs with at least two draws in common, on images that are known.
+        scatter: of replicates on the same images, over all rows.
+    """
+
+    def __init__(self, rows: Sequence[Row], criterion: Criterion) -> None:
+        self._rows, self._criterion = rows, criterion
+        self._images: list[_Images] = []
+        self._trials = [self._sort_trials(row) for row in rows]
+        self._measure_scatter()
+        count = len(rows)
+        self.replicates: NDArray[np.int64] = np.zeros((count, count), dtype=np.int64)
+        self.draws: NDArray[np.int64] = np.zeros((count, count), dtype=np.int64)
+        self.tested = np.zeros((count, count), dtype=np.bool_)
+        self.found = Differences(*(np.full((count, count), np.nan) for _ in range(5)))
+        # Rows with the same trials are compared all at once.
+        kinds: dict[tuple[tuple[Trial, bool], ...], list[int]] = {}
+        for index, own in enumerate(self._trials):
+            kind = tuple((trial, place >= 0) for trial, (place, _) in own.items())
+            kinds.setdefault(kind, []).append(index)
+        named = [(dict(kind), members) for kind, members in kinds.items()]
+        for place, (trials, first) in enumerate(named):
+            for others, second in named[place:]:
+                if common := sorted(trials.keys() & others.keys()):
+                    known = [trial for trial in common if trials[trial] and others[trial]]
+                    self._compare(common, known, first, second)
+
+    @property
+    def scatter(self) -> Scatter:
+        known = (each.scatter for each in self._images)
+        return max(known, key=lambda each: each.freedom, default=NO_SCATTER)
+
+    def _sort_trials(self, row: Row) -> dict[Trial, tuple[int, float]]:
+        """By trial, in order: the run's place among the images' answers, -1 without answers, and
+        its score."""
+        values = self._criterion.sign * np.array(row.metric(self._criterion.test))
+        trials = {}
+        for run, replicate, answers, value in zip(
+            row.runs, row.replicates, row.predictions, values, strict=True
+        ):
+            number, place = self._number(run, answers), -1
+            if answers is not None and has_scores(answers, self._criterion):
+                place = len(self._images[number].answers)
+                self._images[number].answers.append(answers)
+            if np.isfinite(value):
+                trials[replicate, number] = (place, float(value))
+        return dict(sorted(trials.items()))
+
+    def _number(self, run: RunRecord, answers: Predictions | None) -> int:
+        """That of its test images; where their digest was not kept, labels tell them apart."""
+        name, labels = test_images_of(run), None if answers is None else answers.labels.tobytes()
+        for number, images in enumerate(self._images):
+            if images.name == name and None in (labels, images.labels):
+                images.labels = images.labels or labels
+                return number
+            if (images.name, images.labels) == (name, labels):
+                return number
+        self._images.append(_Images(name, labels))
+        return len(self._images) - 1
+
+    def _measure_scatter(self) -> None:
+        for number, images in enumerate(self._images):
+            if not images.answers:
+                continue
+            images.scores = image_scores(images.answers, self._criterion)
+            variances, freedoms = [], []
+            for trials in self._trials:
+                own = {
+                    replicate: index
+                    for (replicate, where), (index, _) in trials.items()
+                    if where == number and index >= 0
+                }
+                shares = units(list(own))
+                if shares.shape[1] > 1:
+                    variances.append(own_scatter(images.scores, list(own.values()), shares))
+                    freedoms.append(shares.shape[1] - 1)
+            if variances:
+                mean = float(np.average(variances, weights=freedoms))
+                images.scatter = Scatter(mean, float(sum(freedoms)))
+
+    def _compare(
+        self, common: list[Trial], known: list[Trial], first: list[int], second: list[int]
+    ) -> None:
+        """Fill in the pairs of two sets of rows that have these trials in common, and know of these
+        how they did on each image."""
+        block = np.ix_(first, second)
+        self.replicates[block] = len(common)
+        shares = units([replicate for replicate, _ in common])
+        values = [
+            np.array([[self._trials[row][trial][1] for trial in common] for row in rows]) @ shares
+            for rows in (first, second)
+        ]
+        drawn = values[0][:, None] - values[1]
+        self.found.mean[block], self.draws[block] = drawn.mean(axis=-1), shares.shape[1]
+        if shares.shape[1] < 2:
+            return
+        overlap = overlap_of(self._rows[first[0]].runs, shared=len({n for _, n in common}) == 1)
+        if len({number for _, number in common}) > 1:
+            self._fill(block, resampled(drawn, overlap))
+            return
+        shares = units([replicate for replicate, _ in known])
+        images = self._images[common[0][1]]
+        if shares.shape[1] >= 2 and images.scores is not None:
+            self.replicates[block], self.draws[block] = len(known), shares.shape[1]
+            one, other = (
+                np.array([[self._trials[row][trial][0] for trial in known] for row in rows])
+                for rows in (first, second)
+            )
+            found = differences(
+                images.scores, one, other, shares, scatter=images.scatter, overlap=overlap
+            )
+            self._fill(block, found)
+
+    def _fill(self, block: tuple[NDArray[np.int64], ...], found: Differences) -> None:
+        self.tested[block] = True
+        for name in ("mean", "estimated", "freedom", "known", "draw"):
+            getattr(self.found, name)[block] = getattr(found, name)
+
+    def p_values(self) -> Floats:
+        """Two-sided, that there is no difference; NaN where not tested."""
+        return self._tail(self.found.mean)
+
+    def beyond(self, bound: float) -> Floats:
+        """Likewise, that the difference is as large as `bound`, on its own side of 0."""
+        return self._tail(bound - np.abs(self.found.mean))
+
+    def _tail(self, distance: Floats) -> Floats:
+        p_values = np.full(distance.shape, np.nan)
+        chosen = np.triu(self.tested, k=1)
+        parts = (self.found.estimated, self.found.freedom, self.found.known)
+        p_values[chosen] = uncertain.p_values(distance[chosen], *(each[chosen] for each in parts))
+        return p_values
+
+    def interval(self, first: int, second: int) -> Interval:
+        """The difference of two rows with its 95 % interval."""
+        mean = float(self.found.mean[first, second])
+        if not self.tested[first, second]:
+            return Interval(mean)
+        parts = (self.found.estimated, self.found.freedom, self.found.known)
+        half = uncertain.half_width(CONFIDENCE, *(float(each[first, second]) for each in parts))
+        return Interval(mean, mean - half, mean + half, "both")

@@ -1,0 +1,83 @@
+"""A normal estimate of which one part of the variance is known and the other estimated from few
+values: its p-values and its intervals.
+
+Two kinds of luck meet in a comparison. What test images bring is known well, for they are many;
+what replicates bring is estimated from a handful. The sum of the two has no exact test. That of
+Satterthwaite 1946 is too sure where replicates matter and are two or three, and far too sure in the
+tails that a correction for many pairs looks at. This is the generalised p-value instead (Tsui and
+Weerahandi 1989, JASA 84; Hannig, Iyer and Patterson 2006, JASA 101): the estimated part is taken as
+distributed as its estimate says, V * freedom / Q with Q from chi-squared, and the normal tail is
+averaged over Q. Without a known part it is Student's test, without an estimated one the normal's,
+and between them it errs on the safe side.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
+from transfer.compare.statistics import Floats
+
+_NODES = 64
+# How many are computed at once: a million pairs must fit in memory.
+_BLOCK = 4096
+# Of Q's density, what lies further out cannot be seen in a p-value.
+_NEGLIGIBLE = 30.0
+
+
+def p_values(difference: ArrayLike, estimated: Floats, freedom: Floats, known: Floats) -> Floats:
+    """Two-sided p-values that a normal estimate's mean is 0.
+
+    Args:
+        difference: of any shape, the others broadcast to it.
+        estimated: that part of its variance which was estimated, at least 0.
+        freedom: the degrees of freedom of `estimated`, above 0.
+        known: the other part of its variance, at least 0.
+
+    Returns:
+        As many, 0 to 1; 1 where the difference is 0, and NaN where anything is.
+    """
+    arrays = np.broadcast_arrays(np.abs(difference), estimated, freedom, known)
+    shape, flat = arrays[0].shape, [np.ravel(each).astype(np.float64) for each in arrays]
+    blocks = [
+        _p_values(*(each[start : start + _BLOCK, None] for each in flat))
+        for start in range(0, flat[0].size, _BLOCK)
+    ]
+    return np.concatenate([np.empty(0), *blocks]).reshape(shape)
+
+
+def _p_values(size: Floats, estimated: Floats, freedom: Floats, known: Floats) -> Floats:
+    """The same of arrays [N, 1]; [N]."""
+    # In y = log(Q / freedom): smooth and falling to nothing at both ends, where the trapezoidal
+    # rule converges fast.
+    spread = np.sqrt(4 * _NEGLIGIBLE / freedom)
+    low = -2 * _NEGLIGIBLE / freedom - spread
+    high = np.minimum(spread, np.log1p(_NEGLIGIBLE / freedom) + 1)
+    y = low + (high - low) * np.linspace(0, 1, _NODES)
+    weights = np.exp(freedom / 2 * (y - np.expm1(y)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tails = 2 * ndtr(-size / np.sqrt(estimated * np.exp(-y) + known))
+    found: Floats = (weights * tails).sum(axis=1) / weights.sum(axis=1)
+    return np.where(size[:, 0] == 0, 1.0, np.minimum(found, 1.0))
+
+
+def half_width(confidence: float, estimated: float, freedom: float, known: float) -> float:
+    """Half the interval that holds the mean with this confidence, such as 0.95; the same
+    arguments as `p_values`."""
+    if not math.isfinite(estimated + freedom + known):
+        return math.nan
+    deviation = math.sqrt(estimated + known)
+    if deviation == 0:
+        return 0.0
+    # In bounds whose logarithm is halved each time; Student's with one degree of freedom needs 13
+    # deviations.
+    low, high = 0.0, 1.0
+    parts = np.array(estimated), np.array(freedom), np.array(known)
+    while float(p_values(high * deviation, *parts)) > 1 - confidence:
+        low, high = high, 2 * high
+    for _ in range(30):
+        middle = (low + high) / 2
+        above = float(p_values(middle * deviation, *parts)) > 1 - confidence
+        low, high = (middle, high) if above else (low, middle)
+    return high * deviation
