@@ -23,6 +23,7 @@ def test_facts_of_a_job() -> None:
     assert 2.1e6 < job.macs < 2.3e6
     # Depthwise convolutions are faster so on every CPU.
     assert job.config.precision == "float32" or job.device.type == "cuda"
+    assert prepare(config_of(*PLAIN, "data.fold=2")).name == "simple_cnn-freeze5-fold2-seed0"
 
 
 def test_rates_that_no_epoch_uses_make_no_other_result() -> None:

@@ -68,6 +68,7 @@ class Job:
         model = config.model.name.replace("/", "-")
         how = [] if config.tune == "head" else [f"freeze{config.freeze_epochs}"]
         how += [] if config.tune == "all" else [config.tune.replace(":", "")]
+        how += [] if config.data.fold is None else [f"fold{config.data.fold}"]
         return f"{model}-{'-'.join(how)}-seed{config.seed}"
 
     @property
@@ -221,9 +222,7 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
         return
     if seen.test_digest != data.test_digest:
         problem = "that run tested on other images and may have trained on those of this job's test"
-        raise ConfigError(
-            "weights", weights.source, f"{problem}; split as it did: data.seed={seen.seed}"
-        )
+        raise ConfigError("weights", weights.source, f"{problem}; split as it did: {seen.split}")
 
 
 @contextmanager

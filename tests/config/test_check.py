@@ -31,6 +31,8 @@ from transfer.system.errors import ConfigError
         (["precision=half"], "precision"),
         (["data.validation_fraction=0"], "data.validation_fraction"),
         (["data.train_per_class=0"], "data.train_per_class"),
+        (["data.folds=1", "data.fold=0"], "data.folds"),
+        (["data.fold=-1"], "data.fold"),
         (["data.resident_gb=-0.1"], "data.resident_gb"),
         (["data.resident_gb=nan"], "data.resident_gb"),
         (["data.mean=[0.5]"], "data.mean"),
@@ -93,7 +95,7 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "line"),
+    ("overrides", "line"),
     [
         ("batch_size=1", "batch_size=1: must be at least 2 images"),
         (
@@ -106,6 +108,17 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
         ("schedule.factor=1", "schedule.factor=1.0: must be above 0 and below 1"),
         ("data.mean=[0.5]", "data.mean=[0.5]: give a list of 3 numbers or null"),
         ("precision=half", "precision=half: choose from auto, float32, bfloat16"),
+        ("data.fold=5", "data.fold=5: must be from 0 to 4 with data.folds=5"),
+        (
+            "data=cifar10 data.fold=1",
+            "data.fold=1: cifar10 has a test set of its own, which all runs share; "
+            "data.seed='range(5)' repeats the split of the others",
+        ),
+        (
+            "protocol.validation=test data.fold=0",
+            "data.fold=0: each image would steer the training that it tests; "
+            "protocol.validation=held_out",
+        ),
         (
             "optimizer.name=sgd",
             "optimizer.name=sgd: optimizer=adam is called adam; choose optimizer=sgd",
@@ -117,9 +130,9 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
         ),
     ],
 )
-def test_a_refusal_says_what_would_do(override: str, line: str) -> None:
+def test_a_refusal_says_what_would_do(overrides: str, line: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        config_of(override)
+        config_of(*overrides.split())
     assert str(refused.value) == line
 
 

@@ -21,6 +21,7 @@ DIGESTS = {"data_digest": "d", "weights_digest": "none"}
         "epochs=39",
         "precision=bfloat16",
         "data.seed=1",
+        "data.fold=0",
         "optimizer.lr=0.002",
         "optimizer.head_lr=0.002",
         "optimizer=adamw",
@@ -72,6 +73,17 @@ def test_changes_with_the_content_of_data_and_weights() -> None:
 def test_a_configuration_is_shared_by_its_seeds() -> None:
     seeds = [config_of("seed=0"), config_of("seed=1")]
     assert len({configuration(config, **DIGESTS) for config in seeds}) == 1
+
+
+def test_folds_have_names_of_their_own_and_share_a_configuration() -> None:
+    words = [
+        *(f"data.fold={fold}" for fold in range(3)),
+        "data.fold=0 data.folds=3",
+    ]
+    configs = [config_of(*each.split()) for each in ("seed=0", *words)]
+    assert len({fingerprint(config, **DIGESTS) for config in configs}) == 5
+    names = [configuration(config, **DIGESTS) for config in configs]
+    assert names[1] == names[2] == names[3] and len(set(names)) == 3
 
 
 def test_flatten_gives_dotted_keys() -> None:

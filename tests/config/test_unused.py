@@ -50,6 +50,9 @@ def _typed(*overrides: str) -> Config:
         ("frozen_features=cache freeze_epochs=0", "frozen_features", "freeze_epochs above 0"),
         ("data=cifar10 data.test_fraction=0.3", "data.test_fraction", "data=digits"),
         ("data=fashion_mnist data.test_fraction=0.2", "data.test_fraction", "data=image_folder"),
+        ("data.folds=3", "data.folds", "data.fold='range(5)'"),
+        ("data=cifar10 data.folds=3", "data.folds", "data=digits"),
+        ("data.fold=0 data.test_fraction=0.3", "data.test_fraction", "data.fold=null"),
         (
             "protocol.frozen_batchnorm=drifting freeze_epochs=0",
             "protocol.frozen_batchnorm",
@@ -108,6 +111,7 @@ def test_refused_where_the_job_does_not_use_it(overrides: str, key: str, user: s
         "experiment=fast data=cifar10 data.root=x",
         "data=image_folder data.root=x data.test_fraction=0.3",
         "frozen_features=exact feature_views=0 freeze_epochs=0",
+        "data.fold=2 data.folds=3 data.seed=1",
         "protocol.augment_evaluation_of=[] protocol.frozen_batchnorm=fixed freeze_epochs=0",
         "frozen_features=cache feature_views=3 augment.flip=true epochs=5",
         "epochs=5 batchnorm_momentum=published protocol.frozen_batchnorm=drifting",

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from transfer.config.key import Key, leaves
-from transfer.config.schema import GROUPS, Config, ImageFolderConfig, SgdConfig
+from transfer.config.schema import (
+    GROUPS,
+    Config,
+    DownloadedConfig,
+    ImageFolderConfig,
+    SgdConfig,
+)
 from transfer.config.tune import CHOICES, is_tune
 from transfer.system.errors import ConfigError
 
@@ -73,5 +79,20 @@ def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
             folder = getattr(data, name)
             if folder is not None and not folder.strip():
                 yield f"data.{name}", "''", "give the folder's name below data.root"
+    if data.fold is not None:
+        yield from _unfoldable(config, data.fold)
     if isinstance(optimizer, SgdConfig) and optimizer.nesterov and optimizer.momentum == 0:
         yield "optimizer.nesterov", True, "needs optimizer.momentum above 0"
+
+
+def _unfoldable(config: Config, fold: int) -> Iterator[tuple[str, object, str]]:
+    """Likewise, of a job that tests on a fold."""
+    data = config.data
+    if isinstance(data, DownloadedConfig):
+        own = f"{data.name} has a test set of its own, which all runs share"
+        yield "data.fold", fold, f"{own}; data.seed='range(5)' repeats the split of the others"
+    if fold >= data.folds:
+        yield "data.fold", fold, f"must be from 0 to {data.folds - 1} with data.folds={data.folds}"
+    if config.protocol.validation == "test":
+        steered = "each image would steer the training that it tests"
+        yield "data.fold", fold, f"{steered}; protocol.validation=held_out"

@@ -45,6 +45,8 @@ def fingerprint(config: Config, *, data_digest: str, weights_digest: str) -> str
 
 
 def configuration(config: Config, *, data_digest: str, weights_digest: str) -> str:
-    """A name for the runs that repeat each other: the fingerprint of the one with seed 0."""
-    first = replace(config, seed=0)
+    """A name for the runs that repeat each other: the fingerprint of the one with seed 0, and of
+    those that test on folds, the first fold."""
+    data = config.data if config.data.fold is None else replace(config.data, fold=0)
+    first = replace(config, seed=0, data=data)
     return fingerprint(first, data_digest=data_digest, weights_digest=weights_digest)

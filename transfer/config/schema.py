@@ -88,6 +88,8 @@ class DataConfig:
     seed: int = key(0, low=0, high=_LARGEST_SEED)
     validation_fraction: float = key(0.1, low=0.01, high=0.5)
     test_fraction: float = key(0.2, low=0.01, high=0.5)
+    fold: int | None = key(None, low=0, compared=False)
+    folds: int = key(5, low=2, high=100)
     train_per_class: int | None = key(None, low=1, unit="images")
     resident_gb: float = key(4.0, low=0, unit="GB", **_CIRCUMSTANCE)
     normalization: str = key("weights", choices=("weights", "images"))
@@ -274,7 +276,7 @@ KEYS = {name: declared for prefix, cls in _CLASSES for name, declared, _ in leav
 # What a run's parameters tell beside its configuration: what was found, and on what it ran.
 FOUND = (
     *("data.digest", "data.files_digest", "data.test_digest", "data.classes", "data.test_images"),
-    *("data.skipped_images", "data.shared_images"),
+    *("data.pool_digest", "data.train_images", "data.skipped_images", "data.shared_images"),
     *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
     *(f"normalization.{name}" for name in ("mean", "std", "interpolation", "source")),
 )

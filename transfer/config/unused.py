@@ -32,7 +32,12 @@ def unused_keys(config: Config) -> dict[str, str]:
     if config.data.name == "digits":
         unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
     if isinstance(config.data, DownloadedConfig):
-        unused["data.test_fraction"] = "a set without a test split: data=digits, data=image_folder"
+        without = "a set without a test split: data=digits, data=image_folder"
+        unused["data.test_fraction"] = unused["data.folds"] = without
+    elif config.data.fold is None:
+        unused["data.folds"] = "data.fold, such as data.fold='range(5)'"
+    else:
+        unused["data.test_fraction"] = "data.fold=null: a fold is one of data.folds equal parts"
     if protocol.validation == "test":
         unused["data.validation_fraction"] = "protocol.validation=held_out"
     if protocol.augment_evaluation_of and config.model.name not in protocol.augment_evaluation_of:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
@@ -12,9 +13,9 @@ import torch
 from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import ImageData, Source, Split
-from transfer.data.image_folder import read_image_folder
+from transfer.data.image_folder import own_test_folder, read_image_folder
 from transfer.data.sources import READERS, original_files
-from transfer.data.split import keep_per_class, stratified_split
+from transfer.data.split import fold_split, keep_per_class, stratified_split
 from transfer.system.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class DataSets:
         Raises:
             ConfigError: the data is missing, damaged, or too small to split.
         """
+        if config.fold is not None and isinstance(config, ImageFolderConfig):
+            _refuse_own_test_folder(config, config.fold)
         source = self._read(config, stored_size, interpolation)
         settings = {name: value for name, value in asdict(config).items() if name not in _LATER}
         key = json.dumps([source.digest, settings, validation])
@@ -103,7 +106,11 @@ process_data_sets = cache(DataSets)
 def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
     train, test = source.train, source.test
     if test is None:
-        kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
+        if config.fold is None:
+            kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
+        else:
+            _require_foldable(config, source)
+            kept, held_out = fold_split(train.labels, config.fold, config.folds, config.seed)
         train, test = train.subset(kept), train.subset(held_out)
     val = test if validation == "test" else source.val
     if val is None:
@@ -128,10 +135,39 @@ def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
         test=test,
         digest=source.digest,
         files_digest=source.files_digest,
+        pool=source.train if source.test is None else None,
         skipped=source.skipped,
         shared_images=shared,
         resident=resident,
     )
+
+
+def _refuse_own_test_folder(config: ImageFolderConfig, fold: int) -> None:
+    """Before hours of decoding."""
+    if folder := own_test_folder(config):
+        own = f"there is a test set of its own in {folder}"
+        otherwise = "data.seed='range(5)' repeats the split of the others"
+        problem = f"{own}; data.test_folder=null folds all of {config.train_folder}/; {otherwise}"
+        raise ConfigError("data.fold", fold, problem)
+
+
+def _require_foldable(config: DataConfig, source: Source) -> None:
+    """Raise ConfigError where some fold would leave nothing of a class to train on, validate on or
+    test."""
+    sizes = torch.bincount(source.train.labels, minlength=len(source.classes))
+    smallest = int(sizes.argmin())
+    count = int(sizes[smallest])
+    # Of the images outside the fold one is trained on, and one more held out for validation.
+    needed = 2 if source.val is None else 1
+
+    def enough(folds: int) -> bool:
+        return count >= folds and count - math.ceil(count / folds) >= needed
+
+    if not enough(config.folds):
+        images = "1 image" if count == 1 else f"{count} images"
+        fewer = f", or take data.folds={count}" if count > 1 and enough(count) else ""
+        problem = f"{source.classes[smallest]} has {images}, too few for each fold to test on some"
+        raise ConfigError("data.folds", config.folds, f"{problem}; give it more images{fewer}")
 
 
 def _shared_files(test: Split, others: Iterable[Split]) -> int:

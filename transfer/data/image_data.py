@@ -165,6 +165,8 @@ class ImageData:
     Attributes:
         digest: content hash of all images, labels and class names, 16 hexadecimal digits.
         files_digest: as in `Source`.
+        pool: all images from which the test set was drawn, and what else there is no folder of;
+            None where the set brings its test set.
         skipped: as in `Source`.
         resident: whether the images lie on the training device as a whole, or are streamed to it.
         shared_images: how many files of the test split are, byte for byte, among the training or
@@ -178,6 +180,7 @@ class ImageData:
     test: Split
     digest: str
     files_digest: str
+    pool: Split | None = None
     skipped: tuple[str, ...] = ()
     resident: bool = True
     shared_images: int = 0
@@ -191,11 +194,21 @@ class ImageData:
     def test_digest(self) -> str:
         """Content hash of the test images and labels, 16 hexadecimal digits: accuracies on other
         images cannot be compared. Of pictures in files the same for every `image_size`."""
-        if self.test.files is None:
-            return Source(self.classes, self.test).digest
-        parts = (self.test.files, self.test.labels)
-        content = (each.contiguous().numpy().data for each in parts)
-        return hex_digest(["\n".join(self.classes).encode(), *content])
+        return _images_digest(self.classes, self.test)
+
+    @cached_property
+    def pool_digest(self) -> str | None:
+        """The same of `pool`, whatever was drawn of it: of runs that share it, those with the same
+        fold, or fraction, and data seed tested on the same images."""
+        return None if self.pool is None else _images_digest(self.classes, self.pool)
+
+
+def _images_digest(classes: tuple[str, ...], split: Split) -> str:
+    """Content hash of some images, in their order, and their labels."""
+    if split.files is None:
+        return Source(classes, split).digest
+    content = (each.contiguous().numpy().data for each in (split.files, split.labels))
+    return hex_digest(["\n".join(classes).encode(), *content])
 
 
 def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -76,6 +76,12 @@ def read_image_folder(
     )
 
 
+def own_test_folder(config: ImageFolderConfig) -> Path | None:
+    """The folder of test images; None where they are held out of the train folder."""
+    folder = Path(config.root or "").expanduser() / (config.test_folder or "")
+    return folder if config.test_folder is not None and is_folder(folder) else None
+
+
 def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
     """The name of each part's folder, of those that are there."""
     if not is_folder(root):

@@ -1,4 +1,4 @@
-"""Stratified splits that depend on the data seed alone."""
+"""Stratified splits that depend on the data seed, and the fold, alone."""
 
 from collections.abc import Iterator
 
@@ -24,6 +24,28 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
         held_out.append(members[:count])
         kept.append(members[count:])
     return torch.cat(kept).sort().values, torch.cat(held_out).sort().values
+
+
+def fold_split(labels: Tensor, fold: int, folds: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Hold out one of `folds` parts, of which each has its share of each class.
+
+    Sizes of the parts differ by one image at most, and so do the numbers of images that they have
+    of a class.
+
+    Args:
+        labels: int64 [N].
+        fold: 0 to `folds` - 1; each image is held out in one of them.
+        folds: 2 or more.
+        seed: as in `stratified_split`.
+
+    Returns:
+        Indices kept and indices held out, both int64 and ascending.
+    """
+    # Dealt out like cards, class after class: the next class goes on where the last one ended.
+    dealt = torch.cat(list(_shuffled_classes(labels, seed)))
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    held_out[dealt[fold::folds]] = True
+    return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
 
 
 def keep_per_class(labels: Tensor, count: int, seed: int) -> Tensor:

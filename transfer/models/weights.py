@@ -15,16 +15,17 @@ from transfer.system.errors import ConfigError
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The images that weights were trained on, and the seed that split them.
+    """The images that weights were trained on, and how they were split.
 
     Attributes:
         digest, test_digest: content hashes of all images, and of those held out as a test, of
             pictures in files the same whatever they are decoded to.
+        split: the choices that drew the test images, as they are typed: "data.seed=0".
     """
 
     digest: str
     test_digest: str
-    seed: str
+    split: str
 
 
 @dataclass(frozen=True)

@@ -38,5 +38,7 @@ def fetch_run_weights(config: Config) -> Weights | None:
     # Runs of before the files had a digest have that of the images, as they were decoded.
     digest = params.get("data.files_digest", params.get("data.digest"))
     if digest is not None and {"data.test_digest", "data.seed"} <= params.keys():
-        trained_on = TrainedOn(digest, params["data.test_digest"], params["data.seed"])
+        folds = ["data.fold", "data.folds"] if params.get("data.fold", "null") != "null" else []
+        split = " ".join(f"{name}={params[name]}" for name in ("data.seed", *folds))
+        trained_on = TrainedOn(digest, params["data.test_digest"], split)
     return make_weights(config.weights, state, normalization, classes, trained_on=trained_on)

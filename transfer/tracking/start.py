@@ -212,6 +212,8 @@ def _params(job: Job) -> dict[str, str]:
         "data.classes": len(job.data.classes),
         "data.test_images": len(job.data.test),
         "data.test_digest": job.data.test_digest,
+        "data.pool_digest": job.data.pool_digest,
+        "data.train_images": len(job.data.train),
         "data.skipped_images": len(job.data.skipped),
         "data.shared_images": job.data.shared_images,
         "threads": torch.get_num_threads(),
