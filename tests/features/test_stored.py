@@ -54,6 +54,29 @@ def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:
     assert torch.equal(again[1], alone[1])
 
 
+def test_folds_share_one_pass_over_all_images(cache: Path) -> None:
+    words = ("frozen_features=cache", "feature_views=1", "data.folds=3")
+    alone = _train(*words, "data.fold=2", "seed=1")
+    shutil.rmtree(cache)
+    _train(*words, "data.fold=0")
+    entries = sorted(cache.iterdir())
+    sizes = [tensors["features"].shape[0] for tensors in map(read_tensors, entries) if tensors]
+    assert sizes == [1797, 1797], "as they are, and one view"
+    for entry in entries:
+        tensors = read_tensors(entry)
+        assert tensors is not None
+        seconds = torch.tensor(1797.0, dtype=torch.float64)
+        write_tensors(tensors | {"seconds": seconds}, entry)
+    trainer = _trainer(*words, "data.fold=2", "seed=1")
+    epochs = list(trainer.epochs())
+    assert [_numbers(epoch) for epoch in epochs] == alone[0]
+    assert torch.equal(trainer.test_logits()[0], alone[1])
+    assert sorted(cache.iterdir()) == entries
+    # A second an image.
+    used = len(trainer.data.train) + len(trainer.data.val)
+    assert used < 400 and epochs[0].seconds == pytest.approx(used, abs=20)
+
+
 def test_views_beyond_the_bound_are_let_go_and_read_again() -> None:
     words = ("frozen_features=cache", "feature_views=2", "epochs=4", "freeze_epochs=4")
     held = []

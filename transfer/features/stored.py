@@ -3,8 +3,9 @@ gave.
 
 What it gave is kept on disk under everything that decides it, the frozen weights and the
 images themselves included, but not the run's seed, optimiser or rates: a sweep over those pays for
-one pass. So are the seconds that the pass took: they count in every training that uses it, whoever
-made it, so that times compare.
+one pass. So does a sweep over folds, for which the pass is over all images that they are made of;
+each split takes its own, and its share of the time. For the seconds that the pass took are kept as
+well: they count in every training that uses it, whoever made it, so that times compare.
 """
 
 import time
@@ -83,12 +84,24 @@ class StoredFeatures:
             if view is not None and not self._another_view_fits():
                 self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
             start = time.perf_counter()
+            whole = self._whole(split)
             made = disk_cache().tensors(
-                "features", self._key(split, view), lambda: self._timed(split, view)
+                "features", self._key(whole, view), lambda: self._timed(whole, view)
             )
-            self.spared = made["seconds"].item() - (time.perf_counter() - start)
-            self._loaded[name] = made["features"].to(self._device)
+            seconds, features = made["seconds"].item(), made["features"]
+            if whole is not split:
+                seconds *= len(split) / len(whole)
+                features = features[split.rows]
+            self.spared = seconds - (time.perf_counter() - start)
+            self._loaded[name] = features.to(self._device)
         return self._loaded[name]
+
+    def _whole(self, split: Split) -> Split:
+        """The images that a pass for a split is over: with folds, all that those are of."""
+        pool = self._data.pool
+        if self._config.data.fold is None or pool is None or split.stored is not pool.stored:
+            return split
+        return pool
 
     def _another_view_fits(self) -> bool:
         """Whether the views at hand and one more stay within what a data set may take."""
