@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import config_of, write_images
@@ -191,3 +193,40 @@ def test_small_squares_of_several_sizes_become_one_size(tmp_path: Path) -> None:
     files = [Image.open(path).convert("RGB") for path in (tmp_path / "train" / "dog").iterdir()]
     resized = [file.resize((24, 24), Image.Resampling.BILINEAR).tobytes() for file in files]
     assert first.numpy().tobytes() in resized
+
+
+def test_a_file_has_its_name_and_not_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
+    write_images(tmp_path / "photos" / "train", {"a": 4, "b": 4})
+    write_images(tmp_path / "elsewhere", {"a": 1, "b": 1})
+    (tmp_path / "elsewhere" / "b" / "sub").mkdir()
+    folder = tmp_path / "elsewhere"
+    (folder / "b" / "0.jpg").rename(folder / "b" / "sub" / "\udcff.jpg")
+    (tmp_path / "photos" / "train" / "a" / "1.jpg").write_text("no image")
+    for test_folder in (str(folder), "../elsewhere"):
+        config = _config(
+            tmp_path / "photos", "data.on_bad_image=skip", f"data.test_folder={test_folder}"
+        )
+        # Read, and then from the cache.
+        for data_sets in (DataSets(), DataSets()):
+            data = data_sets.load(config, 16)
+            names = data.test.file_names(torch.arange(2))
+            assert names == ["elsewhere/a/0.jpg", "elsewhere/b/sub/\\udcff.jpg"]
+            there = [
+                name
+                for split in (data.train, data.val)
+                for name in split.file_names(torch.arange(len(split))) or []
+            ]
+            # Held out at random, and still each with its own name.
+            assert sorted(there) == [
+                *(f"train/a/{index}.jpg" for index in (0, 2, 3)),
+                *(f"train/b/{index}.jpg" for index in range(4)),
+            ]
+            for split in (data.train, data.val.in_memory()):
+                for index, name in enumerate(split.file_names(torch.arange(len(split))) or []):
+                    pixels = torch.from_numpy(np.array(Image.open(tmp_path / "photos" / name)))
+                    assert torch.equal(
+                        split.take(torch.tensor([index]))[0], pixels.permute(2, 0, 1)
+                    )

@@ -17,7 +17,7 @@ import PIL
 import torch
 
 from transfer.data.image_buffer import map_images
-from transfer.data.image_data import Source, Split
+from transfer.data.image_data import Source, Split, pack_names
 from transfer.system.cache import disk_cache, read_tensors, write_tensors
 from transfer.system.digest import hex_digest
 
@@ -26,7 +26,7 @@ _SPLITS = ("train", "val", "test")
 # What a source holds beside them: tuples of text.
 _OTHERS = ("classes", "skipped", "remarks")
 # To be raised when a source holds something else.
-_VERSION = 4
+_VERSION = 5
 
 
 def read_through_cache(
@@ -117,7 +117,9 @@ def _save(source: Source, folder: Path) -> None:
     text = bytearray(json.dumps(about).encode())
     tensors = {"about": torch.frombuffer(text, dtype=torch.uint8)}
     for name, split in source.splits.items():
-        parts = {"labels": split.labels, "sums": split.channel_sums(), "files": split.files}
+        names = pack_names(split.file_names(torch.arange(len(split))))
+        needed = {"labels": split.labels, "sums": split.channel_sums()}
+        parts = needed | {"files": split.files, "names": names}
         tensors |= {f"{name}.{part}": each for part, each in parts.items() if each is not None}
     write_tensors(tensors, folder)
 
@@ -141,7 +143,7 @@ def _load(folder: Path, resident_gb: float) -> Source | None:
     parts: dict[str, Any] = {name: tuple(about[name]) for name in _OTHERS}
     for name in _SPLITS:
         if (labels := tensors.get(f"{name}.labels")) is not None:
-            more = {part: tensors.get(f"{name}.{part}") for part in ("files", "sums")}
+            more = {part: tensors.get(f"{name}.{part}") for part in ("files", "names", "sums")}
             parts[name] = Split(images[: len(labels)], labels, **more)
             images = images[len(labels) :]
     source = Source(**parts, known_digest=None if resident else about["digest"])

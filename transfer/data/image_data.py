@@ -1,7 +1,7 @@
 """The one form that every data set takes in memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -28,6 +28,8 @@ class Split:
         rows: int64 [N], where in `stored` each image is; None: they are all of it, in its order.
         files: int64 [N], a hash of each image's file, whatever size it is decoded at; None where
             images have no files of their own.
+        names: uint8 [B], UTF-8: the names of the files of all that is stored, relative to
+            `data.root`, with a zero byte between two; None where images have no files.
         sums: int64 [N, 2, 3], of each image's channels the sum of the levels and that of their
             squares; None where nobody has added them up yet.
     """
@@ -36,6 +38,7 @@ class Split:
     labels: Tensor
     rows: Tensor | None = None
     files: Tensor | None = None
+    names: Tensor | None = None
     sums: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -74,6 +77,15 @@ class Split:
         # leaves the cores alone that torch's own threads compute on.
         return torch.from_numpy(np.take(self.stored.numpy(), rows.numpy(), axis=0))
 
+    def file_names(self, indices: Tensor) -> list[str] | None:
+        """The names of the files at `indices` (int64 [M]); None where images have none."""
+        if self.names is None:
+            return None
+        rows = indices if self.rows is None else self.rows[indices]
+        # As one text until somebody asks: a million strings would take 100 MB.
+        names = bytes(self.names.numpy()).decode().split("\0")
+        return [names[row] for row in rows.tolist()]
+
     def pieces(self) -> Iterator[Tensor]:
         """Copies of all images in their order, 16 MB at a time, or one image where that is more."""
         count = max(1, _PIECE_BYTES // self.stored.shape[1:].numel())
@@ -88,7 +100,9 @@ class Split:
 
     def in_memory(self) -> Self:
         """The same with the images, and no others, copied into memory."""
-        return replace(self, stored=self.take(torch.arange(len(self))), rows=None)
+        every = torch.arange(len(self))
+        names = pack_names(self.file_names(every))
+        return replace(self, stored=self.take(every), rows=None, names=names)
 
     def channel_sums(self) -> Tensor:
         """`sums`; a pass over the images where nobody has added them up yet."""
@@ -102,6 +116,15 @@ class Split:
             both = np.stack([counts @ level, counts @ level**2], axis=1)
             sums.append(torch.from_numpy(both.reshape(-1, 3, 2).transpose(0, 2, 1)))
         return torch.cat(sums)
+
+
+def pack_names(names: Sequence[str] | None) -> Tensor | None:
+    """Names of files as `Split.names` has them."""
+    return (
+        None
+        if names is None
+        else torch.from_numpy(np.frombuffer("\0".join(names).encode(), np.uint8).copy())
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from transfer.config.schema import ImageFolderConfig
 from transfer.data.class_folders import Listing, is_folder, list_images, require_same_classes
 from transfer.data.decode import decode_or_refuse
 from transfer.data.image_buffer import ImageBuffer, Pixels
-from transfer.data.image_data import Source, Split
+from transfer.data.image_data import Source, Split, pack_names
 from transfer.system.errors import ConfigError, printable
 from transfer.system.prefetch import ordered_prefetch
 
@@ -52,9 +52,19 @@ def read_image_folder(
     splits = {}
     for part, listing in found.items():
         labels = [label for path, label in listing.samples if path not in bad]
+        names = [
+            _name_of(path.relative_to(root / folders[part]), folders[part])
+            for path, _ in listing.samples
+            if path not in bad
+        ]
         _require_every_class(root / folders[part], listing, labels, bad)
         count = len(labels)
-        splits[part] = Split(images[:count], torch.tensor(labels), files=hashes[:count])
+        splits[part] = Split(
+            images[:count],
+            torch.tensor(labels),
+            files=hashes[:count],
+            names=pack_names(names),
+        )
         images, hashes = images[count:], hashes[count:]
     skipped = tuple(
         f"{printable(os.path.relpath(path, root))}: {bad[path].problem}"
@@ -97,6 +107,14 @@ def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
             problem = f"there is no such folder in {root}; null holds images out of train/"
             raise ConfigError(f"data.{part}_folder", name, problem)
     return folders
+
+
+def _name_of(path: Path, folder: str) -> str:
+    """What a file is called in results, which others may read: not where this machine has it."""
+    top = PurePath(folder)
+    if top.is_absolute() or ".." in top.parts:
+        top = PurePath(top.name)
+    return printable((top / path).as_posix())
 
 
 def _read_into(
