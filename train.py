@@ -83,6 +83,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         summary = summary_metrics(trainer.history, test, seen) | cost
         run.log_summary(summary)
         run.log_predictions(logits, labels, job.data.classes)
+        run.log_examples(logits, labels, job.data, config.tracking.examples)
         run.log_weights(trainer.best_weights, job)
         if config.tracking.log_model:
             run.log_model(trainer.model, job.config.image_size)

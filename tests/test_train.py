@@ -77,6 +77,7 @@ def test_the_sweep_in_mlflow(sweep: Sweep) -> None:
         assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
             "config.yaml",
             "curves.png",
+            "examples.npz",
             "history.parquet",
             "predictions.npz",
             "weights.safetensors",

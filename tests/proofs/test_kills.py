@@ -136,11 +136,12 @@ def _require_equal(place: Workplace, undisturbed: Workplace) -> int:
             for where, each in ((place, run), (undisturbed, twin))
         )
         assert one == two, name
-        one, two = (
-            _artifact(where, each, "predictions.npz").read_bytes()
-            for where, each in ((place, run), (undisturbed, twin))
-        )
-        assert one == two, name
+        for artifact in ("predictions.npz", "examples.npz"):
+            one, two = (
+                _artifact(where, each, artifact).read_bytes()
+                for where, each in ((place, run), (undisturbed, twin))
+            )
+            assert one == two, (name, artifact)
         pd.testing.assert_frame_equal(
             *(
                 frame[~frame["metric"].str.startswith(TIMED)]

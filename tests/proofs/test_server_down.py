@@ -30,7 +30,8 @@ from transfer.tracking.sync import Sync
 
 DOWN_S = 30
 ARTIFACTS = {
-    *("config.yaml", "curves.png", "history.parquet", "predictions.npz", "weights.safetensors"),
+    *("config.yaml", "curves.png", "examples.npz", "history.parquet"),
+    *("predictions.npz", "weights.safetensors"),
 }
 
 

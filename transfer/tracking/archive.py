@@ -33,7 +33,7 @@ def keep_run(client: Client, run: RunRecord, folder: Path) -> Path:
 
     What a report reads is kept: parameters, metrics, tags, curves (with at most some thousands of
     iteration losses) and, of every test image, the predicted class with its probability. Logits,
-    weights and checkpoints are not.
+    pictures, weights and checkpoints are not.
 
     Returns:
         The run's folder.

@@ -3,10 +3,10 @@
 Little memory is taken by each, for a report may have a thousand runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -101,6 +101,29 @@ class Predictions:
     names: Sequence[str]
     loss: NDArray[np.float32] | None = None
 
+    @classmethod
+    def of_logits(
+        cls, logits: NDArray[np.floating], labels: NDArray[np.integer], names: Iterable[object]
+    ) -> Self:
+        """From float [N, K] logits, int [N] labels and the names of K classes."""
+        # A few small arrays are kept instead of all logits: a thousand runs must fit in memory.
+        predicted = logits.argmax(axis=1)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        totals = np.exp(shifted).sum(axis=1)
+        return cls(
+            labels=labels.astype(np.int16),
+            predicted=predicted.astype(np.int16),
+            confidence=(1 / totals).astype(np.float32),
+            names=[str(name) for name in names],
+            loss=(np.log(totals) - shifted[np.arange(len(labels)), labels]).astype(np.float32),
+        )
+
+    @property
+    def surest_mistakes(self) -> NDArray[np.int64]:
+        """The images that it gets wrong, those first of whose answer it is most confident."""
+        wrong = np.flatnonzero(~self.correct)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
+
     @property
     def classes(self) -> int:
         return len(self.names)
@@ -157,17 +180,7 @@ def read_predictions(path: Path) -> Predictions:
             )
         logits, labels = saved["logits"], saved["labels"]
         names = saved["classes"] if "classes" in saved else range(logits.shape[1])
-    # A few small arrays are kept instead of all logits: a thousand runs must fit in memory.
-    predicted = logits.argmax(axis=1)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    totals = np.exp(shifted).sum(axis=1)
-    return Predictions(
-        labels=labels.astype(np.int16),
-        predicted=predicted.astype(np.int16),
-        confidence=(1 / totals).astype(np.float32),
-        names=[str(name) for name in names],
-        loss=(np.log(totals) - shifted[np.arange(len(labels)), labels]).astype(np.float32),
-    )
+    return Predictions.of_logits(logits, labels, names)
 
 
 def _known_loss(kept: NDArray[np.float16]) -> NDArray[np.float32] | None:

@@ -7,20 +7,26 @@ import copy
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from transfer.data import ImageData
+from transfer.data.image_data import Split
 from transfer.deploy.classifier import save_classifier
 from transfer.deploy.mlflow_model import save_mlflow_model
 from transfer.job import Job
 from transfer.system.disk import DiskError, writing
+from transfer.tracking.artifacts import Predictions
 from transfer.tracking.environment import without_password
+from transfer.tracking.examples import write_examples
 from transfer.tracking.run_state import Point, RunState
 from transfer.tracking.store import Client
 from transfer.tracking.sync import Sync
@@ -29,6 +35,7 @@ log = logging.getLogger(__name__)
 
 # 40 epochs of CIFAR-10 are 31,000 iterations; a store of a thousand runs must stay small.
 _MAX_STEP_POINTS = 1000
+_IMAGES_AT_ONCE = 64
 
 
 class JobRun:
@@ -80,6 +87,19 @@ class JobRun:
         arrays: dict[str, Any] = {"logits": logits.numpy(), "labels": labels.numpy()}
         arrays["classes"] = list(classes)
         self._keep("predictions.npz", lambda path: np.savez_compressed(path, **arrays))
+
+    def log_examples(self, logits: Tensor, labels: Tensor, data: ImageData, most: int) -> None:
+        """Keep small pictures of the test images that the network gets wrong, the surest first.
+
+        Args:
+            logits, labels: of the test split, in its order.
+            most: how many are kept at most; 0 keeps no file.
+        """
+        if most == 0:
+            return
+        answers = Predictions.of_logits(logits.numpy(), labels.numpy(), data.classes)
+        images = _images(data.test, torch.from_numpy(answers.surest_mistakes[:most]))
+        self._keep("examples.npz", lambda path: write_examples(path, images))
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:
         """Keep the weights, with all that a prediction needs."""
@@ -184,6 +204,14 @@ class JobRun:
         with writing(path):
             write(path)
         self.log_file(path)
+
+
+def _images(split: Split, indices: Tensor) -> Iterator[tuple[int, NDArray[np.uint8], str]]:
+    """The number, the levels and the file's name of each of these images."""
+    # Few at a time, for whoever asks for them may soon have enough.
+    for some in indices.split(_IMAGES_AT_ONCE):
+        names = split.file_names(some) or [""] * len(some)
+        yield from zip(some.tolist(), split.take(some).numpy(), names, strict=True)
 
 
 def _now_ms() -> int:
