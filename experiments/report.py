@@ -1,6 +1,7 @@
 """Compare runs again, from MLflow alone: nothing is trained.
 
     python experiments/report.py [sweep=latest] [where=CONDITIONS] [lang=en] [out=FOLDER]
+        [equivalent_within=1]
 
 Writes report.md, report.html, report.csv, report.parquet and figures/.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import STORE, option, run
-from transfer.report.write import write_report
+from transfer.report.write import EQUIVALENT_WITHIN, write_report
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import select
@@ -32,16 +33,25 @@ class Options:
         None,
         "folder for all of it; default: that of the (first) sweep, or report/ here",
     )
+    equivalent_within: float = option(
+        100 * EQUIVALENT_WITHIN,
+        "points of accuracy; configurations that surely differ by less are called equivalent",
+    )
     tracking_uri: str | None = option(None, STORE)
 
 
 def main(options: Options) -> None:
+    within = options.equivalent_within
+    if not 0 < within < 100:
+        problem = "must be above 0 and below 100: points of accuracy, such as 1"
+        raise ConfigError("equivalent_within", f"{within:g}", problem)
     client = open_store(store_uri(options.tracking_uri))
     selection = select(client, options.sweep, options.where)
     if not selection.runs:
         problem = f"no run fits; {selection.left_out} runs do not"
         raise ConfigError("where", options.where, problem)
-    print(write_report(client, selection, _folder(options, selection.sweeps), options.lang))
+    folder = _folder(options, selection.sweeps)
+    print(write_report(client, selection, folder, options.lang, within / 100))
 
 
 def _folder(options: Options, sweeps: Sequence[RunRecord]) -> Path:

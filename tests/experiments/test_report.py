@@ -42,6 +42,8 @@ def test_what_is_not_there_is_one_line(sweep: Sweep) -> None:
         (["sweeep=latest"], "unknown argument; the keys are sweep, where, lang, out"),
         (["where=epochs=99"], "where=epochs=99: no run fits; 4 runs do not"),
         (["lang=fr"], "lang=fr: must be one of en, zh"),
+        (["equivalent_within=0"], "equivalent_within=0: must be above 0 and below 100: points of"),
+        (["equivalent_within=a"], "equivalent_within=a: invalid float value"),
         (["out=/dev/null/report"], "out=/dev/null/report: this folder cannot be made"),
     ):
         process = sweep.workplace.run("experiments/report.py", *arguments)

@@ -97,7 +97,7 @@ def test_the_sweep_is_described_by_its_report(
 ) -> None:
     parent, _ = _sweep_runs(sweep)
     _open(browser, f"{server}/#/experiments/1/runs/{parent}")
-    _wait(lambda: "Findings" in _text(browser) and "Best by mean" in _text(browser))
+    _wait(lambda: "Findings" in _text(browser) and "How sure" in _text(browser))
     rows = browser.find_elements(By.XPATH, "//table[.//th[contains(., 'rank')]]/tbody/tr")
     assert len(rows) == 4
     _screenshot(browser, "sweep")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from transfer.report.document import (
+    Box,
     Bullets,
     Code,
     Heading,
@@ -23,6 +24,7 @@ from transfer.report.document import (
 BLOCKS = [
     Heading("Two & <script>", 1),
     Paragraph("**bold** and `a<b`"),
+    Box(["take `b`", "**sure**"]),
     Bullets(["one", "two"]),
     Table(["name", "value"], [["<img src=x>", "**1.5 k** ◆"], ["a|b", "–"]], 1),
     Code("key=<value>"),
@@ -50,8 +52,18 @@ def test_text_is_escaped_and_its_two_marks_are_tags(tmp_path: Path) -> None:
     assert "<h1>Two &amp; &lt;script&gt;</h1>" in page
     assert "<strong>bold</strong> and <code>a&lt;b</code>" in page
     assert "&lt;img src=x&gt;" in page and "<pre>key=&lt;value&gt;</pre>" in page
+    assert (
+        '<div class="box">\n<p>take <code>b</code></p>\n<p><strong>sure</strong></p>\n</div>'
+        in page
+    )
     assert '<td class="number"><strong>1.5 k</strong> ◆</td>' in page
     assert 'alt="A &#34;figure&#34;"' in page
+
+
+def test_a_column_of_words_is_set_to_the_left() -> None:
+    table = Table(["name", "value", "verdict"], [["a", "1", "worse"]], 1, words={2})
+    assert [table.is_number(index) for index in range(3)] == [False, True, False]
+    assert ":|-" not in to_markdown([table]) and "|--" not in to_markdown([table]).split(":|")[1]
 
 
 def test_the_style_sheet_and_the_script_are_in_the_page(tmp_path: Path) -> None:
@@ -82,7 +94,8 @@ def _strip_data(folder: Path) -> str:
 
 def test_markdown_has_the_same_blocks() -> None:
     text = to_markdown(BLOCKS)
-    assert text.startswith("# Two & <script>\n\n**bold** and `a<b`\n\n- one\n- two\n")
+    start = "# Two & <script>\n\n**bold** and `a<b`\n\n> - take `b`\n> - **sure**\n\n- one\n- two\n"
+    assert text.startswith(start)
     assert "a\\|b" in text
     assert "```text\nkey=<value>\n```" in text
     assert text.endswith('![A "figure"](figures/one.png)\n')

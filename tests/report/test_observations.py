@@ -28,11 +28,11 @@ def test_each_observation_is_answered_from_the_curves() -> None:
     text = to_markdown(_observations(make_rows(runs, histories)))
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
     [starter] = [line for name, line in lines.items() if "starter" in name]
-    assert "epoch 2, 1 of full training" in starter
+    assert "epoch 2, 1 of them beyond the head" in starter
     # Epochs 1 and 2; in epoch 3 the two are equal.
     assert "2 of 3 epochs" in starter
     # One seed each, and no predictions to test by.
-    assert "+25.00, untested" in starter
+    assert "+25.00, not known" in starter
     [scratch] = [line for name, line in lines.items() if name.startswith("a ") and "none" in name]
     assert "never" in scratch and "0 of 3 epochs" in scratch
     assert "60.00 % after 3 epochs" in text
@@ -63,4 +63,14 @@ def test_a_gain_that_a_test_did_not_find_is_told_as_such() -> None:
         for run, right in zip(runs, (26, 25), strict=True)
     }
     text = to_markdown(_observations(make_rows(runs, predictions=answers)))
-    assert "+2.00, not significant" in text
+    assert "+2.00, not decided" in text
+
+
+def test_without_a_sound_row_the_curves_are_told_still() -> None:
+    runs = [
+        make_run("a", 0, 0, accuracy, weights=weights, **{"protocol.validation": "test"})
+        for weights, accuracy in (("starter", 0.7), ("none", 0.5))
+    ]
+    text = to_markdown(_observations(make_rows(runs)))
+    # No verdict, for it was the test images that steered.
+    assert "+20.00" in text and "+20.00," not in text

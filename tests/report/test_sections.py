@@ -11,7 +11,7 @@ from transfer.compare.replicates import by_test_set
 from transfer.report.document import to_markdown
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
-from transfer.report.tables import cost_table, outcome_table, ranking_table
+from transfer.report.tables import outcome_table
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
 
@@ -27,34 +27,6 @@ def _report(runs: Iterable[RunRecord]) -> str:
 def _parts(runs: Iterable[RunRecord]) -> list[Part]:
     groups = [make_rows(group) for group in by_test_set(runs)]
     return [Part(Comparison(rows), []) for rows in groups]
-
-
-def test_the_ranking_shows_mean_deviation_and_interval_and_the_best_in_bold() -> None:
-    rows = make_rows(RUNS)
-    table = to_markdown([ranking_table(Comparison(rows), WORDS)])
-    head, _, first, second = table.splitlines()
-    assert "test acc (%)" in head and "seeds" in head
-    assert "**90.00**" in first
-    assert "55.00" in second and "7.07" in second and "0.00 – 100.00" in second
-    assert len({len(line) for line in table.splitlines()}) == 1
-    equal = Comparison(make_rows([make_run("a", 0, 0, 0.9), make_run("b", 0, 0, 0.9)]))
-    assert "**90.00**" not in to_markdown([ranking_table(equal, WORDS)])
-
-
-def test_costs_mark_the_front_and_leave_out_what_nobody_measured() -> None:
-    table = to_markdown([cost_table(Comparison(make_rows(RUNS)), WORDS)])
-    head, _, first, second = table.splitlines()
-    assert "2 M ◆" in first and "**1 k** ◆" in second
-    # Equal everywhere: bold would say nothing; the more accurate one is on the front.
-    assert "1.00 ◆" in first and "1.00" in second and "**1.00" not in table
-    assert "batch 64" not in head and "latency (ms)" in head
-
-
-def test_a_measure_that_is_missing_is_a_dash() -> None:
-    run = make_run("a", 0, 0, 0.5)
-    del run.metrics["best/val_acc"]
-    rows = make_rows([run])
-    assert "–" in to_markdown([ranking_table(Comparison(rows), WORDS)])
 
 
 def test_each_way_of_normalising_is_told_with_its_models() -> None:
@@ -95,34 +67,37 @@ def test_what_did_not_finish_is_listed_with_its_error() -> None:
     assert "## Ranking" not in report
 
 
-def test_the_title_counts_and_the_header_names_the_source() -> None:
+def test_the_answer_comes_first_and_where_it_comes_from_last() -> None:
     report = _report(RUNS)
-    assert report.startswith("# Comparison: 2 configurations, 4 runs")
-    assert "sweep: day/time (MLflow run id)" in report
+    assert report.startswith(
+        "# Comparison: 2 configurations, 4 runs\n\n**1 of 4 runs did not finish**"
+    )
+    before, _, last = report.partition("## Where this comes from")
+    assert before.index("> - **Take `b`**") < before.index("## Ranking")
+    assert "sweep: day/time (MLflow run id)" in last
     filtered = Selection(RUNS, [], "epochs=3", left_out=7)
     text = to_markdown(build_document(_parts(RUNS), filtered, WORDS))
     assert "`epochs=3`; 7 other runs do not fit it" in text
 
 
-def test_a_row_that_the_test_set_steered_is_marked_as_no_estimate() -> None:
+def test_the_protocol_is_told_as_it_was() -> None:
+    report = _report(RUNS)
+    assert "measured once, after that, with the weights of the epoch that was best" in report
+    assert "## Not ranked" not in report
+    last = [dataclasses.replace(r, params=r.params | {"protocol.result": "last"}) for r in RUNS]
+    assert "with the weights of the last epoch" in _report(last)
+    assert "with the weights of the best epoch on validation or" in _report([*RUNS[:2], last[2]])
+
+
+def test_what_the_test_set_steered_is_written_still() -> None:
     steered = [
         dataclasses.replace(run, params=run.params | {"protocol.validation": "test"})
         for run in RUNS
     ]
     report = _report(steered)
-    assert "no estimate for new images" in report and "read once" not in report
-    sound = _report(RUNS)
-    assert "no estimate for new images" not in sound
-    assert "on the test set, read once, with the weights of the epoch that was best" in sound
-
-
-def test_the_protocol_is_told_as_it_was() -> None:
-    flawed = {"protocol.result": "last", "protocol.augment_evaluation_of": "['a']"}
-    runs = [dataclasses.replace(run, params=run.params | flawed) for run in RUNS]
-    report = _report(runs)
-    assert "with the weights of the last epoch" in report
-    assert "`a`: tested on augmented images" in report and "`a`, `b`: tested" not in report
-    assert "with the weights of the best epoch on validation or" in _report([*RUNS, runs[2]])
+    assert "**Nothing here can be chosen**" in report and "read once" not in report
+    assert "## Not ranked" in report and "## Ranking" not in report
+    assert "## Cost" in report and "## What transfer does" in report
 
 
 def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:
@@ -136,18 +111,10 @@ def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:
     for name in ("digits", "cifar10"):
         assert f"## Tested on {name}: unknown images" in report
     # Each has its own winner.
-    assert report.count("**Best by mean: `b`**") == report.count("### Ranking") == 2
+    assert report.count("**Take `b`**") == report.count("### Ranking") == 2
     summary = to_markdown(build_summary(_parts(runs), WORDS))
     assert summary.startswith("## Tested on digits")
     assert "## Tested on" not in _report(RUNS)
-
-
-def test_times_of_several_devices_name_theirs() -> None:
-    table = to_markdown([cost_table(Comparison(make_rows(RUNS)), WORDS)])
-    assert "device" not in table
-    other = dataclasses.replace(RUNS[2], params=RUNS[2].params | {"device": "cuda", "threads": "8"})
-    table = to_markdown([cost_table(Comparison(make_rows([*RUNS[:2], other])), WORDS)])
-    assert "cuda, threads: 8" in table and "cpu, threads: –" in table
 
 
 def test_what_comes_with_a_column_is_told_below_the_ranking() -> None:
@@ -159,7 +126,7 @@ def test_what_comes_with_a_column_is_told_below_the_ranking() -> None:
     ]
     report = _report(runs)
     assert "`optimizer=sgd` comes with `batch_size=128`." in report
-    assert "a optimizer=adam |" not in report.split("## Cost")[0]
+    assert "a optimizer=adam |" in report.split("## More measures")[0]
 
 
 def test_the_header_names_seeds_and_repetitions() -> None:

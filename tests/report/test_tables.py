@@ -1,4 +1,4 @@
-"""The rows as other programs read them."""
+"""The tables that people read."""
 
 from __future__ import annotations
 
@@ -6,26 +6,134 @@ from dataclasses import replace
 
 import pytest
 
-from tests.compare.runs import RUNS, make_rows, make_run
+from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
+from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
+from transfer.report.document import Table, to_markdown
 from transfer.report.language import LANGUAGES, Words
-from transfer.report.tables import cost_table, is_disturbed, rows_frame
+from transfer.report.tables import (
+    cost_table,
+    is_disturbed,
+    is_otherwise,
+    measures_table,
+    pair_table,
+    ranking_table,
+    unsound_table,
+)
+
+WORDS = Words()
 
 
-def test_a_row_a_configuration_with_mean_deviation_and_interval() -> None:
-    rows = make_rows(RUNS)
-    frame = rows_frame([Comparison(rows)]).set_index("model")
-    assert frame["seeds"].to_dict() == {"b": 1, "a": 2}
-    assert frame.loc["a", "test/acc"] == pytest.approx(0.55)
-    assert frame.loc["a", "test/acc_std"] == pytest.approx(0.0707, abs=1e-4)
-    assert frame.loc["a", "test/acc_low"] == 0
-    # One seed has no deviation.
-    assert frame["test/acc_std"].isna()["b"]
-    # Without predictions, one seed has no interval.
-    assert frame["interval_of"].dropna().to_dict() == {"a": "seeds"}
-    assert frame["rank"].to_dict() == {"b": 1, "a": 1}
-    assert frame.loc["a", "behind_best"] == pytest.approx(0.4)
-    assert frame["profile/macs_front"].to_dict() == {"b": True, "a": True}
+def _column(table: Table, header: str) -> list[str]:
+    return [line[list(table.headers).index(header)] for line in table.cells]
+
+
+def test_the_ranking_stands_in_the_order_of_validation_in_ten_columns() -> None:
+    runs = [
+        make_run(model, 0, seed, 0.7, **{"optimizer.lr": rate, "image_size": size})
+        for model, rate, size in (("a", "1", "32"), ("b", "1", "32"), ("b", "2", "64"))
+        for seed in range(2)
+    ]
+    for run in runs:
+        chosen = run.params["optimizer.lr"] == "2"
+        run.metrics.update(
+            {"best/val_acc": 0.8 if chosen else 0.6, "test/acc": 0.7 - 0.05 * chosen}
+        )
+    table = ranking_table(Comparison(make_rows(runs)), WORDS)
+    assert len(table.headers) == 10
+    assert table.headers[:4] == ["rank", "configuration", "seeds", "val acc (%)"]
+    first = table.cells[0]
+    assert first[1].startswith("b image_size=64")
+    assert first[3] == "**80.00**" and first[4].startswith("65.00")
+    # It is what the others are compared with.
+    assert first[5] == first[6] == "–"
+
+
+def test_the_ranking_shows_intervals_and_the_best_in_bold() -> None:
+    table = ranking_table(Comparison(make_rows(RUNS)), WORDS)
+    first, second = _column(table, "test acc (%)")
+    assert first == "**90.00**" and second.startswith("55.00 (")
+    assert len({len(line) for line in to_markdown([table]).splitlines()}) == 1
+    equal = Comparison(make_rows([make_run("a", 0, 0, 0.9), make_run("b", 0, 0, 0.9)]))
+    assert "**90.00**" not in to_markdown([ranking_table(equal, WORDS)])
+
+
+def test_verdicts_are_seen_from_the_row() -> None:
+    table = ranking_table(compare(APART), WORDS)
+    assert _column(table, "recipe") == _column(table, "network") == ["–", "worse"]
+    assert _column(table, "rank") == ["1", "2"]
+    # Better on test than what validation chose.
+    turned = compare({"b": 0.6, "c": 0.9}, validation={"b": 0.9, "c": 0.6})
+    table = ranking_table(turned, WORDS)
+    assert _column(table, "recipe") == ["–", "better"]
+    assert _column(table, "rank") == ["2", "1"]
+    table = pair_table(turned, WORDS)
+    [behind] = _column(table, "behind the first (points)")
+    assert behind.startswith("−") and table.cells[0][4] == "better"
+
+
+def test_what_cannot_be_told_is_told_in_a_word() -> None:
+    close = ranking_table(compare(CLOSE, images=100), WORDS)
+    assert _column(close, "recipe") == ["–", "not decided"]
+    alike = ranking_table(compare(CLOSE, seeds=5, images=20_000), WORDS)
+    assert _column(alike, "recipe") == ["–", "equivalent"]
+    alone = ranking_table(compare(APART, seeds=1), WORDS)
+    assert _column(alone, "recipe") == ["–", "not known: one seed"]
+    assert _column(alone, "network") == ["–", "worse"]
+
+
+def test_what_the_test_set_had_a_say_in_has_no_rank() -> None:
+    runs = [
+        make_run("a", 0, 0, 0.9, **{"protocol.validation": "test"}),
+        make_run("b", 0, 0, 0.8, **{"protocol.augment_evaluation_of": "['b']"}),
+        make_run("c", 0, 0, 0.5),
+    ]
+    comparison = Comparison(make_rows(runs))
+    assert len(ranking_table(comparison, WORDS).cells) == 1
+    whys = dict(zip("ab", _column(unsound_table(comparison, WORDS), "why"), strict=True))
+    assert whys == {"a": "the test set steered its training", "b": "tested on augmented images"}
+
+
+def test_costs_mark_the_front_and_leave_out_what_nobody_measured() -> None:
+    table = to_markdown([cost_table(Comparison(make_rows(RUNS)).rows, WORDS)])
+    head, _, first, second = table.splitlines()
+    assert "2 M ◆" in first and "**1 k** ◆" in second
+    # Equal everywhere: bold would say nothing; the more accurate one is on the front.
+    assert "1.00 ◆" in first and "1.00" in second and "**1.00" not in table
+    assert "batch 64" not in head and "latency (ms)" in head
+
+
+def test_a_measure_that_is_missing_is_a_dash() -> None:
+    run = make_run("a", 0, 0, 0.5)
+    del run.metrics["best/val_acc"]
+    assert "–" in to_markdown([ranking_table(Comparison(make_rows([run])), WORDS)])
+
+
+def test_balanced_accuracy_of_runs_that_did_not_log_it_is_counted() -> None:
+    labels = make_predictions([True] * 30)
+    uneven = replace(labels, labels=labels.labels * 0, predicted=labels.predicted * 0)
+    uneven.labels[:6] = 1
+    run = make_run("a", 0, 0, 0.8)
+    comparison = Comparison(make_rows([run], predictions={run.id: uneven}))
+    table = measures_table(comparison, comparison.rows, WORDS)
+    assert _column(table, "balanced test acc (%)") == ["50.00"]
+
+
+def test_times_of_several_devices_name_theirs() -> None:
+    table = to_markdown([cost_table(make_rows(RUNS), WORDS)])
+    assert "device" not in table
+    other = replace(RUNS[2], params=RUNS[2].params | {"device": "cuda", "threads": "8"})
+    table = to_markdown([cost_table(make_rows([*RUNS[:2], other]), WORDS)])
+    assert "cuda, threads: 8" in table and "cpu, threads: –" in table
+
+
+def test_what_was_measured_otherwise_is_marked() -> None:
+    before, now = make_run("a", 0, 0, 0.5), make_run("b", 0, 0, 0.6)
+    now.metrics["time/other_jobs"] = 0
+    rows = make_rows([before, now])
+    marked = [line for line in cost_table(rows, WORDS).cells if any("‡" in cell for cell in line)]
+    assert [line[0] for line in marked] == ["a"]
+    assert is_otherwise(rows) and not is_otherwise(make_rows([now]))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -43,8 +151,8 @@ def test_times_that_were_measured_beside_other_jobs_are_marked(
         # Of before it was counted.
         make_run("c", 0, 0, 0.4),
     ]
-    comparison, words = Comparison(make_rows(runs)), Words(language)
-    table = cost_table(comparison, words)
+    rows, words = Comparison(make_rows(runs)).rows, Words(language)
+    table = cost_table(rows, words)
     dagger = {
         (line[0], header)
         for line in table.cells
@@ -55,7 +163,5 @@ def test_times_that_were_measured_beside_other_jobs_are_marked(
     assert {(row, header.partition(" (")[0]) for row, header in dagger} == {
         ("b", title) for title in titles.values()
     }
-    assert is_disturbed(comparison)
-    assert not is_disturbed(Comparison(make_rows(RUNS)))
-    frame = rows_frame([comparison]).set_index("model")
-    assert frame[metric].dropna().to_dict() == {"a": 0, "b": 2}
+    assert is_disturbed(rows)
+    assert not is_disturbed(make_rows(RUNS))

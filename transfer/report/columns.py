@@ -5,11 +5,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from transfer.compare.comparison import Pair
+import numpy as np
+
 from transfer.compare.criterion import Criterion
 from transfer.compare.rows import Row
 from transfer.compare.statistics import pareto_front
-from transfer.compare.verdicts import Verdict
 from transfer.report.language import Words
 from transfer.tracking.metrics import METRICS, Metric
 
@@ -48,7 +48,7 @@ class Column:
 
     def text(self, row: Row) -> str:
         """The mean as people read it, without its unit."""
-        return self.metric.text(self.mean(row))
+        return signed(self.metric.text(self.mean(row)))
 
     def cells(self, rows: Sequence[Row], *, spread: bool = True) -> list[str]:
         """A text a row: the mean, with `spread` ± standard deviation over seeds, the best in
@@ -56,7 +56,7 @@ class Column:
         known = [self.mean(row) for row in self.known(rows)]
         # Values that read the same are equally good, 11.17 M is no better than 11.17 M; and bold
         # tells nothing where every row is the same.
-        best = self.metric.text(self.metric.best(known)) if len(set(known)) > 1 else ""
+        best = signed(self.metric.text(self.metric.best(known))) if len(set(known)) > 1 else ""
         cells = []
         for row in rows:
             text, deviation = self.text(row), self.spread(row)
@@ -85,23 +85,29 @@ def p_text(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def signed(text: str) -> str:
+    """A number with the sign that a reader expects before it."""
+    return text.replace("-", "−")
+
+
 def points(value: float) -> str:
     """A difference of two fractions in percentage points, with its sign."""
-    return f"{100 * value:+.2f}".replace("-", "−")
+    return signed(f"{100 * value:+.2f}")
 
 
-def tested(pair: Pair) -> tuple[str, Verdict]:
-    """By which test two configurations are told apart, and what it says."""
-    if pair.recipe.kind != "unknown":
-        return "seeds", pair.recipe
-    return "none" if pair.network.kind == "unknown" else "images", pair.network
+def lead(value: float, criterion: Criterion) -> str:
+    """How much better by a measure, with its sign: of a loss, how much less."""
+    return signed(f"{-value:+.3f}") if criterion.sign < 0 else points(value)
 
 
-def difference(value: float, criterion: Criterion, words: Words) -> str:
-    """How much better by a measure, with its sign and unit: of a loss, how much less."""
-    if criterion.sign < 0:
-        return words("in_loss", value=f"{-value:+.3f}".replace("-", "−"))
-    return words("in_points", value=points(value))
+def size(value: float, criterion: Criterion) -> str:
+    """A difference that has no sign."""
+    return lead(abs(value), criterion)[1:]
+
+
+def with_unit(text: str, criterion: Criterion, words: Words) -> str:
+    """A difference by a measure, or several, with what it is counted in."""
+    return words("in_loss" if criterion.sign < 0 else "in_points", value=text)
 
 
 def _logged(name: str, beside: str | None = None) -> Column:
@@ -114,12 +120,21 @@ def _beside(name: str) -> str | None:
     return "time/other_jobs" if name.startswith(("time/", "throughput/")) else None
 
 
+def _balanced(row: Row) -> list[float]:
+    """From the answers, where a run of before did not log it."""
+    return [
+        float(np.nanmean(answers.class_accuracy)) if math.isnan(logged) and answers else logged
+        for logged, answers in zip(row.metric(BALANCED.name), row.predictions, strict=True)
+    ]
+
+
 ACCURACY = _logged("test/acc")
-BALANCED = _logged("test/balanced_acc")
+BALANCED = Column(METRICS["test/balanced_acc"], _balanced)
 GAP = Column(Metric("gap", "points", "nearest zero", 2), Row.generalisation_gap)
 LOST = Column(Metric("lost", "points", "lower", 2), Row.lost_in_evaluation)
 BATCH_LOSS_STD = Column(Metric("batch_loss_std", better="lower", digits=3), Row.batch_loss_std)
 MACS = _logged("profile/macs")
+TIME = _logged("time/train_s", "time/other_jobs")
 
 # How good a configuration is.
 SCORES = (
@@ -135,9 +150,11 @@ SCORES = (
 
 
 def shown_scores(rows: Sequence[Row], criterion: Criterion) -> list[Column]:
-    """Those that a table has: where classes are even, balanced accuracy is accuracy again."""
-    balanced = criterion.name == "balanced_acc" or any(row.uneven for row in rows)
-    return [column for column in SCORES if column is not BALANCED or balanced]
+    """Those beside the ranking's own: where classes are even, balanced accuracy is accuracy
+    again."""
+    even = not any(row.uneven for row in rows)
+    left_out = {criterion.test, criterion.validation, BALANCED.name if even else ""}
+    return [column for column in (ACCURACY, *SCORES) if column.name not in left_out]
 
 
 def of_criterion(criterion: Criterion) -> tuple[Column, Column]:

@@ -5,7 +5,7 @@ Text may use two marks of Markdown, **bold** and `code`, and nothing else.
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +31,30 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Box:
+    """Lines that stand apart: the answer, before what it rests on."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Code:
     text: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table; columns from `numbers_from` on hold numbers and are set to the right."""
+    """A table; columns from `numbers_from` on hold numbers and are set to the right, but for those
+    in `words`, which hold a word or two."""
 
     headers: Sequence[str]
     cells: Sequence[Sequence[str]]
     numbers_from: int
+    words: Collection[int] = ()
+
+    def is_number(self, index: int) -> bool:
+        """Whether a column, counted from 0, holds numbers."""
+        return index >= self.numbers_from and index not in self.words
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Picture:
     path: str
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Picture
+Block = Heading | Paragraph | Bullets | Box | Code | Table | Picture
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:
@@ -73,7 +86,8 @@ def to_html(blocks: Sequence[Block], folder: Path, language: str) -> str:
 
 
 def _aligned(table: Table) -> str:
-    alignment = ["left" if i < table.numbers_from else "right" for i in range(len(table.headers))]
+    columns = range(len(table.headers))
+    alignment = ["right" if table.is_number(index) else "left" for index in columns]
     # A line break would end the table's line.
     escaped = [
         [cell.replace("\n", " ").replace("|", "\\|") for cell in line] for line in table.cells

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from transfer.compare.rows import Row
+from transfer.compare.replicates import replicate_of
 from transfer.config.schema import KEYS
 from transfer.report.language import Words
 from transfer.tracking.find import RunRecord
@@ -10,7 +10,7 @@ from transfer.tracking.selection import Selection
 
 
 def facts(selection: Selection, words: Words) -> list[str]:
-    """The header's lines: where the runs come from, their images, weights, device and versions."""
+    """Where the runs come from, a line each: their images, weights, device and versions."""
     runs, sweeps = selection.runs, selection.sweeps
 
     def of_runs(key: str) -> str:
@@ -50,10 +50,9 @@ def facts(selection: Selection, words: Words) -> list[str]:
         words("fact.versions", text=of_tags("transfer.versions", words("unknown"))),
         words("fact.commit", text=of_tags("mlflow.source.git.commit", words("no_git"))),
     ]
-    results = [
-        (run.tags["transfer.configuration"], run.params["seed"]) for run in runs if run.finished
-    ]
-    # Of one configuration and seed, the last run counts.
+    finished = [run for run in runs if run.finished]
+    results = [(run.tags["transfer.configuration"], replicate_of(run)) for run in finished]
+    # Of one configuration and replicate, the last run counts.
     if again := len(results) - len(set(results)):
         lines.append(words("fact.repeated", count=again))
     return lines
@@ -73,21 +72,6 @@ def _normalizations(runs: Sequence[RunRecord], words: Words) -> list[str]:
         how = words(f"normalization.{source}")
         lines.append(words("fact.normalization", how=how, mean=mean, std=std, models=of_models))
     return lines
-
-
-def legend_of_accuracy(rows: Sequence[Row], words: Words) -> list[str]:
-    """What the test accuracy of these rows is, by the protocol that they followed."""
-    results = {row.params.get("protocol.result", "best") for row in rows}
-    result = words(f"result.{results.pop()}" if len(results) == 1 else "result.mixed")
-    once = words("once") if all(validates_apart(row.params) for row in rows) else ""
-    sentences = [words("legend.test/acc", once=once, result=result)]
-    if not once:
-        sentences.append(words("legend.steered"))
-    blurred = sorted({row.params["model.name"] for row in rows if evaluates_augmented(row.params)})
-    if blurred:
-        names = ", ".join(f"`{name}`" for name in blurred)
-        sentences.append(words("legend.blurred", names=names))
-    return sentences
 
 
 def trains_augmented(params: Mapping[str, str]) -> bool:

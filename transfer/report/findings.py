@@ -7,14 +7,14 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from transfer.compare.comparison import Comparison, Pair
-from transfer.compare.criterion import Criterion
+from transfer.compare.comparison import Comparison
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
 from transfer.report import columns
-from transfer.report.columns import ACCURACY, difference, of_criterion, p_text, percent, tested
-from transfer.report.facts import evaluates_augmented, trains_augmented, validates_apart
+from transfer.report.columns import ACCURACY, percent
+from transfer.report.facts import evaluates_augmented, trains_augmented
 from transfer.report.language import Words
+from transfer.report.verdicts import counted, difference_text, replicates_kind, verdict_phrase
 
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
@@ -23,22 +23,18 @@ _OVERFITTING = 0.02
 _LOST = 0.05
 # A class this many times as frequent as in a balanced set.
 _UNBALANCED = 1.5
-_NAMED = 4
 # Of a long table, the upper part is worth sentences, and a few of each kind.
 _ROWS = 40
 _SENTENCES = 6
 
 
 def findings(comparison: Comparison, words: Words) -> list[str]:
-    """Sentences, the most important first."""
+    """Sentences beside the answer itself; none where no configuration can be trusted."""
     rows = comparison.rows
     if not ACCURACY.known(rows):
-        return [words("finding.no_accuracy", rows=len(rows))]
+        return []
     return [
-        *_winner(comparison, words),
-        *_chosen(comparison, words),
         *_unbalanced(rows, words),
-        *_cheapest(comparison, words),
         *_changes("freeze_epochs", comparison, words),
         *_changes("tune", comparison, words),
         *_changes("weights", comparison, words),
@@ -48,78 +44,6 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         *_overfitting(rows, words),
         *_stability(rows, words),
     ]
-
-
-def _score(row: Row, criterion: Criterion, words: Words) -> str:
-    """The measure that rows are ordered by, with its interval and what the interval is about."""
-    score, text = row.score(criterion), of_criterion(criterion)[0].metric.text
-    return words(
-        f"score.{score.over}",
-        score=words(f"score_by.{criterion.name}", value=text(score.estimate)),
-        low=text(score.low),
-        high=text(score.high),
-        seeds=len(row.runs),
-    )
-
-
-def _difference(pair: Pair, criterion: Criterion, words: Words) -> str:
-    """In points or nats, whether it is significant, and by which test."""
-    found = pair.difference
-    if not math.isfinite(found.estimate):
-        return words("difference.unknown")
-    test, verdict = tested(pair)
-    if test == "none":
-        behind = difference(found.estimate, criterion, words)
-        return words("difference.untested", difference=behind)
-    significant = "reversed" if verdict.kind == "worse" else test
-    low, high = (found.low, found.high)[:: criterion.sign]
-    return words(
-        f"difference.{test}",
-        difference=difference(found.estimate, criterion, words),
-        low=difference(low, criterion, words),
-        high=difference(high, criterion, words),
-        by=words(f"test_by.{criterion.name}"),
-        seeds=pair.replicates,
-        verdict=words(f"verdict.{significant if verdict.significant else 'none'}"),
-        p=p_text(verdict.corrected),
-    )
-
-
-def _winner(comparison: Comparison, words: Words) -> Iterator[str]:
-    rows, criterion = comparison.rows, comparison.criterion
-    yield words("finding.first", label=rows[0].label, score=_score(rows[0], criterion, words))
-    if len(rows) == 1:
-        return
-    second = _difference(comparison.pair(0, 1), criterion, words)
-    yield words("finding.second", label=rows[1].label, difference=second)
-    equals = [
-        rows[pair.second].label
-        for pair in comparison.against_best()
-        if comparison.ranks[pair.second] == 1 and not tested(pair)[1].significant
-    ]
-    if equals:
-        more = words("and_more", count=len(equals) - _NAMED) if len(equals) > _NAMED else ""
-        names = ", ".join(f"`{label}`" for label in equals[:_NAMED]) + more
-        yield words("finding.equals", names=names)
-
-
-def _chosen(comparison: Comparison, words: Words) -> Iterator[str]:
-    """The best on the test images was picked by looking at them: which one would have been chosen
-    without?"""
-    criterion = comparison.criterion
-    _, validation = of_criterion(criterion)
-    judged = [row for row in validation.known(comparison.rows) if validates_apart(row.params)]
-    splits = ("data.seed", "data.validation_fraction", "data.val_folder")
-    alike = len({tuple(row.params.get(name) for name in splits) for row in judged}) == 1
-    if len(judged) < 2 or not alike:
-        return
-    chosen = min(judged, key=lambda row: validation.metric.cost(validation.mean(row)))
-    found = {"measure": words(f"validation_by.{criterion.name}"), "count": len(judged)}
-    if chosen is comparison.rows[0]:
-        yield words("finding.chosen", **found)
-    else:
-        found |= {"label": chosen.label, "score": _score(chosen, criterion, words)}
-        yield words("finding.chosen_other", **found)
 
 
 def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
@@ -144,27 +68,6 @@ def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
     )
 
 
-def _cheapest(comparison: Comparison, words: Words) -> Iterator[str]:
-    """For a server the accurate, for a phone the cheap: what each step down the front costs."""
-    rows = comparison.rows
-    front = [index for index, on in enumerate(columns.MACS.front(rows)) if on]
-    if not front:
-        return
-    cheapest = min(front, key=lambda index: columns.MACS.mean(rows[index]))
-    best, cheap = rows[0], rows[cheapest]
-    if columns.MACS.mean(cheap) < columns.MACS.mean(best):
-        yield words(
-            "finding.cheapest",
-            label=cheap.label,
-            macs=columns.MACS.text(cheap),
-            share=f"{100 * columns.MACS.mean(cheap) / columns.MACS.mean(best):.0f}",
-            best=best.label,
-            difference=_difference(comparison.pair(0, cheapest), comparison.criterion, words),
-        )
-    elif len(rows) > 1:
-        yield words("finding.best_is_cheapest", label=best.label, macs=columns.MACS.text(best))
-
-
 def _changes(key: str, comparison: Comparison, words: Words) -> Iterator[str]:
     """A sentence for each two rows that differ in this key alone."""
     rows = comparison.rows[:_ROWS]
@@ -175,14 +78,17 @@ def _changes(key: str, comparison: Comparison, words: Words) -> Iterator[str]:
         == {key}
     )
     for first, second in islice(pairs, _SENTENCES):
-        better, other = rows[first], rows[second]
+        one, other = rows[first], rows[second]
+        pair = comparison.pair(first, second)
         yield words(
-            f"finding.{key}",
-            label=better.label_without(key),
-            better=better.keys[key],
+            "finding.change",
+            label=one.label_without(key),
+            name=key,
+            one=one.keys[key],
             other=other.keys[key],
-            difference=_difference(comparison.pair(first, second), comparison.criterion, words),
-            also=_also(better, other, key, words),
+            difference=difference_text(pair, comparison.criterion, words),
+            verdict=verdict_phrase(pair, words),
+            also=_also(one, other, key, words),
         )
 
 
@@ -229,8 +135,8 @@ def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
         most = max(known, key=columns.GAP.mean)
         over = sum(columns.GAP.mean(row) - _uncertainty(row) > _OVERFITTING for row in known)
         sentence = "finding.overfits" if over else "finding.no_overfitting"
-        gap = columns.GAP.text(most).replace("-", "−")
-        yield words(sentence, label=most.label, gap=gap, rows=over, all=len(known))
+        told = {"gap": columns.GAP.text(most), "rows": over, "all": len(known)}
+        yield words(sentence, label=most.label, **told)
 
 
 def _uncertainty(row: Row) -> float:
@@ -248,5 +154,10 @@ def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
     repeated = [row for row in rows if math.isfinite(ACCURACY.spread(row))]
     if repeated:
         most = max(repeated, key=ACCURACY.spread)
-        std = percent(ACCURACY.spread(most))
-        yield words("finding.scatter", label=most.label, std=std, seeds=len(most.runs))
+        yield words(
+            "finding.scatter",
+            label=most.label,
+            std=percent(ACCURACY.spread(most)),
+            count=counted(len(most.runs), rows, words),
+            replicates=words(f"replicates.{replicates_kind(rows)}"),
+        )

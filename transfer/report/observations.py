@@ -8,10 +8,12 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import is_compared
 from transfer.compare.rows import Row
-from transfer.report.columns import percent, points, tested
+from transfer.report.columns import percent, points
 from transfer.report.document import Block, Bullets, Table
 from transfer.report.language import Words
 from transfer.report.tables import MOST_ROWS
@@ -19,7 +21,8 @@ from transfer.report.tables import MOST_ROWS
 
 def observations(comparison: Comparison, words: Words) -> list[Block]:
     """A table with a row a configuration and what it means; curves are means over seeds."""
-    rows = comparison.rows
+    # Where nothing is sound, the curves can be looked at still.
+    rows = comparison.rows or comparison.unsound
     reference = _plain_cnn(rows)
     cells = []
     for index, row in enumerate(rows[:MOST_ROWS]):
@@ -60,23 +63,26 @@ def _passes(row: Row, reference: Row | None, words: Words) -> str:
 
 
 def _gain(index: int, comparison: Comparison, words: Words) -> str:
-    rows, row = comparison.rows, comparison.rows[index]
+    rows = comparison.rows or comparison.unsound
+    row = rows[index]
     if row.params.get("weights", "none") == "none":
         return "–"
     recipe = _recipe(row)
     random = [i for i, each in enumerate(rows) if each.params.get("weights") == "none"]
-    # The stronger the baseline, the more the gain is worth; rows stand best first.
-    best = next((i for i in random if _recipe(rows[i]) == recipe), index)
+    # The stronger the baseline, the more the gain is worth.
+    alike = [i for i in random if _recipe(rows[i]) == recipe]
+    best = max(alike, key=lambda i: np.nan_to_num(rows[i].accuracy.estimate), default=index)
     gain = row.accuracy.estimate - rows[best].accuracy.estimate
     if best == index or not math.isfinite(gain):
         return "–"
-    if comparison.criterion.name != "acc":
-        # Its tests are about another measure.
+    if comparison.criterion.name != "acc" or not comparison.rows:
+        # Verdicts are on another measure, or there is none.
         return points(gain)
-    test, verdict = tested(comparison.pair(min(index, best), max(index, best)))
-    if verdict.significant:
+    pair = comparison.pair(min(index, best), max(index, best))
+    verdict = pair.network if pair.recipe.kind == "unknown" else pair.recipe
+    if verdict.kind in ("better", "worse"):
         return points(gain)
-    return words("gain.untested" if test == "none" else "gain.none", gain=points(gain))
+    return words("gain.with_verdict", gain=points(gain), verdict=words(f"verdict.{verdict.kind}"))
 
 
 def _recipe(row: Row) -> dict[str, str]:

@@ -6,20 +6,22 @@ from dataclasses import dataclass, replace
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
-from transfer.report.columns import BALANCED, shown_scores
 from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
-from transfer.report.facts import facts, legend_of_accuracy
+from transfer.report.facts import facts
 from transfer.report.findings import findings
+from transfer.report.front import front
 from transfer.report.language import Words
+from transfer.report.legends import cost_legend, measures_legend, pair_legend, ranking_legend
 from transfer.report.observations import observations
 from transfer.report.tables import (
     MOST_PAIRS,
     MOST_ROWS,
     cost_table,
-    is_disturbed,
+    measures_table,
     outcome_table,
     pair_table,
     ranking_table,
+    unsound_table,
 )
 from transfer.tracking.selection import Selection
 
@@ -37,21 +39,24 @@ class Part:
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
-    """The whole report."""
-    configurations = sum(len(part.comparison.rows) for part in parts)
+    """The whole report: the answer, what it rests on, and last where all of it comes from."""
+    configurations = sum(len(_every(part.comparison)) for part in parts)
     title = words("title", rows=configurations, runs=len(selection.runs))
-    blocks: list[Block] = [Heading(title, 1), Bullets(facts(selection, words))]
+    blocks: list[Block] = [Heading(title, 1)]
+    unfinished = [run for run in selection.runs if not run.finished]
+    if unfinished:
+        counts = {"count": len(unfinished), "all": len(selection.runs)}
+        blocks.append(Paragraph(words("unfinished", **counts)))
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
     blocks += _joined(parts, words, _section)
-    unfinished = [run for run in selection.runs if not run.finished]
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
-    return blocks
+    return [*blocks, Heading(words("section.provenance")), Bullets(facts(selection, words))]
 
 
 def build_summary(parts: Sequence[Part], words: Words) -> list[Block]:
-    """The findings and the ranking alone."""
+    """The answer, the findings and the ranking alone."""
     return _joined(parts, words, _summary)
 
 
@@ -63,7 +68,7 @@ def _joined(
         return section(parts[0], words)
     joined: list[Block] = []
     for part in parts:
-        params = part.comparison.rows[0].params
+        params = _every(part.comparison)[0].params
         name, images, digest = (
             params.get(f"data.{key}", words("unknown")) for key in ("name", "test_images", "digest")
         )
@@ -76,48 +81,49 @@ def _joined(
 
 
 def _summary(part: Part, words: Words) -> list[Block]:
-    return [
-        Heading(words("section.findings")),
-        Bullets(findings(part.comparison, words)),
-        Heading(words("section.ranking")),
-        ranking_table(part.comparison, words),
-    ]
+    comparison = part.comparison
+    blocks = [front(comparison, words), *_findings(comparison, words)]
+    if comparison.rows:
+        blocks += [Heading(words("section.ranking")), ranking_table(comparison, words)]
+    return blocks
 
 
 def _section(part: Part, words: Words) -> list[Block]:
-    """All of a part: what the ranking has below it, the other tables and the figures."""
-    comparison, rows = part.comparison, part.comparison.rows
-    others = len(rows) - 1
-    keys = sort_keys([row.runs[0] for row in rows])
-    names = ["interval", "test/ece", "worst_class", "train/acc", "gap", "batch_loss_std"]
-    legend = [*legend_of_accuracy(rows, words), *(words(f"legend.{name}") for name in names)]
-    criterion = comparison.criterion
-    ranking = words("legend.ranking", pairs=comparison.tested)
-    if criterion.name != "acc":
-        ranking += " " + words("legend.select_by", measure=words(f"measure.{criterion.name}"))
-    if BALANCED in shown_scores(rows, criterion):
-        legend.append(words("legend.test/balanced_acc"))
-    blocks = [
-        *_summary(part, words),
-        Paragraph(ranking),
-        Bullets([*_following(keys, rows, words), *legend]),
-        *_more(len(rows) - MOST_ROWS, words),
-        Heading(words("section.cost")),
-        cost_table(comparison, words),
-        Paragraph(words("legend.cost")),
-    ]
-    if is_disturbed(comparison):
-        blocks.append(Paragraph(words("legend.other_jobs")))
-    if others:
+    """All of a part."""
+    comparison = part.comparison
+    # Where nothing is sound, there is nothing to choose, but still something to look at.
+    rows = comparison.rows or comparison.unsound
+    keys = sort_keys([row.runs[0] for row in _every(comparison)])
+    more = _more(len(rows) - MOST_ROWS, words)
+    blocks: list[Block] = [front(comparison, words)]
+    if comparison.rows:
+        blocks += [Heading(words("section.ranking")), ranking_table(comparison, words)]
+        blocks += [Bullets(ranking_legend(comparison, words)), *more]
+    if comparison.unsound:
+        blocks += [Heading(words("section.unsound")), unsound_table(comparison, words)]
+    if len(comparison.rows) > 1:
         blocks += [Heading(words("section.pairs")), pair_table(comparison, words)]
-        if criterion.name == "balanced_acc":
-            blocks.append(Paragraph(words("legend.random_signs")))
-        blocks += [Paragraph(words("legend.pairs")), *_more(others - MOST_PAIRS, words)]
+        blocks += pair_legend(comparison, words)
+        blocks += _more(len(comparison.rows) - 1 - MOST_PAIRS, words)
+    blocks += _findings(comparison, words)
+    measures = [*measures_legend(rows, comparison, words), *_following(keys, rows, words)]
+    blocks += [Heading(words("section.measures")), measures_table(comparison, rows, words)]
+    blocks += [Bullets(measures), *more]
+    blocks += [Heading(words("section.cost")), cost_table(rows, words), *cost_legend(rows, words)]
     for picture in part.pictures:
         blocks += [Heading(picture.title), picture]
     blocks += [Heading(words("section.transfer")), *observations(comparison, words)]
     constant = "\n".join(f"{key}={value}" for key, value in keys.constant.items())
     return [*blocks, Heading(words("section.constants")), Code(constant)]
+
+
+def _every(comparison: Comparison) -> list[Row]:
+    return [*comparison.rows, *comparison.unsound]
+
+
+def _findings(comparison: Comparison, words: Words) -> list[Block]:
+    found = findings(comparison, words)
+    return [Heading(words("section.findings")), Bullets(found)] if found else []
 
 
 def _more(count: int, words: Words) -> list[Block]:

@@ -1,112 +1,150 @@
-"""A comparison as tables: for people how good, at which cost, significant by which test and what
-did not finish; for other programs all of it."""
+"""A comparison as tables for people: how good, how sure, at which cost, and what did not finish."""
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import islice
-
-import pandas as pd
+from collections.abc import Collection, Iterable, Sequence
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval
+from transfer.compare.verdicts import Verdict
 from transfer.report.columns import (
     ACCURACY,
     COSTS,
-    SCORES,
+    MACS,
+    TIME,
+    Column,
+    lead,
     of_criterion,
     p_text,
-    percent,
     shown_scores,
-    tested,
 )
 from transfer.report.document import Table
+from transfer.report.facts import evaluates_augmented, validates_apart
 from transfer.report.language import Words
+from transfer.report.verdicts import chance, replicates_kind, verdict_of_second
 from transfer.tracking.find import RunRecord
-from transfer.tracking.metrics import Metric
 
 # Nobody reads a longer table; report.csv has all.
 MOST_ROWS = 100
 MOST_PAIRS = 20
 _FRONT = "◆"
 _DISTURBED = "†"
+_OTHERWISE = "‡"
 _LONGEST_ERROR = 300
-_INTERVALS = {
-    "both": "seeds and test images",
-    "seeds": "seeds",
-    "images": "test images",
-    "nothing": None,
-}
+# Measured otherwise in runs of before other jobs were counted.
+_CHANGED = ("profile/latency", "profile/peak_memory")
 
 
 def ranking_table(comparison: Comparison, words: Words) -> Table:
-    """How good each configuration is: rank, choices, accuracy with its interval, other scores."""
+    """What to choose by, in ten columns: rank, configuration, validation, test, the verdict on the
+    recipe and that on the network as against the first, and what is paid for it."""
     rows = comparison.rows[:MOST_ROWS]
+    test, validation = of_criterion(comparison.criterion)
+    ranks = comparison.ranks[: len(rows)]
+    decision = comparison.decision
+    best = [chance(value) for value in decision.probability_best] if decision else []
     columns = {
-        words("column.rank"): [
-            str(rank) if rank and math.isfinite(row.accuracy.estimate) else "–"
-            for row, rank in zip(rows, comparison.ranks, strict=False)
-        ],
-        **_keys(rows),
-        words("column.seeds"): [str(len(row.runs)) for row in rows],
-        words.header(ACCURACY.metric): ACCURACY.cells(rows, spread=False),
-        words("column.std"): [percent(ACCURACY.spread(row)) for row in rows],
-        words("column.interval"): [_bounds(row.accuracy) for row in rows],
-        words("column.interval_of"): [words(f"interval.{row.accuracy.over}") for row in rows],
+        words("column.rank"): ["–" if rank is None else f"{rank}" for rank in ranks],
+        words("column.configuration"): [row.label for row in rows],
+        words(f"column.replicates.{replicates_kind(rows)}"): [str(len(row.runs)) for row in rows],
+        words.header(validation.metric): validation.cells(rows, spread=False),
+        words.header(test.metric): _scores(rows, comparison, words),
+        words("column.recipe"): _verdicts(rows, comparison, "recipe", words),
+        words("column.network"): _verdicts(rows, comparison, "network", words),
+        words("column.best"): (best + ["–"] * len(rows))[: len(rows)],
         **{
-            words.header(column.metric): column.cells(rows)
-            for column in shown_scores(rows, comparison.criterion)
+            words.header(column.metric): column.cells(rows, spread=False)
+            for column in (MACS, TIME)
+            if column.known(rows)
         },
     }
-    return _table(columns, numbers_from=len(rows[0].keys) + 1)
+    return _table(columns, numbers_from=2, words={5, 6})
 
 
-def cost_table(comparison: Comparison, words: Words) -> Table:
+def measures_table(comparison: Comparison, rows: Sequence[Row], words: Words) -> Table:
+    """What the ranking has no room for: each choice in a column, and the other measures."""
+    rows, spread = rows[:MOST_ROWS], of_criterion(comparison.criterion)[0]
+    columns = {key: [row.keys[key] for row in rows] for key in rows[0].keys}
+    numbers_from = len(columns)
+    header = "column.std" if comparison.criterion.sign > 0 else "column.std_loss"
+    columns[words(header, measure=words(f"column.{spread.name}"))] = [
+        spread.metric.text(spread.spread(row)) for row in rows
+    ]
+    for column in shown_scores(rows, comparison.criterion):
+        columns[words.header(column.metric)] = column.cells(rows)
+    return _table(columns, numbers_from)
+
+
+def cost_table(rows: Sequence[Row], words: Words) -> Table:
     """What each configuration costs; marked are those on the Pareto front of accuracy against it,
-    and what was measured while other jobs ran on the machine."""
-    rows = comparison.rows[:MOST_ROWS]
-    columns = _keys(rows)
+    and what was measured while other jobs ran on the machine, or otherwise than now."""
+    rows = rows[:MOST_ROWS]
+    columns = {words("column.configuration"): [row.label for row in rows]}
     devices = [_devices(row, words) for row in rows]
     # Times of one device say nothing of another.
     if len(set(devices)) > 1:
         columns[words("column.device")] = devices
     numbers_from = len(columns)
     columns[words.header(ACCURACY.metric)] = ACCURACY.cells(rows)
-    for column in COSTS:
-        if column.known(rows):
-            texts = column.cells(rows)
-            for index, (row, on_front) in enumerate(zip(rows, column.front(rows), strict=True)):
-                texts[index] += f" {_FRONT}" if on_front else ""
-                texts[index] += f" {_DISTURBED}" if column.disturbed(row) else ""
-            columns[words.header(column.metric)] = texts
+    for column in filter(lambda each: each.known(rows), COSTS):
+        texts = column.cells(rows)
+        for index, (row, on_front) in enumerate(zip(rows, column.front(rows), strict=True)):
+            texts[index] += f" {_FRONT}" if on_front else ""
+            texts[index] += f" {_DISTURBED}" if column.disturbed(row) else ""
+            texts[index] += f" {_OTHERWISE}" if _otherwise(column, row) else ""
+        columns[words.header(column.metric)] = texts
     return _table(columns, numbers_from)
 
 
-def is_disturbed(comparison: Comparison) -> bool:
-    """Whether the table of costs has such a mark."""
-    rows = comparison.rows[:MOST_ROWS]
-    return any(column.disturbed(row) for column in COSTS for row in rows)
+def is_disturbed(rows: Sequence[Row]) -> bool:
+    """Whether the table of costs marks what was measured beside other jobs."""
+    return any(column.disturbed(row) for column in COSTS for row in rows[:MOST_ROWS])
+
+
+def is_otherwise(rows: Sequence[Row]) -> bool:
+    """Whether the table of costs marks what was measured otherwise than now."""
+    return any(_otherwise(column, row) for column in COSTS for row in rows[:MOST_ROWS])
 
 
 def pair_table(comparison: Comparison, words: Words) -> Table:
-    """The best configuration against each of the next, with what tests say of the difference."""
-    measure = of_criterion(comparison.criterion)[0].metric
-    by = f"test_by.{comparison.criterion.name}"
-    behind = "difference" if measure.unit == "%" else "difference_loss"
-    names = ["configuration", behind, "interval", "test", "p", "holm", "mcnemar"]
-    cells = [
-        [
-            comparison.rows[pair.second].label,
-            measure.text(pair.difference.estimate),
-            _bounds(pair.difference, measure),
-            words(f"test.{test}", seeds=pair.replicates, by=words(by)),
-            *map(p_text, (verdict.p_value, verdict.corrected, pair.network.p_value)),
-            "–" if test == "none" else words("yes" if verdict.significant else "no"),
-        ]
-        for pair in islice(comparison.against_best(), MOST_PAIRS)
-        for test, verdict in (tested(pair),)
+    """The first against each of the next: the difference, and what the two tests say of it."""
+    criterion = comparison.criterion
+    names = [
+        "configuration",
+        "behind" if criterion.sign > 0 else "behind_loss",
+        "interval",
+        f"common.{replicates_kind(comparison.rows)}",
+        *("recipe", "recipe_p", "recipe_holm", "network", "network_p", "network_holm"),
     ]
-    return Table([words(f"column.{name}") for name in (*names, "significant")], cells, 1)
+    cells = []
+    for index in range(1, min(len(comparison.rows), MOST_PAIRS + 1)):
+        pair = comparison.pair(0, index)
+        found = pair.difference
+        bounds = [lead(bound, criterion) for bound in sorted((found.low, found.high))]
+        line = [
+            comparison.rows[index].label,
+            lead(found.estimate, criterion) if math.isfinite(found.estimate) else "–",
+            words("range", low=bounds[0], high=bounds[1]) if found.known else "–",
+            str(pair.replicates),
+        ]
+        for verdict in (pair.recipe, pair.network):
+            line.append(words(f"verdict.{verdict_of_second(verdict)}"))
+            line += map(p_text, (verdict.p_value, verdict.corrected))
+        cells.append(line)
+    return Table([words(f"column.{name}") for name in names], cells, 1, words={4, 7})
+
+
+def unsound_table(comparison: Comparison, words: Words) -> Table:
+    """Those that have no rank, and why."""
+    rows = comparison.unsound[:MOST_ROWS]
+    columns = {
+        words("column.configuration"): [row.label for row in rows],
+        words("column.why"): [_why(row, words) for row in rows],
+        words(f"column.replicates.{replicates_kind(rows)}"): [str(len(row.runs)) for row in rows],
+    }
+    for column in reversed(of_criterion(comparison.criterion)):
+        columns[words.header(column.metric)] = [column.text(row) for row in rows]
+    return _table(columns, numbers_from=2)
 
 
 def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
@@ -125,64 +163,50 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
     return Table([words(f"column.{name}") for name in names], cells, len(names))
 
 
-def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """A row a configuration: rank, keys, number of seeds, test accuracy with its interval, the
-    difference to the best with its p-values, mean and standard deviation of each measure, whether
-    it is on the Pareto front of each cost, and how many other jobs ran on the machine. Accuracies
-    are fractions; what is not known, such as the deviation of a single seed, is missing.
-
-    Args:
-        comparisons: one a test set; where there are several, the column `part` counts them from 1.
-    """
-    frames = [_comparison_frame(comparison) for comparison in comparisons]
-    if len(frames) > 1:
-        for number, frame in enumerate(frames, start=1):
-            frame.insert(0, "part", number)
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    for key in {key for comparison in comparisons for row in comparison.rows for key in row.keys}:
-        # MLflow keeps every parameter as text.
-        try:
-            frame[key] = pd.to_numeric(frame[key])
-        except ValueError:
-            continue
-    return frame
+def _scores(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[str]:
+    """The measure of the test images with its interval, the best in bold."""
+    column = of_criterion(comparison.criterion)[0]
+    intervals = (row.score(comparison.criterion) for row in rows)
+    return [
+        f"{text} ({_bounds(interval, column, words)})" if interval.known else text
+        for text, interval in zip(column.cells(rows, spread=False), intervals, strict=True)
+    ]
 
 
-def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
-    fronts = {column.name: column.front(comparison.rows) for column in COSTS}
-    beside = dict.fromkeys(column.beside for column in COSTS if column.beside)
-    lines = []
-    for index, row in enumerate(comparison.rows):
-        line: dict[str, object] = {"rank": comparison.ranks[index], **row.keys}
-        line |= {"seeds": len(row.runs), "test/acc": row.accuracy.estimate}
-        line |= {"test/acc_low": row.accuracy.low, "test/acc_high": row.accuracy.high}
-        line |= {"interval_of": _INTERVALS[row.accuracy.over], "test/acc_std": ACCURACY.spread(row)}
-        if index:
-            pair = comparison.pair(0, index)
-            test, verdict = tested(pair)
-            line |= {"behind_best": pair.difference.estimate, "test": test}
-            line |= {"p": verdict.p_value, "p_holm": verdict.corrected}
-            line["p_mcnemar"] = pair.network.p_value
-        for column in (*SCORES, *COSTS):
-            line |= {column.name: column.mean(row), f"{column.name}_std": column.spread(row)}
-        line |= {f"{name}_front": front[index] for name, front in fronts.items()}
-        # Of the seeds the one that had the most beside it.
-        line |= {name: max(row.metric(name)) for name in beside}
-        lines.append(line)
-    return pd.DataFrame(lines)
+def _bounds(interval: Interval, column: Column, words: Words) -> str:
+    low, high = (column.metric.text(bound) for bound in (interval.low, interval.high))
+    return words("range", low=low, high=high)
 
 
-def _keys(rows: Sequence[Row]) -> dict[str, list[str]]:
-    return {key: [row.keys[key] for row in rows] for key in rows[0].keys}
+def _verdicts(rows: Sequence[Row], comparison: Comparison, about: str, words: Words) -> list[str]:
+    """On each row as against the first, which has none."""
+    cells = ["–"]
+    for index, row in enumerate(rows[1:], start=1):
+        verdict: Verdict = getattr(comparison.pair(0, index), about)
+        alone = about == "recipe" and min(len(row.runs), len(rows[0].runs)) == 1
+        if alone and verdict.kind == "unknown":
+            replicate = words(f"one.{replicates_kind(comparison.rows)}")
+            cells.append(words("verdict.one", replicate=replicate))
+        else:
+            cells.append(words(f"verdict.{verdict_of_second(verdict)}"))
+    return cells
 
 
-def _table(columns: dict[str, list[str]], numbers_from: int) -> Table:
-    return Table(list(columns), list(zip(*columns.values(), strict=True)), numbers_from)
+def _why(row: Row, words: Words) -> str:
+    reasons = {
+        "steered": not validates_apart(row.params),
+        "augmented": evaluates_augmented(row.params),
+    }
+    return words("semicolon").join(words(f"why.{name}") for name, is_so in reasons.items() if is_so)
 
 
-def _bounds(interval: Interval, measure: Metric = ACCURACY.metric) -> str:
-    low, high = (measure.text(bound).replace("-", "−") for bound in (interval.low, interval.high))
-    return f"{low} – {high}" if interval.known else "–"
+def _otherwise(column: Column, row: Row) -> bool:
+    counted = any(name in row.runs[0].metrics for name in ("profile/other_jobs", "time/other_jobs"))
+    return not counted and column.name.startswith(_CHANGED) and bool(column.known([row]))
+
+
+def _table(columns: dict[str, list[str]], numbers_from: int, words: Collection[int] = ()) -> Table:
+    return Table(list(columns), list(zip(*columns.values(), strict=True)), numbers_from, words)
 
 
 def _devices(row: Row, words: Words) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from transfer.compare.comparison import Comparison
+from transfer.compare.keys import label_keys, short, sort_keys
 from transfer.compare.replicates import by_test_set
 from transfer.compare.rows import Row, build_rows
 from transfer.report.document import Picture, to_html, to_markdown
@@ -16,9 +18,9 @@ from transfer.report.figures.classes import plot_classes, plot_confusion, plot_r
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png, use_font
+from transfer.report.frame import rows_frame
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
-from transfer.report.tables import rows_frame
 from transfer.system.errors import first_line
 from transfer.tracking.artifacts import (
     NO_HISTORY,
@@ -44,11 +46,19 @@ _FIGURES: dict[str, Plot] = {
     "reliability": plot_reliability,
     "parallel": plot_parallel,
 }
+# A point of accuracy: less matters to few.
+EQUIVALENT_WITHIN = 0.01
 # What MLflow takes.
 _LONGEST_TAG = 8000
 
 
-def write_report(client: Client, selection: Selection, folder: Path, language: str = "en") -> Path:
+def write_report(
+    client: Client,
+    selection: Selection,
+    folder: Path,
+    language: str = "en",
+    equivalent_within: float = EQUIVALENT_WITHIN,
+) -> Path:
     """Compare runs from the store alone; nothing is trained.
 
     Writes report.md, report.html, report.csv, report.parquet and figures/ into `folder`; those of
@@ -56,6 +66,8 @@ def write_report(client: Client, selection: Selection, folder: Path, language: s
 
     Args:
         language: "en" or "zh".
+        equivalent_within: a fraction of accuracy; differences that are surely smaller are called
+            equivalent.
 
     Returns:
         The path of report.md.
@@ -68,10 +80,11 @@ def write_report(client: Client, selection: Selection, folder: Path, language: s
     _remove_figures(folder / "figures")
     with use_font(language):
         groups = by_test_set(selection.runs)
-        parts = [
-            _build_part(client, runs, folder, words, f"part-{number}-" if len(groups) > 1 else "")
-            for number, runs in enumerate(groups, start=1)
-        ]
+        parts = []
+        for number, runs in enumerate(groups, start=1):
+            comparison = Comparison(_rows(client, runs), equivalent_within)
+            prefix = f"part-{number}-" if len(groups) > 1 else ""
+            parts.append(Part(comparison, _draw(comparison, folder, words, prefix)))
     blocks = build_document(parts, selection, words)
     report = folder / "report.md"
     report.write_text(to_markdown(blocks), encoding="utf-8")
@@ -86,23 +99,37 @@ def write_report(client: Client, selection: Selection, folder: Path, language: s
     return report
 
 
-def _build_part(
-    client: Client, runs: Sequence[RunRecord], folder: Path, words: Words, prefix: str
-) -> Part:
-    """Compare the runs of one test set and draw them; `prefix` is that of the figures' names."""
+def _rows(client: Client, runs: Sequence[RunRecord]) -> list[Row]:
+    """Those that can be trusted are named by what differs among themselves."""
     rows = build_rows(
         runs,
         lambda run: _read(client, run, "history.parquet", read_history) or NO_HISTORY,
         lambda run: _read(client, run, "predictions.npz", read_predictions),
     )
+    firsts = [row.runs[0] for row in rows if row.sound]
+    if not firsts:
+        return rows
+    shown = sort_keys(firsts).shown
+    named = [short(key) for key in label_keys(shown, firsts)]
+    return [
+        replace(row, keys={short(k): row.params.get(k, "") for k in shown}, label_keys=named)
+        if row.sound
+        else row
+        for row in rows
+    ]
+
+
+def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> list[Picture]:
+    """Figures of what has a rank, or where nothing has of the others; `prefix` is that of their
+    names."""
     pictures = []
     for name, plot in _FIGURES.items():
-        figure = plot(rows, words)
+        figure = plot(comparison.rows or comparison.unsound, words)
         if figure is not None:
             path = f"figures/{prefix}{name}.png"
             save_png(figure, folder / path)
             pictures.append(Picture(words(f"figure.{name}"), path))
-    return Part(Comparison(rows), pictures)
+    return pictures
 
 
 def _remove_figures(folder: Path) -> None:
@@ -114,7 +141,7 @@ def _remove_figures(folder: Path) -> None:
 
 def _keep(client: Client, sweep: RunRecord, folder: Path, summary: str) -> None:
     """Log the report to its sweep's run, where MLflow's pages show it; its description becomes the
-    summary, as far as that fits: the rows come best first."""
+    summary, as far as that fits: the answer comes first."""
     for name in ("report.md", "report.html", "report.csv"):
         client.log_artifact(sweep.id, str(folder / name))
     client.log_artifacts(sweep.id, str(folder / "figures"), "figures")

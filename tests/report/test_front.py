@@ -1,0 +1,83 @@
+"""The first thing that is read says what the comparison says, each question by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compare.runs import make_rows, make_run
+from tests.report.sweeps import APART, CLOSE, compare
+from transfer.compare.comparison import Comparison
+from transfer.report.front import duration, front
+from transfer.report.language import LANGUAGES, Words
+
+WORDS = Words()
+
+
+def _front(comparison: Comparison) -> str:
+    return "\n".join(front(comparison, WORDS).lines)
+
+
+def test_what_to_take_and_what_for_a_small_device() -> None:
+    comparison = compare(APART)
+    text = _front(comparison)
+    accuracy = 100 * comparison.rows[0].accuracy.estimate
+    assert "**Take `b`**, of 2 configurations the best on validation" in text
+    assert f"{accuracy:.2f} % test accuracy (95 % interval " in text
+    assert (
+        "**For a small device `a`**: 1 M multiply-accumulates an image, 20 % of the above" in text
+    )
+    assert "the worse recipe." in text
+    assert "**What it costs**: 2 s of training, 5 M multiply-accumulates an image, 1.00 ms" in text
+    assert "> 99 % that no other recipe of 2" in text and "favourite" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("models", [APART, CLOSE, {"b": 0.5}])
+def test_there_are_six_lines_at_most(models: dict[str, float], seeds: int, language: str) -> None:
+    comparison = compare(models, seeds)
+    lines = front(comparison, Words(language)).lines
+    assert 2 <= len(lines) <= 6
+    assert "nan" not in "".join(lines)
+
+
+def test_one_seed_says_nothing_of_recipes() -> None:
+    text = _front(compare(APART, seeds=1))
+    assert "that no other network of these 2 does better" in text
+    assert "Which recipe would win again is not known: one seed." in text
+    assert "the worse network." in text
+
+
+def test_the_test_images_favourite_is_named_as_such_and_not_taken() -> None:
+    runs = [make_run(model, 0, seed, 0.7) for model in "bc" for seed in range(3)]
+    for run in runs:
+        chosen = run.params["model.name"] == "b"
+        run.metrics.update(
+            {
+                "best/val_acc": 0.9 if chosen else 0.8,
+                "test/acc": 0.7 + 0.1 * (not chosen),
+            }
+        )
+    text = _front(Comparison(make_rows(runs)))
+    assert "**Take `b`**" in text
+    assert "**The test images' own favourite is `c`**, 80.00 % test accuracy" in text
+
+
+def test_what_the_test_set_steered_is_not_taken() -> None:
+    steered = [make_run("a", 0, 0, 0.9, **{"protocol.validation": "test"})]
+    assert "**Nothing here can be chosen**" in _front(Comparison(make_rows(steered)))
+    sound = make_run("b", 0, 0, 0.5, **{"protocol.validation": "held_out"})
+    text = _front(Comparison(make_rows([*steered, sound])))
+    assert "**Take `b" in text and "the only configuration here" in text
+
+
+def test_without_a_test_accuracy_nothing_is_taken() -> None:
+    text = _front(Comparison(make_rows([make_run("a", 0, 0, float("nan"))])))
+    assert "none of the 1 configurations has a test accuracy" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (700, "12 min"), (9000, "2 h")]
+)
+def test_times_are_said_as_one_says_them(seconds: float, text: str) -> None:
+    assert duration(seconds, WORDS) == text

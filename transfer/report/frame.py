@@ -1,0 +1,102 @@
+"""A comparison as a table for other programs: all of it."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import Row
+from transfer.report.columns import ACCURACY, COSTS, SCORES
+from transfer.report.verdicts import verdict_of_second
+
+
+def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """A row a configuration, in order of validation, those without a rank last: rank, keys, number
+    of replicates, test accuracy with its interval, the difference to the first with both verdicts
+    and their p-values, the probability to be the best, mean and standard deviation of each measure,
+    whether it is on the Pareto front of each cost, and how many other jobs ran on the machine.
+    Accuracies are fractions; what is not known, such as the deviation of a single replicate, is
+    missing.
+
+    Args:
+        comparisons: one a test set; where there are several, the column `part` counts them from 1.
+    """
+    frames = [_comparison_frame(comparison) for comparison in comparisons]
+    if len(frames) > 1:
+        for number, frame in enumerate(frames, start=1):
+            frame.insert(0, "part", number)
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    rows = [row for each in comparisons for row in (*each.rows, *each.unsound)]
+    for key in {key for row in rows for key in row.keys}:
+        # MLflow keeps every parameter as text.
+        try:
+            frame[key] = pd.to_numeric(frame[key])
+        except ValueError:
+            continue
+    return frame
+
+
+def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    rows = comparison.rows
+    keys = list(dict.fromkeys(key for row in (*rows, *comparison.unsound) for key in row.keys))
+    lines = [
+        {"rank": comparison.ranks[index], "sound": True}
+        | _start(row, keys)
+        | _against_first(comparison, index)
+        | _measures(row)
+        for index, row in enumerate(rows)
+    ]
+    for column in COSTS:
+        for line, on_front in zip(lines, column.front(rows), strict=True):
+            line[f"{column.name}_front"] = on_front
+    lines += [
+        {"rank": None, "sound": False} | _start(row, keys) | _measures(row)
+        for row in comparison.unsound
+    ]
+    frame = pd.DataFrame(lines)
+    whole = ["rank", *(f"{column.name}_front" for column in COSTS if rows)]
+    kinds = dict(zip(whole, ["Int64", *["boolean"] * len(COSTS)], strict=False))
+    return frame.astype(kinds)
+
+
+def _start(row: Row, keys: Sequence[str]) -> dict[str, object]:
+    accuracy, params = row.accuracy, row.params
+    return {
+        **{key: params.get(f"{key}.name", params.get(key, "")) for key in keys},
+        "replicates": len(row.runs),
+        "test/acc": accuracy.estimate,
+        "test/acc_low": accuracy.low,
+        "test/acc_high": accuracy.high,
+        "interval_of": accuracy.over if accuracy.known else None,
+        "test/acc_std": ACCURACY.spread(row),
+    }
+
+
+def _against_first(comparison: Comparison, index: int) -> dict[str, object]:
+    """The first row has no difference to itself."""
+    decision = comparison.decision
+    chances = decision.probability_best if decision else []
+    line: dict[str, object] = {
+        "probability_best": chances[index] if index < len(chances) else math.nan
+    }
+    if index == 0:
+        return line
+    pair = comparison.pair(0, index)
+    line |= {"behind_first": pair.difference.estimate, "common_replicates": pair.replicates}
+    line |= {"behind_first_low": pair.difference.low, "behind_first_high": pair.difference.high}
+    for name, verdict in (("recipe", pair.recipe), ("network", pair.network)):
+        line |= {name: verdict_of_second(verdict)}
+        line |= {f"{name}_p": verdict.p_value, f"{name}_p_holm": verdict.corrected}
+    return line
+
+
+def _measures(row: Row) -> dict[str, object]:
+    line: dict[str, object] = {}
+    for column in (*SCORES, *COSTS):
+        line |= {column.name: column.mean(row), f"{column.name}_std": column.spread(row)}
+    for name in dict.fromkeys(column.beside for column in COSTS if column.beside):
+        # Of the replicates the one that had the most beside it.
+        known = [value for value in row.metric(name) if math.isfinite(value)]
+        line[name] = max(known, default=math.nan)
+    return line

@@ -1,0 +1,141 @@
+"""What is read in ten seconds: which network to take, how sure that is and what it costs."""
+
+import math
+
+from transfer.compare.comparison import Comparison
+from transfer.compare.decision import Decision
+from transfer.compare.rows import Row
+from transfer.report.columns import ACCURACY, COSTS, MACS, TIME, of_criterion, size, with_unit
+from transfer.report.document import Box
+from transfer.report.language import Words
+from transfer.report.verdicts import (
+    chance,
+    counted,
+    difference_text,
+    replicates_kind,
+    verdict_phrase,
+)
+
+# The costs that its line names.
+_TOLD = ("profile/macs", "profile/latency_ms", "profile/size_mb")
+
+
+def front(comparison: Comparison, words: Words) -> Box:
+    """The answer of a comparison, in at most six lines."""
+    rows, decision = comparison.rows, comparison.decision
+    if not rows:
+        return Box([words("front.unsound", rows=len(comparison.unsound))])
+    if decision is None or not ACCURACY.known(rows):
+        return Box([words("front.no_accuracy", rows=len(rows))])
+    lines = [
+        _take(comparison, decision, words),
+        _small(comparison, decision, words),
+        _sure(comparison, decision, words),
+        _cost(rows[decision.chosen], words),
+        _surer(comparison, decision, words),
+        _favourite(comparison, decision, words),
+    ]
+    return Box([line for line in lines if line])
+
+
+def duration(seconds: float, words: Words) -> str:
+    """A time as one says it: in seconds, minutes or hours."""
+    if seconds < 100:
+        return words("time.s", value=f"{seconds:.0f}")
+    if seconds < 100 * 60:
+        return words("time.min", value=f"{seconds / 60:.0f}")
+    return words("time.h", value=f"{seconds / 3600:.0f}")
+
+
+def _take(comparison: Comparison, decision: Decision, words: Words) -> str:
+    rows, criterion = comparison.rows, comparison.criterion
+    row = rows[decision.chosen]
+    score, text = row.score(criterion), of_criterion(criterion)[0].metric.text
+    told = words(
+        "front.score" if score.known else "front.score_alone",
+        score=words(f"score_by.{criterion.name}", value=text(score.estimate)),
+        low=text(score.low),
+        high=text(score.high),
+    )
+    key = "front.take" if len(rows) > 1 else "front.only"
+    return words(key, label=row.label, count=len(rows), score=told)
+
+
+def _small(comparison: Comparison, decision: Decision, words: Words) -> str:
+    rows, small = comparison.rows, decision.small
+    if small is None or len(rows) == 1:
+        return ""
+    if small == decision.chosen:
+        return words("front.small_same")
+    mine, its = MACS.mean(rows[decision.chosen]), MACS.mean(rows[small])
+    pair = comparison.pair(decision.chosen, small)
+    return words(
+        "front.small",
+        label=rows[small].label,
+        macs=MACS.text(rows[small]),
+        share=f"{100 * its / mine:.0f}",
+        difference=difference_text(pair, comparison.criterion, words, second=True),
+        verdict=verdict_phrase(pair, words, second=True),
+    )
+
+
+def _sure(comparison: Comparison, decision: Decision, words: Words) -> str:
+    rows, criterion = comparison.rows, comparison.criterion
+    loss, probability = decision.expected_loss, decision.probability_best[decision.chosen]
+    if len(rows) == 1:
+        return ""
+    sentences = []
+    if math.isfinite(probability) and math.isfinite(loss.estimate):
+        told = words(
+            f"front.sure.{decision.about}",
+            chance=chance(probability),
+            count=len(decision.probability_best),
+            loss=with_unit(size(loss.estimate, criterion), criterion, words),
+            low=size(loss.low, criterion),
+            high=size(loss.high, criterion),
+        )
+        sentences.append(told)
+    if decision.about == "network":
+        kind = replicates_kind(rows)
+        alone = len(rows[decision.chosen].runs) == 1
+        why = f"one.{kind}" if alone else f"few.{kind}"
+        sentences.append(words("front.one", why=words(why)))
+    return words("front.sure", sentences=" ".join(sentences)) if sentences else ""
+
+
+def _cost(row: Row, words: Words) -> str:
+    found = [column for column in COSTS if column.name in _TOLD and column.known([row])]
+    parts = [words(f"cost.{column.name}", value=column.text(row)) for column in found]
+    if TIME.known([row]):
+        time = duration(TIME.mean(row), words)
+        parts.insert(0, words("cost.time/train_s", value=time))
+    return words("front.cost", parts=words("comma").join(parts)) if parts else ""
+
+
+def _surer(comparison: Comparison, decision: Decision, words: Words) -> str:
+    rows, rival = comparison.rows, decision.rival
+    if rival is None:
+        return ""
+    replicates = words(f"replicates.{replicates_kind(rows)}")
+    if decision.more_replicates == 0:
+        return words("front.decided", rival=rows[rival].label)
+    if decision.more_replicates is None:
+        return words("front.surer_images", replicates=replicates, rival=rows[rival].label)
+    more = counted(decision.more_replicates, rows, words)
+    parts = [words("front.more", count=more, rival=rows[rival].label)]
+    if math.isfinite(decision.more_seconds):
+        parts.append(words("cost.time/train_s", value=duration(decision.more_seconds, words)))
+    if decision.assumed:
+        parts.append(words("front.assumed"))
+    return words("front.surer", parts=words("comma").join(parts))
+
+
+def _favourite(comparison: Comparison, decision: Decision, words: Words) -> str:
+    """What was best on the test images, where that is another: picked by looking at them."""
+    if decision.favourite == decision.chosen:
+        return ""
+    row = comparison.rows[decision.favourite]
+    score = row.score(comparison.criterion).estimate
+    value = of_criterion(comparison.criterion)[0].metric.text(score)
+    told = words(f"score_by.{comparison.criterion.name}", value=value)
+    return words("front.favourite", label=row.label, score=told)

@@ -1,0 +1,75 @@
+"""What is told of two configurations: how far apart they are, and the two verdicts on them.
+
+A verdict on recipes says which would win again, on new images and after new trainings; one on
+networks says which of the two that are at hand to deploy. No sentence is about both.
+"""
+
+import math
+from collections.abc import Sequence
+
+from transfer.compare.comparison import Pair
+from transfer.compare.criterion import Criterion
+from transfer.compare.rows import Row
+from transfer.compare.verdicts import Verdict
+from transfer.report.columns import lead, with_unit
+from transfer.report.language import Words
+
+# Of a replicate's fields.
+_KINDS = {"seed": "seed", "data_seed": "split", "fold": "fold"}
+_OTHER_WAY = {"better": "worse", "worse": "better"}
+
+
+def verdict_of_second(verdict: Verdict) -> str:
+    """A verdict as seen from the second of its two configurations: better, worse, equivalent,
+    undecided or unknown."""
+    return _OTHER_WAY.get(verdict.kind, verdict.kind)
+
+
+def verdict_phrase(pair: Pair, words: Words, *, second: bool = False) -> str:
+    """What the first of a pair is against the other, or the second: by recipes where that is
+    known, else by networks."""
+    about = "network" if pair.recipe.kind == "unknown" else "recipe"
+    verdict: Verdict = getattr(pair, about)
+    if verdict.kind == "unknown":
+        return words("phrase.unknown")
+    kind = verdict_of_second(verdict) if second else verdict.kind
+    return words(f"phrase.{about}.{kind}")
+
+
+def difference_text(pair: Pair, criterion: Criterion, words: Words, *, second: bool = False) -> str:
+    """How much better the first of a pair is than the other, or the second, with its interval."""
+    found, sign = pair.difference, -1 if second else 1
+    if not math.isfinite(found.estimate):
+        return words("difference.unknown")
+    estimate = with_unit(lead(sign * found.estimate, criterion), criterion, words)
+    if not found.known:
+        return estimate
+    low, high = (lead(bound, criterion) for bound in sorted((sign * found.low, sign * found.high)))
+    return words("difference.interval", difference=estimate, low=low, high=high)
+
+
+def replicates_kind(rows: Sequence[Row]) -> str:
+    """What the trainings of a configuration differ in: "seed", "split" or "fold", or where it is
+    several of them "replicate"."""
+    varied = {
+        name
+        for row in rows
+        for name, kind in _KINDS.items()
+        if len({getattr(replicate, name) for replicate in row.replicates}) > 1
+    }
+    return _KINDS[varied.pop()] if len(varied) == 1 else "replicate" if varied else "seed"
+
+
+def counted(count: int, rows: Sequence[Row], words: Words) -> str:
+    """So many replicates, by what these are here."""
+    number = "single" if count == 1 else "several"
+    return words(f"{number}.{replicates_kind(rows)}", count=count)
+
+
+def chance(probability: float) -> str:
+    """In percent; what is not certain is not told as if it were."""
+    if not math.isfinite(probability):
+        return "–"
+    if 0.5 < 100 * probability < 99.5:
+        return f"{100 * probability:.0f}"
+    return "< 1" if probability < 0.5 else "> 99"
