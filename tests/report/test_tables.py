@@ -82,6 +82,18 @@ def test_what_cannot_be_told_is_told_in_a_word() -> None:
     assert _column(alone, "network") == ["–", "worse"]
 
 
+def test_repeated_recipes_below_a_first_one_that_was_not_take_no_first_rank() -> None:
+    rows = compare({"b": 0.9, "c": 0.7, "d": 0.7}).rows
+    alone = {name: list(getattr(rows[0], name))[:1] for name in ("runs", "replicates")}
+    files = {name: list(getattr(rows[0], name))[:1] for name in ("histories", "predictions")}
+    comparison = Comparison([replace(rows[0], **alone, **files), *rows[1:]])
+    table = ranking_table(comparison, WORDS)
+    assert _column(table, "rank") == ["1", "2", "2"]
+    assert _column(table, "recipe")[1:] == ["not known: one seed"] * 2
+    assert comparison.ranked_by == "network" and comparison.pair(1, 2).recipe.kind != "unknown"
+    assert comparison.decision is not None and comparison.decision.about == "network"
+
+
 def test_what_the_test_set_had_a_say_in_has_no_rank() -> None:
     runs = [
         make_run("a", 0, 0, 0.9, **{"protocol.validation": "test"}),

@@ -44,8 +44,8 @@ class Comparison:
         rows: the sound ones, in order of validation by the criterion, the best first.
         unsound: those whose test images steered their training, or were not seen as they are.
         criterion: the measure that all of them were selected by; else accuracy.
-        ranked_by: what the ranks are about: recipes where two rows have replicates in common, else
-            networks; "nothing" where nothing could be tested.
+        ranked_by: what the ranks are about: recipes where the first row has replicates in common
+            with another, else networks; "nothing" where neither could be tested.
         ranks: of each row, from 1: one more than the number of rows that are significantly better;
             None for a row that could not be tested.
         tested: how many pairs have a verdict of that kind.
@@ -73,7 +73,8 @@ class Comparison:
         )
         self.ranked_by: Literal["recipe", "network", "nothing"] = "nothing"
         ranking = None
-        if self._by_recipe.tested:
+        # Recipes that were repeated, below a first one that was not, say nothing of which to take.
+        if self._by_recipe.ranks()[:1] not in ([], [None]):
             self.ranked_by, ranking = "recipe", self._by_recipe
         elif self._by_network.tested:
             self.ranked_by, ranking = "network", self._by_network
@@ -102,7 +103,14 @@ class Comparison:
         """What to take, and how sure that is; None without a sound row."""
         if not self.rows:
             return None
-        by_recipe = bool(self._by_recipe.tested)
+        by_recipe = self.ranked_by == "recipe"
         verdicts = self._by_recipe if by_recipe else self._by_network
-        tested = (self._recipes, self._networks, verdicts)
-        return decide(self.rows, self.criterion, *tested, within=self.equivalent_within)
+        return decide(
+            self.rows,
+            self.criterion,
+            self._recipes,
+            self._networks,
+            verdicts,
+            about="recipe" if by_recipe else "network",
+            within=self.equivalent_within,
+        )

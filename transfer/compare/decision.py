@@ -68,18 +68,18 @@ def decide(
     networks: Networks,
     verdicts: Verdicts,
     *,
+    about: Literal["recipe", "network"],
     within: float,
 ) -> Decision:
     """Decide between rows in order of validation, at least one.
 
     Args:
-        verdicts: of recipes where these could be tested, else of networks.
+        verdicts: those on what it is about.
         within: differences smaller than this count as none.
     """
     upper = rows[:MOST_ROWS]
     means = np.array([row.mean(criterion) for row in rows])
     favourite = int(np.argmax(means))
-    about: Literal["recipe", "network"] = "recipe" if recipes.tested.any() else "network"
     best, loss = [1.0], Interval(0.0, 0.0, 0.0, "images")
     rival, needed = None, Needed(None, False)
     if len(upper) > 1:
