@@ -27,7 +27,8 @@ class Epoch:
         head_alone: whether nothing but the head trained.
         train_loss, train_accuracy: over the augmented batches, as they were trained on.
         val_loss, val_accuracy, val_balanced_accuracy: over the validation split, after the epoch.
-        head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 where the head trains alone.
+        head_lr, backbone_lr: at the epoch's first iteration; backbone_lr is 0 where the head trains
+            alone.
         seconds: training and validation.
         train_images_per_second: in the training part alone.
         iteration_losses: every batch's loss, in order.

@@ -21,7 +21,8 @@ class Phase:
     Attributes:
         first_epoch, last_epoch: both included; the first epoch of a run is 1.
         tune: what trains, in the words of the key.
-        head_lr, backbone_lr: learning rates at the start; backbone_lr is 0 where the head trains alone.
+        head_lr, backbone_lr: learning rates at the start; backbone_lr is 0 where the head trains
+            alone.
     """
 
     first_epoch: int
