@@ -20,6 +20,12 @@ from transfer.system.errors import ConfigError
 TABLE = ROOT / "docs" / "models.md"
 # Sizes that are tried for the smallest, pixels.
 LADDER = (8, 16, 24, 32, 48, 64, 75, 96, 128, 160, 192, 224)
+
+
+def _of_timm(family: str, *models: tuple[str, int, int]) -> list[tuple[str, str, int, int]]:
+    return [(family, f"timm/{name}", smallest, other) for name, smallest, other in models]
+
+
 # The family, the model, its smallest size on the ladder, and another.
 ROWS = [
     ("LeNet", "lenet", 32, 48),
@@ -47,51 +53,47 @@ ROWS = [
     ("Swin V2", "swin_v2_t", 8, 48),
     ("MaxViT", "maxvit_t", 224, 448),
     ("timm's ConvNeXt", "timm/convnext_nano", 32, 48),
-    *(
-        ("Quick-Tune", f"timm/{name}", smallest, other)
-        for name, smallest, other in (
-            ("beit_base_patch16_384", 16, 48),
-            ("beit_large_patch16_512", 16, 48),
-            ("convnext_small", 32, 48),
-            ("deit3_small_patch16_384", 16, 48),
-            ("dla46x_c", 32, 48),
-            ("edgenext_small", 32, 48),
-            ("edgenext_small_rw", 8, 48),
-            ("edgenext_x_small", 32, 48),
-            ("edgenext_xx_small", 32, 48),
-            ("mobilevit_xs", 8, 48),
-            ("mobilevit_xxs", 8, 48),
-            ("mobilevitv2_075", 8, 48),
-            ("swinv2_base_window12to24_192to384", 8, 48),
-            ("tf_efficientnet_b4", 8, 48),
-            ("tf_efficientnet_b6", 8, 48),
-            ("tf_efficientnet_b7", 8, 48),
-            ("volo_d1_384", 16, 48),
-            ("volo_d3_448", 16, 48),
-            ("volo_d4_448", 16, 48),
-            ("volo_d5_448", 16, 48),
-            ("volo_d5_512", 16, 48),
-            ("xcit_nano_12_p8_384", 8, 48),
-            ("xcit_small_12_p8_384", 8, 48),
-            ("xcit_tiny_12_p8_384", 8, 48),
-            ("xcit_tiny_24_p8_384", 8, 48),
-        )
+    *_of_timm(
+        "Quick-Tune",
+        ("beit_base_patch16_384", 16, 48),
+        ("beit_large_patch16_512", 16, 48),
+        ("convnext_small", 32, 48),
+        ("deit3_small_patch16_384", 16, 48),
+        ("dla46x_c", 32, 64),
+        ("edgenext_small", 32, 48),
+        ("edgenext_small_rw", 8, 48),
+        ("edgenext_x_small", 32, 48),
+        ("edgenext_xx_small", 32, 48),
+        ("mobilevit_xs", 8, 48),
+        ("mobilevit_xxs", 8, 48),
+        ("mobilevitv2_075", 8, 48),
+        ("swinv2_base_window12to24_192to384", 8, 48),
+        ("tf_efficientnet_b4", 8, 48),
+        ("tf_efficientnet_b6", 8, 48),
+        ("tf_efficientnet_b7", 8, 48),
+        ("volo_d1_384", 16, 48),
+        ("volo_d3_448", 16, 48),
+        ("volo_d4_448", 16, 48),
+        ("volo_d5_448", 16, 48),
+        ("volo_d5_512", 16, 48),
+        ("xcit_nano_12_p8_384", 8, 48),
+        ("xcit_small_12_p8_384", 8, 48),
+        ("xcit_tiny_12_p8_384", 8, 48),
+        ("xcit_tiny_24_p8_384", 8, 48),
     ),
-    *(
-        ("AutoGluon", f"timm/{name}", smallest, other)
-        for name, smallest, other in (
-            ("mobilenetv3_large_100", 8, 48),
-            ("resnet18", 8, 48),
-            ("resnet50", 8, 48),
-            ("maxvit_rmlp_pico_rw_256", 32, 64),
-            ("caformer_b36", 8, 48),
-            ("swin_base_patch4_window7_224", 8, 48),
-            ("convnext_base", 32, 48),
-            ("vit_base_patch16_clip_224", 16, 48),
-            ("swin_large_patch4_window7_224", 8, 48),
-            ("eva_large_patch14_336", 16, 56),
-            ("vit_large_patch14_clip_336", 16, 56),
-        )
+    *_of_timm(
+        "AutoGluon",
+        ("mobilenetv3_large_100", 8, 48),
+        ("resnet18", 8, 48),
+        ("resnet50", 8, 48),
+        ("maxvit_rmlp_pico_rw_256", 32, 64),
+        ("caformer_b36", 8, 48),
+        ("swin_base_patch4_window7_224", 8, 48),
+        ("convnext_base", 32, 48),
+        ("vit_base_patch16_clip_224", 16, 48),
+        ("swin_large_patch4_window7_224", 8, 48),
+        ("eva_large_patch14_336", 16, 56),
+        ("vit_large_patch14_clip_336", 16, 56),
     ),
 ]
 # Millions of parameters from which the head alone is trained: a step of all takes four times as
