@@ -37,6 +37,7 @@ _KEY = re.compile(
     r"(?:^| )([a-z][a-z_.]*)(?==)|"
     r"^((?:data|augment|optimizer|schedule|protocol|tracking)\.[a-z_.]+)$"
 )
+_NAMED_FILE = re.compile(r"\b(?:transfer|conf|experiments|tests|docs)/[\w/]+\.(?:py|md|yaml)\b")
 _PROGRAMS = ("python", "make", "mlflow", "pip", "source", "apt")
 # Launchers and sweepers of Hydra's that tests do without, unless they are installed.
 _PLUGINS = {"optuna": "hydra_optuna_sweeper", "submitit": "hydra_submitit_launcher"}
@@ -245,7 +246,7 @@ def test_every_key_that_a_page_names_exists() -> None:
     assert unknown == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, SPEED], ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in _LINK.findall(page.read_text(encoding="utf-8")):
         if "://" in target:
@@ -271,6 +272,20 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
         assert any(path.as_posix().endswith(f"/{name.strip('/')}") for path in files), name
     defined = re.findall(r"^def (test_\w+)", "".join(path.read_text() for path in files), re.M)
     assert set(re.findall(r"`(test_\w+)`", text)) <= set(defined)
+
+
+def test_every_file_that_is_named_exists() -> None:
+    """In pages, and in the comments of configuration and code."""
+    paths = [*PAGES, SPEED, ROOT / "Makefile", *ROOT.glob("conf/**/*.yaml")]
+    for room in ("transfer", "experiments", "tests"):
+        paths += ROOT.glob(f"{room}/**/*.py")
+    named = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in paths
+        for name in _NAMED_FILE.findall(path.read_text(encoding="utf-8"))
+        if not (ROOT / name).is_file()
+    }
+    assert len(paths) > 200 and named == set()
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
