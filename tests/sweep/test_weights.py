@@ -67,3 +67,10 @@ def test_a_mapping_that_does_not_fit_is_one_line(
     assert process.returncode == 2 and words in process.stderr
     assert len(process.stderr.strip().splitlines()) == 1
     assert workplace.runs() == []
+
+
+def test_a_mapping_without_quotes_gets_them_shown(workplace: Workplace) -> None:
+    process = workplace.run("train.py", "-m", "weights={resnet18:", "starter,", "lenet:", "none}")
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert "in quotes: 'weights={resnet18: starter, simple_cnn: none}'" in process.stderr
+    assert workplace.runs() == []

@@ -10,6 +10,7 @@ from typing import NoReturn
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from transfer.config.weights import EXAMPLE
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, exit_with, first_line, is_for_people
 
@@ -35,6 +36,8 @@ def exit_for_people(error: Exception) -> NoReturn:
         print(error if str(error) else type(error).__name__, file=sys.stderr)
         if isinstance(error.__cause__, OmegaConfBaseException):
             print(error.__cause__, file=sys.stderr)
+        if any(each.startswith("weights={") and not each.endswith("}") for each in sys.argv):
+            print(f"The shell took the mapping apart; in quotes: {EXAMPLE}", file=sys.stderr)
         print(f"\n{FULL_ERROR}=1 in the environment shows where it comes from.", file=sys.stderr)
     elif is_for_people(error):
         print(first_line(error), file=sys.stderr)
