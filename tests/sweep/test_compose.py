@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from tests.conftest import ROOT
-from transfer.config import register_schema
-from transfer.sweep.compose import claim_folder, has_workers
+from transfer.config import refuse_unused, register_schema, typed_config
+from transfer.sweep.compose import claim_folder, compose_jobs, has_workers
 from transfer.system.errors import ConfigError
 
 
@@ -67,3 +67,19 @@ def test_which_launchers_have_workers(launcher: list[str], workers: bool) -> Non
 def test_no_workers_is_one_line() -> None:
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=0: give the number of jobs"):
         has_workers(_config("hydra/launcher=joblib", "hydra.launcher.n_jobs=0"))
+
+
+def test_a_sweeper_that_chooses_has_every_model_composed() -> None:
+    """So that a mapping of weights is held to all of them, and what `auto` comes to is noted."""
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", return_hydra_config=True)
+        with read_write(config):
+            config.hydra.sweeper._target_ = "hydra_plugins.some.OptunaSweeper"
+            mapping = "weights={lenet: auto, simple_cnn: none}"
+            swept = ["model=choice(lenet, simple_cnn)", "optimizer.lr=interval(0.1, 1)", "seed=1,2"]
+            config.hydra.overrides.task = [mapping, *swept]
+        jobs = [(typed_config(job), overrides) for overrides, job in compose_jobs(config)]
+    found = [(job.model.name, job.weights, job.seed) for job, _ in jobs]
+    assert found == [("lenet", "auto", 0), ("simple_cnn", "none", 0)]
+    refuse_unused(jobs)

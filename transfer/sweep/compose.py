@@ -1,6 +1,7 @@
 """What Hydra will make of a command line, before it does: jobs, their processes, their folder."""
 
 import os
+from itertools import product
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
@@ -19,7 +20,8 @@ def plans_all(config: DictConfig) -> bool:
 def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
     """The overrides and the configuration of every job, just as the sweeper will compose them.
 
-    Of a sweeper that chooses as it goes, the configuration without the swept keys.
+    Of a sweeper that chooses as it goes, the configuration of each model without the other keys
+    that it chooses: so every model is tried, and its weights are decided, before it begins.
 
     Raises:
         ConfigError: there is no job.
@@ -39,7 +41,13 @@ def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
                 key, _, value = str(each.input_line).partition("=")
                 raise ConfigError(key, value, "gives no value to sweep over")
     else:
-        batch = [[str(each.input_line) for each in parsed if not each.is_sweep_override()]]
+        fixed = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
+        models = [
+            [f"{each.key_or_group}={value}" for value in each.sweep_string_iterator()]
+            for each in parsed
+            if each.key_or_group in ("model", "model.name") and each.is_discrete_sweep()
+        ]
+        batch = [[*fixed, *chosen] for chosen in product(*models)]
     return [(overrides, loader.load_sweep_config(config, overrides)) for overrides in batch]
 
 
