@@ -16,8 +16,12 @@ _TRIES = 10
 
 def stored_size(image_size: int, least_area: float) -> int:
     """Pixels of the edge at which pictures are kept: those that parts are taken of are larger than
-    what the network reads, as ImageNet's customary 256 are for 224, so that a part is hardly ever
-    stretched beyond what was there."""
+    what the network reads, as ImageNet's customary 256 are for 224.
+
+    Most parts are enlarged even so: of parts of 0.35 of the area or more, nine in ten along an
+    edge, 0.89 kept pixels for one that the network reads; at 1.5 times the size three in ten, for
+    1.7 times the memory. That was not more accurate where it was measured (docs/images.md).
+    """
     return image_size if least_area == 1 else round(image_size * 8 / 7)
 
 
