@@ -9,7 +9,7 @@ import numpy as np
 
 from transfer.compare.criterion import Criterion
 from transfer.compare.rows import Row
-from transfer.compare.statistics import pareto_front
+from transfer.compare.statistics import Interval, pareto_front
 from transfer.report.language import Words
 from transfer.tracking.metrics import METRICS, Metric
 
@@ -161,6 +161,11 @@ def of_criterion(criterion: Criterion) -> tuple[Column, Column]:
     """The measure of the test images that rows are ordered by, and that of the validation
     images."""
     return _logged(criterion.test), _logged(criterion.validation)
+
+
+def score_of(row: Row, criterion: Criterion) -> Interval:
+    """The measure of the test images with its interval; that of accuracy is computed once."""
+    return row.accuracy if criterion.name == "acc" else row.score(criterion)
 
 
 # What it costs; how many other jobs ran meanwhile is none of the costs.

@@ -5,7 +5,16 @@ import math
 from transfer.compare.comparison import Comparison
 from transfer.compare.decision import Decision
 from transfer.compare.rows import Row
-from transfer.report.columns import ACCURACY, COSTS, MACS, TIME, of_criterion, size, with_unit
+from transfer.report.columns import (
+    ACCURACY,
+    COSTS,
+    MACS,
+    TIME,
+    of_criterion,
+    score_of,
+    size,
+    with_unit,
+)
 from transfer.report.document import Box
 from transfer.report.language import Words
 from transfer.report.verdicts import (
@@ -50,7 +59,7 @@ def duration(seconds: float, words: Words) -> str:
 def _take(comparison: Comparison, decision: Decision, words: Words) -> str:
     rows, criterion = comparison.rows, comparison.criterion
     row = rows[decision.chosen]
-    score, text = row.score(criterion), of_criterion(criterion)[0].metric.text
+    score, text = score_of(row, criterion), of_criterion(criterion)[0].metric.text
     told = words(
         "front.score" if score.known else "front.score_alone",
         score=words(f"score_by.{criterion.name}", value=text(score.estimate)),
@@ -135,7 +144,7 @@ def _favourite(comparison: Comparison, decision: Decision, words: Words) -> str:
     if decision.favourite == decision.chosen:
         return ""
     row = comparison.rows[decision.favourite]
-    score = row.score(comparison.criterion).estimate
+    score = score_of(row, comparison.criterion).estimate
     value = of_criterion(comparison.criterion)[0].metric.text(score)
     told = words(f"score_by.{comparison.criterion.name}", value=value)
     return words("front.favourite", label=row.label, score=told)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
-from transfer.report.columns import BALANCED, of_criterion, shown_scores, with_unit
+from transfer.report.columns import BALANCED, of_criterion, score_of, shown_scores, with_unit
 from transfer.report.document import Block, Paragraph
 from transfer.report.language import Words
-from transfer.report.tables import is_disturbed, is_otherwise
+from transfer.report.tables import MOST_ROWS, is_disturbed, is_otherwise
 from transfer.report.verdicts import replicates_kind
 
 
@@ -17,7 +17,7 @@ def ranking_legend(comparison: Comparison, words: Words) -> list[str]:
     test, validation = (column.metric for column in of_criterion(criterion))
     replicates = words(f"replicates.{replicates_kind(rows)}")
     results = {row.params.get("protocol.result", "best") for row in rows}
-    known = {row.score(criterion).over for row in rows} - {"nothing"}
+    known = {score_of(row, criterion).over for row in rows[:MOST_ROWS]} - {"nothing"}
     over = [words(f"over.{name}", replicates=replicates) for name in sorted(known)]
     sentences = [
         words(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from transfer.compare.comparison import Comparison
+from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval
 from transfer.compare.verdicts import Verdict
@@ -16,6 +16,7 @@ from transfer.report.columns import (
     lead,
     of_criterion,
     p_text,
+    score_of,
     shown_scores,
 )
 from transfer.report.document import Table
@@ -41,6 +42,7 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
     rows = comparison.rows[:MOST_ROWS]
     test, validation = of_criterion(comparison.criterion)
     ranks = comparison.ranks[: len(rows)]
+    pairs = [comparison.pair(0, index) for index in range(1, len(rows))]
     decision = comparison.decision
     best = [chance(value) for value in decision.probability_best] if decision else []
     columns = {
@@ -49,8 +51,8 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
         words(f"column.replicates.{replicates_kind(rows)}"): [str(len(row.runs)) for row in rows],
         words.header(validation.metric): validation.cells(rows, spread=False),
         words.header(test.metric): _scores(rows, comparison, words),
-        words("column.recipe"): _verdicts(rows, comparison, "recipe", words),
-        words("column.network"): _verdicts(rows, comparison, "network", words),
+        words("column.recipe"): ["–", *(_recipe(pair, rows, words) for pair in pairs)],
+        words("column.network"): ["–", *(_cell(pair.network, words) for pair in pairs)],
         words("column.best"): (best + ["–"] * len(rows))[: len(rows)],
         **{
             words.header(column.metric): column.cells(rows, spread=False)
@@ -128,7 +130,7 @@ def pair_table(comparison: Comparison, words: Words) -> Table:
             str(pair.replicates),
         ]
         for verdict in (pair.recipe, pair.network):
-            line.append(words(f"verdict.{verdict_of_second(verdict)}"))
+            line.append(_cell(verdict, words))
             line += map(p_text, (verdict.p_value, verdict.corrected))
         cells.append(line)
     return Table([words(f"column.{name}") for name in names], cells, 1, words={4, 7})
@@ -166,7 +168,7 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
 def _scores(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[str]:
     """The measure of the test images with its interval, the best in bold."""
     column = of_criterion(comparison.criterion)[0]
-    intervals = (row.score(comparison.criterion) for row in rows)
+    intervals = (score_of(row, comparison.criterion) for row in rows)
     return [
         f"{text} ({_bounds(interval, column, words)})" if interval.known else text
         for text, interval in zip(column.cells(rows, spread=False), intervals, strict=True)
@@ -178,18 +180,15 @@ def _bounds(interval: Interval, column: Column, words: Words) -> str:
     return words("range", low=low, high=high)
 
 
-def _verdicts(rows: Sequence[Row], comparison: Comparison, about: str, words: Words) -> list[str]:
-    """On each row as against the first, which has none."""
-    cells = ["–"]
-    for index, row in enumerate(rows[1:], start=1):
-        verdict: Verdict = getattr(comparison.pair(0, index), about)
-        alone = about == "recipe" and min(len(row.runs), len(rows[0].runs)) == 1
-        if alone and verdict.kind == "unknown":
-            replicate = words(f"one.{replicates_kind(comparison.rows)}")
-            cells.append(words("verdict.one", replicate=replicate))
-        else:
-            cells.append(words(f"verdict.{verdict_of_second(verdict)}"))
-    return cells
+def _cell(verdict: Verdict, words: Words) -> str:
+    return words(f"verdict.{verdict_of_second(verdict)}")
+
+
+def _recipe(pair: Pair, rows: Sequence[Row], words: Words) -> str:
+    alone = min(len(rows[index].runs) for index in (pair.first, pair.second)) == 1
+    if alone and pair.recipe.kind == "unknown":
+        return words("verdict.one", replicate=words(f"one.{replicates_kind(rows)}"))
+    return _cell(pair.recipe, words)
 
 
 def _why(row: Row, words: Words) -> str:
