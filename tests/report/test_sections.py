@@ -133,5 +133,24 @@ def test_the_header_names_seeds_and_repetitions() -> None:
     again = dataclasses.replace(RUNS[0], id="again")
     report = _report([*RUNS, again])
     assert "- seeds: 0, 1\n" in report
+    assert "folds" not in report and "splits" not in report
     assert "1 runs repeat the result of a later one" in report
     assert "repeat the result" not in _report(RUNS)
+
+
+def test_folds_are_named_wherever_replicates_are() -> None:
+    pool = {"data.digest": "0123", "data.folds": "3"}
+    runs = [
+        make_run(model, 0, 0, 0.5 + fold / 10, **pool, **{"data.fold": str(fold)})
+        for model in "ab"
+        for fold in range(3)
+    ]
+    tagged = [
+        dataclasses.replace(r, tags={"transfer.configuration": r.params["model.name"]})
+        for r in runs
+    ]
+    report = _report(tagged)
+    assert report.startswith("# Comparison: 2 configurations, 6 runs")
+    assert "| folds |" in " ".join(report.split()) and "common folds" in report
+    assert "- folds (`data.fold`): 0, 1, 2\n" in report and "- seeds: 0\n" in report
+    assert "points over 3 folds." in report and "repeat the result" not in report

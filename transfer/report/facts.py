@@ -40,12 +40,11 @@ def facts(selection: Selection, words: Words) -> list[str]:
         key = f"data.{problem}_images"
         if any(run.params.get(key, "0") != "0" for run in runs):
             lines.append(words(f"fact.{problem}", count=of_runs(key)))
-    seeds = sorted({int(run.params["seed"]) for run in runs if "seed" in run.params})
     device = {key: of_runs(key) for key in ("device", "precision", "threads")}
     lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
         *_normalizations(runs, words),
-        words("fact.seeds", seeds=", ".join(map(str, seeds)) or words("unknown")),
+        *_replicates(runs, words),
         words("fact.device", **device),
         words("fact.versions", text=of_tags("transfer.versions", words("unknown"))),
         words("fact.commit", text=of_tags("mlflow.source.git.commit", words("no_git"))),
@@ -55,6 +54,17 @@ def facts(selection: Selection, words: Words) -> list[str]:
     # Of one configuration and replicate, the last run counts.
     if again := len(results) - len(set(results)):
         lines.append(words("fact.repeated", count=again))
+    return lines
+
+
+def _replicates(runs: Sequence[RunRecord], words: Words) -> list[str]:
+    """The seeds; splits and folds where there are several."""
+    known = [replicate_of(run) for run in runs if "seed" in run.params]
+    seeds, splits, folds = (sorted({each[place] for each in known}) for place in range(3))
+    lines = [words("fact.seeds", seeds=", ".join(map(str, seeds)) or words("unknown"))]
+    for name, numbers in (("splits", splits), ("folds", folds)):
+        if len(numbers) > 1:
+            lines.append(words(f"fact.{name}", numbers=", ".join(map(str, numbers))))
     return lines
 
 
