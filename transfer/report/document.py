@@ -65,7 +65,29 @@ class Picture:
     path: str
 
 
-Block = Heading | Paragraph | Bullets | Box | Code | Table | Picture
+@dataclass(frozen=True)
+class Tile:
+    """A small picture, a JPEG, with its title, lines below it and, if it has one, its file."""
+
+    jpeg: bytes
+    title: str
+    lines: Sequence[str]
+    file: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small pictures side by side; where a page cannot hold them, `path`, relative to the report,
+    is a picture of all of them, and `files` the table of their files."""
+
+    title: str
+    text: str
+    tiles: Sequence[Tile]
+    path: str
+    files: Table | None
+
+
+Block = Heading | Paragraph | Bullets | Box | Code | Table | Picture | Gallery
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:
@@ -83,6 +105,11 @@ def to_html(blocks: Sequence[Block], folder: Path, language: str) -> str:
     """
     template = _TEMPLATES.get_template("report.html.j2")
     return template.render(blocks=blocks, folder=folder, language=language)
+
+
+def literal(text: str) -> str:
+    """`text` as Markdown shows it, whatever marks are in it."""
+    return re.sub(r"([\\`*_{}\[\]<>#~&])", r"\\\1", text)
 
 
 def _aligned(table: Table) -> str:
@@ -107,8 +134,12 @@ def _marked(text: str) -> Markup:
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped))
 
 
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
 def _encoded(picture: Picture, folder: Path) -> str:
-    return base64.b64encode((folder / picture.path).read_bytes()).decode()
+    return _base64((folder / picture.path).read_bytes())
 
 
 _TEMPLATES = Environment(
@@ -119,4 +150,9 @@ _TEMPLATES = Environment(
     undefined=StrictUndefined,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {"aligned": _aligned, "marked": _marked, "encoded": _encoded}
+_TEMPLATES.filters |= {
+    "aligned": _aligned,
+    "marked": _marked,
+    "encoded": _encoded,
+    "base64": _base64,
+}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
-from transfer.report.document import Block, Bullets, Code, Heading, Paragraph, Picture
+from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
 from transfer.report.facts import facts
 from transfer.report.findings import findings
 from transfer.report.front import front
@@ -35,7 +35,7 @@ class Part:
     the figures of the same ones."""
 
     comparison: Comparison
-    pictures: Sequence[Picture]
+    pictures: Sequence[Picture | Gallery]
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:

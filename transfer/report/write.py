@@ -19,6 +19,7 @@ from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png, use_font
 from transfer.report.frame import rows_frame
+from transfer.report.gallery import GALLERIES, build_galleries
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.system.errors import first_line
@@ -27,6 +28,7 @@ from transfer.tracking.artifacts import (
     read_history,
     read_predictions,
 )
+from transfer.tracking.examples import read_examples
 from transfer.tracking.find import RunRecord, fetch_artifact
 from transfer.tracking.selection import Selection
 from transfer.tracking.store import Client
@@ -84,7 +86,15 @@ def write_report(
         for number, runs in enumerate(groups, start=1):
             comparison = Comparison(_rows(client, runs), equivalent_within)
             prefix = f"part-{number}-" if len(groups) > 1 else ""
-            parts.append(Part(comparison, _draw(comparison, folder, words, prefix)))
+            galleries = build_galleries(
+                comparison,
+                lambda run: _read(client, run, "examples.npz", read_examples, optional=True),
+                words,
+                folder,
+                prefix,
+            )
+            figures = _draw(comparison, folder, words, prefix)
+            parts.append(Part(comparison, [*galleries, *figures]))
     blocks = build_document(parts, selection, words)
     report = folder / "report.md"
     report.write_text(to_markdown(blocks), encoding="utf-8")
@@ -134,7 +144,7 @@ def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> li
 
 def _remove_figures(folder: Path) -> None:
     """Those of an earlier report in the same folder would tell of other runs."""
-    for name in _FIGURES:
+    for name in (*_FIGURES, *GALLERIES):
         for path in [folder / f"{name}.png", *folder.glob(f"part-*-{name}.png")]:
             path.unlink(missing_ok=True)
 
@@ -152,12 +162,19 @@ def _keep(client: Client, sweep: RunRecord, folder: Path, summary: str) -> None:
 
 
 def _read(
-    client: Client, run: RunRecord, name: str, read: Callable[[Path], Content]
+    client: Client,
+    run: RunRecord,
+    name: str,
+    read: Callable[[Path], Content],
+    *,
+    optional: bool = False,
 ) -> Content | None:
     """What an artifact says; None, and a word of it, where it is gone or damaged: what is left can
-    be compared still."""
+    be compared still. Of what is `optional`, a run that never had it has nothing to say."""
     with tempfile.TemporaryDirectory() as folder:
         try:
+            if optional and name not in {each.path for each in client.list_artifacts(run.id)}:
+                return None
             return read(fetch_artifact(client, run, name, Path(folder)))
         except Exception as error:
             # Whatever a damaged file makes its reader raise.

@@ -34,17 +34,18 @@ class Example:
     jpeg: bytes
     name: str
 
-    def picture(self) -> Image.Image:
-        """RGB.
 
-        Raises:
-            ValueError: it is no JPEG, or too large.
-            OSError: it is damaged.
-        """
-        with Image.open(BytesIO(self.jpeg), formats=["JPEG"]) as image:
-            if max(image.size) > _MOST_SIDE:
-                raise ValueError(f"a picture of {image.size} pixels")
-            return image.convert("RGB")
+def decode(jpeg: bytes) -> Image.Image:
+    """The picture of an example, RGB.
+
+    Raises:
+        ValueError: it is too large.
+        OSError: it is damaged, or no JPEG.
+    """
+    with Image.open(BytesIO(jpeg), formats=["JPEG"]) as image:
+        if max(image.size) > _MOST_SIDE:
+            raise ValueError(f"a picture of {image.size} pixels")
+        return image.convert("RGB")
 
 
 def write_examples(path: Path, images: Iterable[tuple[int, NDArray[np.uint8], str]]) -> None:
@@ -85,7 +86,7 @@ def read_examples(path: Path) -> dict[int, Example]:
         parts = zip(saved["index"].tolist(), pictures, saved["names"].tolist(), strict=True)
         examples = {index: Example(jpeg.tobytes(), name) for index, jpeg, name in parts}
     for example in examples.values():
-        example.picture()
+        decode(example.jpeg)
     return examples
 
 

@@ -24,8 +24,8 @@ MARKERS = "osD^vPX"
 # Eyes do not distinguish more lines than this.
 SHOWN = len(COLORS)
 
-_WIDTH_INCHES = 9.0
-_DPI = 110
+WIDTH_INCHES = 9.0
+DPI = 110
 _LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
 _NAME_CHARACTERS = 14  # that fit beside an axis
@@ -48,7 +48,8 @@ def use_font(language: str) -> Iterator[None]:
     """
     settings: dict[str, object] = {}
     if language == "zh":
-        settings["font.sans-serif"] = [_chinese_font(), *rcParams["font.sans-serif"]]
+        # Each a family, for only then the next one has what one lacks, such as signs.
+        settings["font.family"] = [_chinese_font(), *rcParams["font.sans-serif"][:1]]
         settings["axes.unicode_minus"] = False
     with rc_context(settings):  # type: ignore[arg-type]
         yield
@@ -73,7 +74,7 @@ def new_figure(
 ) -> tuple[Figure, Sequence[Axes]]:
     """A figure with panels beside one another."""
     # A Figure of its own, not pyplot's: nothing global, safe in threads, freed when dropped.
-    figure = Figure(figsize=(_WIDTH_INCHES, height_inches), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
     return figure, figure.subplots(1, panels, squeeze=False, sharey=sharey)[0]
 
 
