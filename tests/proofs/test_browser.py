@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.conftest import Sweep, children
@@ -108,7 +110,7 @@ def test_the_report_sorts_by_a_column_and_asks_no_host(
 ) -> None:
     browser.get_log("performance")
     _open(browser, (sweep.folder / "report.html").as_uri())
-    pictures = browser.find_elements(By.TAG_NAME, "img")
+    pictures = browser.find_elements(By.CSS_SELECTOR, ".chart img")
     assert len(pictures) == 6
     assert all(int(picture.get_property("naturalWidth") or 0) > 500 for picture in pictures)
     table = browser.find_element(By.XPATH, "//table[.//th[contains(., 'latency')]]")
@@ -130,6 +132,59 @@ def test_the_report_sorts_by_a_column_and_asks_no_host(
     addresses = [address for address in asked if address]
     assert addresses
     assert not [each for each in addresses if not each.startswith(("file:", "data:"))]
+
+
+def test_charts_answer_to_the_pointer_and_to_keys(browser: webdriver.Chrome, sweep: Sweep) -> None:
+    _open(browser, (sweep.folder / "report.html").as_uri())
+    charts = browser.find_elements(By.CSS_SELECTOR, ".chart")
+    assert len(charts) == 6
+    for chart in charts:
+        picture, tip = (chart.find_element(By.CSS_SELECTOR, each) for each in ("img", ".tip"))
+        browser.execute_script("arguments[0].scrollIntoView()", chart)
+        data = chart.find_element(By.TAG_NAME, "script").get_property("textContent")
+        mark = json.loads(str(data))[-1]
+        left, top = (
+            (share / 10_000 - 0.5) * picture.rect[side]
+            for share, side in zip(mark["spots"][0], ("width", "height"), strict=False)
+        )
+        assert not tip.is_displayed()
+        pointer = ActionChains(browser)
+        pointer.move_to_element_with_offset(picture, round(left), round(top)).perform()
+        lines = [mark["label"], *(": ".join(each) for each in _named(mark, 0))]
+        assert tip.text.splitlines() == lines
+        # The corner is empty.
+        size = picture.rect
+        corner = (1 - size["width"] // 2, 1 - size["height"] // 2)
+        ActionChains(browser).move_to_element_with_offset(picture, *corner).perform()
+        assert not tip.is_displayed()
+        first = json.loads(str(data))[0]
+        chart.send_keys(Keys.ARROW_RIGHT)
+        assert tip.text.splitlines()[1:] == [": ".join(each) for each in _named(first, 0)]
+        chart.send_keys(Keys.ARROW_LEFT)
+        assert tip.text.splitlines()[1:] == [": ".join(each) for each in _named(mark, -1)]
+        chart.send_keys(Keys.ESCAPE)
+        assert not tip.is_displayed()
+
+
+def test_the_report_shows_what_the_best_network_gets_wrong(
+    browser: webdriver.Chrome, sweep: Sweep
+) -> None:
+    _open(browser, (sweep.folder / "report.html").as_uri())
+    galleries = browser.find_elements(By.CSS_SELECTOR, ".gallery")
+    assert len(galleries) == 2
+    pictures = browser.find_elements(By.CSS_SELECTOR, ".gallery img")
+    assert 12 < len(pictures) <= 24
+    assert all(0 < int(picture.get_property("naturalWidth") or 0) <= 64 for picture in pictures)
+    # A grid: several beside one another, none wider than its place.
+    tops = {picture.rect["y"] for picture in pictures}
+    assert len(tops) <= len(pictures) / 3
+    browser.execute_script("arguments[0].scrollIntoView()", galleries[0])
+    _screenshot(browser, "gallery")
+
+
+def _named(mark: dict[str, Any], index: int) -> Iterator[tuple[str, str]]:
+    """Names and values of one of a mark's spots."""
+    return zip(mark["names"], mark["values"][index], strict=True)
 
 
 def _sweep_runs(sweep: Sweep) -> tuple[str, dict[str, str]]:

@@ -5,9 +5,10 @@ Text may use two marks of Markdown, **bold** and `code`, and nothing else.
 
 import base64
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -59,10 +60,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure; `path` is relative to the report."""
+    """A figure; `path` is relative to the report, and `marks` say what is where on it, as a Chart
+    gives them."""
 
     title: str
     path: str
+    marks: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

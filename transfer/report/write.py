@@ -34,10 +34,10 @@ from transfer.tracking.selection import Selection
 from transfer.tracking.store import Client
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from transfer.report.figures.chart import Chart
 
 Content = TypeVar("Content")
-Plot = Callable[[Sequence[Row], Words], "Figure | None"]
+Plot = Callable[[Sequence[Row], Words], "Chart | None"]
 
 _FIGURES: dict[str, Plot] = {
     "accuracy_and_loss": plot_curves,
@@ -138,7 +138,7 @@ def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> li
         if figure is not None:
             path = f"figures/{prefix}{name}.png"
             save_png(figure, folder / path)
-            pictures.append(Picture(words(f"figure.{name}"), path))
+            pictures.append(Picture(words(f"figure.{name}"), path, figure.marks()))
     return pictures
 
 

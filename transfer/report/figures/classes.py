@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from transfer.compare.rows import Row
+from transfer.report.columns import points
+from transfer.report.figures.chart import Chart
 from transfer.report.figures.style import (
     GREY,
     MARKERS,
@@ -27,7 +28,7 @@ _NAMED = 30
 _COMPARED = 4
 
 
-def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
+def plot_classes(rows: Sequence[Row], words: Words) -> Chart | None:
     """Each class's accuracy above or below its mean over the configurations shown, in points.
 
     None where no row, or one alone, has predictions of this test set.
@@ -47,6 +48,15 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
         offsets = np.arange(len(chosen)) + (index - (len(compared) - 1) / 2) * width
         values = differences[index, chosen]
         axes.bar(offsets, values, width, color=color_of(index), label=row.label)
+        shares = 100 * accuracies[index, chosen]
+        texts = {
+            words("plot.true"): [compared[0].answers[0].names[each] for each in chosen],
+            words("plot.test_accuracy"): [f"{share:.2f}" for share in shares],
+            words("plot.difference"): [points(value / 100) for value in values],
+        }
+        middles = np.stack([offsets, values / 2], axis=1)
+        reach = np.stack([np.full(len(values), width / 2), np.abs(values) / 2], axis=1)
+        figure.mark(axes, row.label, texts, middles, reach=reach)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xticks(np.arange(len(chosen)), names, rotation=45, ha="right")
     label_axes(axes, "", words("plot.difference"))
@@ -55,7 +65,7 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Figure | None:
     return figure
 
 
-def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
+def plot_confusion(rows: Sequence[Row], words: Words) -> Chart | None:
     """The best configuration's answers, as a share of each true class, its seeds together."""
     if not rows or not rows[0].answers:
         return None
@@ -72,6 +82,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
         names = [short_name(name) for name in rows[0].answers[0].names]
         axes.set_xticks(range(classes), names, rotation=45, ha="right")
         axes.set_yticks(range(classes), names)
+        _mark_shares(figure, shares, rows[0].answers[0].names, words)
     if classes <= 12:
         _write_shares(axes, shares, float(np.nanmax(mistakes)))
     axes.set_xlabel(words("plot.predicted"))
@@ -81,7 +92,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Figure | None:
     return figure
 
 
-def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
+def plot_reliability(rows: Sequence[Row], words: Words) -> Chart | None:
     """Accuracy against confidence in 15 bins, of the best configurations; on the diagonal, 80 %
     sure means right in 80 of 100."""
     compared = _alike(rows)[:_COMPARED]
@@ -102,6 +113,10 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Figure | None:
             color=color_of(index),
             label=row.label,
         )
+        places = 100 * np.stack([confidence, accuracy], axis=1)[enough]
+        texts = [[f"{value:.1f}" for value in each] for each in places.T]
+        names = (words("plot.confidence"), words("plot.test_accuracy"))
+        figure.mark(axes, row.label, dict(zip(names, texts, strict=True)), places)
     label_axes(axes, words("plot.confidence"), words("plot.test_accuracy"))
     axes.set_aspect("equal")
     note_some(axes, len(compared), len(rows), words)
@@ -121,3 +136,18 @@ def _write_shares(axes: Axes, shares: NDArray[np.float64], darkest: float) -> No
         color = "white" if true != predicted and share > 0.6 * darkest else "black"
         if share >= 0.05:
             axes.text(predicted, true, f"{share:.1f}", color=color, **style)
+
+
+def _mark_shares(
+    figure: Chart, shares: NDArray[np.float64], names: Sequence[str], words: Words
+) -> None:
+    [axes, *_] = figure.axes
+    for true, name in enumerate(names):
+        # What is never said has nothing to say.
+        predicted = np.flatnonzero(shares[true]).tolist()
+        texts = {
+            words("plot.predicted"): [names[index] for index in predicted],
+            words("plot.share"): [f"{share:.1f}" for share in shares[true, predicted]],
+        }
+        places = [(index, true) for index in predicted]
+        figure.mark(axes, f"{words('plot.true')}: {name}", texts, places, reach=(0.5, 0.5))

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transfer.report.figures.chart import Chart
 from transfer.report.figures.style import (
     COLORS,
     GREY,
@@ -70,7 +72,7 @@ def plot_job(history: History, freeze_epochs: int, title: str) -> Figure:
     return figure
 
 
-def plot_curves(rows: Sequence[Row], words: Words) -> Figure:
+def plot_curves(rows: Sequence[Row], words: Words) -> Chart:
     """Accuracy and loss over epochs, a colour a configuration; a band spans the seeds."""
     figure, panels = new_figure(4.6, 2)
     shown = rows[:SHOWN]
@@ -81,8 +83,15 @@ def plot_curves(rows: Sequence[Row], words: Words) -> Figure:
             training, validation = (
                 scale * row.by_epoch(f"{split}/{name}") for split in ("train", "val")
             )
-            _draw_curve(axes, validation.mean(axis=1), color=color, label=row.label)
-            _draw_curve(axes, training.mean(axis=1), color=color, linestyle=":")
+            means = {"val": validation.mean(axis=1), "train": training.mean(axis=1)}
+            _draw_curve(axes, means["val"], color=color, label=row.label)
+            _draw_curve(axes, means["train"], color=color, linestyle=":")
+            for split, curve in means.items():
+                values = {
+                    words("plot.epoch"): [str(epoch) for epoch in curve.index],
+                    words(f"plot.{split}_{name}"): [f"{value:.4g}" for value in curve],
+                }
+                figure.mark(axes, row.label, values, np.stack([curve.index, curve], axis=1))
             if validation.shape[1] > 1:
                 low, high = validation.min(axis=1), validation.max(axis=1)
                 axes.fill_between(validation.index, low, high, color=color, alpha=0.15)
@@ -93,11 +102,17 @@ def plot_curves(rows: Sequence[Row], words: Words) -> Figure:
     return figure
 
 
-def plot_iteration_loss(rows: Sequence[Row], words: Words) -> Figure:
+def plot_iteration_loss(rows: Sequence[Row], words: Words) -> Chart:
     """Loss of training batches, raw and smoothed, of each configuration's first seed."""
     figure, [axes] = new_figure(4.2)
     for index, row in enumerate(rows[:SHOWN]):
-        _draw_steps(axes, row.histories[0], color_of(index), row.label)
+        history = row.histories[0]
+        smooth = _draw_steps(axes, history, color_of(index), row.label)
+        values = {
+            words("plot.iteration"): [f"{number:,}" for number in history.iterations],
+            words("plot.train_loss"): [f"{loss:.3f}" for loss in smooth],
+        }
+        figure.mark(axes, row.label, values, np.stack([history.iterations, smooth], axis=1))
     label_axes(axes, words("plot.iteration"), words("plot.iteration_lines"))
     note_some(axes, SHOWN, len(rows), words)
     legend_below(figure, axes)
@@ -110,12 +125,13 @@ def _draw_curve(axes: Axes, curve: pd.Series, linestyle: str = "-", **style: str
         axes.plot(curve.index, curve, linestyle, **style)  # type: ignore[arg-type]
 
 
-def _draw_steps(axes: Axes, history: History, color: str, label: str | None) -> None:
-    """The loss of training batches: pale as it was, and its running mean."""
+def _draw_steps(axes: Axes, history: History, color: str, label: str | None) -> pd.Series:
+    """The loss of training batches: pale as it was, and its running mean, which it returns."""
     losses = pd.Series(history.losses)
     smooth = losses.rolling(max(len(losses) // 50, 1), min_periods=1).mean()
     axes.plot(history.iterations, losses, color=color, alpha=0.2, linewidth=0.7)
     axes.plot(history.iterations, smooth, color=color, linewidth=1.5, label=label)
+    return smooth
 
 
 def _mark_unfreeze(

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from transfer.compare.rows import Row
 from transfer.report.columns import COSTS
+from transfer.report.figures.chart import Chart
 from transfer.report.figures.style import (
     GREY,
     MARKERS,
@@ -32,7 +32,7 @@ _MOST_LINES = 40
 _MOST_LEVELS = 12
 
 
-def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
+def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Chart:
     """Test accuracy against arithmetic, latency and training time, with each Pareto front."""
     figure, panels = new_figure(4.4, 3, sharey=True)
     costs = [column for column in COSTS if column.name in _AGAINST]
@@ -53,6 +53,14 @@ def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
                 color=color_of(index) if named else GREY,
                 label=row.label if named else None,
             )
+            interval = f" [{100 * row.accuracy.low:.2f}, {100 * row.accuracy.high:.2f}]"
+            values = {
+                words.header(column.metric): [column.metric.text(cost)],
+                words("plot.test_accuracy"): [
+                    f"{accuracy:.2f}" + (interval if row.accuracy.known else "")
+                ],
+            }
+            figure.mark(axes, row.label, values, [(cost, accuracy)])
         on_front = zip(points, column.front(rows), strict=True)
         _draw_front(axes, sorted({point for point, on in on_front if on}), words("plot.front"))
         _scale(axes, [cost for cost, _ in points], column.metric)
@@ -65,7 +73,7 @@ def plot_accuracy_against_cost(rows: Sequence[Row], words: Words) -> Figure:
     return figure
 
 
-def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
+def plot_parallel(rows: Sequence[Row], words: Words) -> Chart | None:
     """A vertical axis a key that varies and one for test accuracy; a line a configuration.
 
     None where no more than two keys vary, or where no configuration has an accuracy.
@@ -86,10 +94,13 @@ def plot_parallel(rows: Sequence[Row], words: Words) -> Figure | None:
         heights = [levels[name][row.keys[name]] for name in names] + [height]
         color = colormaps["cividis"](1 - height)
         axes.plot(range(len(heights)), heights, color=color, linewidth=1.6)
+        values = {**row.keys, words("plot.test_accuracy"): f"{accuracy:.2f}"}
+        line = {name: [_number(text)] for name, text in values.items()}
+        figure.mark(axes, "", line, list(enumerate(heights)))
     for index, name in enumerate(names):
         every = math.ceil(len(levels[name]) / _MOST_LEVELS)
         for text, height in list(levels[name].items())[::every]:
-            label = axes.text(index + 0.02, height + 0.02, _short(text), fontsize=8)
+            label = axes.text(index + 0.02, height + 0.02, short_name(_number(text)), fontsize=8)
             # Readable where lines cross it.
             label.set_path_effects([withStroke(linewidth=3, foreground="white")])
     for text, height in ((f"{low:.1f}", 0.0), (f"{high:.1f}", 1.0)):
@@ -136,9 +147,9 @@ def _levels(values: Sequence[str]) -> dict[str, float]:
     return {value: index / max(len(ordered) - 1, 1) for index, value in enumerate(ordered)}
 
 
-def _short(text: str) -> str:
-    """A number without the digits that binary fractions add, anything else as it is, in part."""
+def _number(text: str) -> str:
+    """A number without the digits that binary fractions add, anything else as it is."""
     try:
         return f"{float(text):.4g}"
     except ValueError:
-        return short_name(text)
+        return text

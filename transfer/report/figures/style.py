@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from transfer.report.figures.chart import Chart
 from transfer.report.language import Words
 from transfer.system.errors import ConfigError
 
@@ -61,7 +62,9 @@ def _chinese_font() -> str:
         if name in there:
             return name
     # The cached list may be older than a font that was installed since.
-    for path in font_manager.findSystemFonts():
+    found = font_manager.findSystemFonts()
+    # They come in any order, the bold ones among them.
+    for path in sorted(found, key=lambda path: ("Regular" not in path, path)):
         if any(part in path for part in ("NotoSansCJK", "SourceHanSans", "wqy-")):
             font_manager.fontManager.addfont(path)
             return font_manager.FontProperties(fname=path).get_name()
@@ -71,10 +74,10 @@ def _chinese_font() -> str:
 
 def new_figure(
     height_inches: float, panels: int = 1, *, sharey: bool = False
-) -> tuple[Figure, Sequence[Axes]]:
+) -> tuple[Chart, Sequence[Axes]]:
     """A figure with panels beside one another."""
-    # A Figure of its own, not pyplot's: nothing global, safe in threads, freed when dropped.
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
+    # One of its own, not pyplot's: nothing global, safe in threads, freed when dropped.
+    figure = Chart(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, layout="constrained")
     return figure, figure.subplots(1, panels, squeeze=False, sharey=sharey)[0]
 
 
