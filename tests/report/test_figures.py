@@ -22,10 +22,11 @@ from transfer.report.figures.curves import (
     plot_job,
     write_curves,
 )
+from transfer.report.figures.effort import plot_effort
 from transfer.report.figures.prediction import plot_prediction
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png
-from transfer.report.language import Words
+from transfer.report.language import LANGUAGES, Words
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import NO_HISTORY, read_history
 
@@ -116,6 +117,28 @@ def test_parallel_coordinates_of_many_configurations_stay_legible_and_small(tmp_
     assert figure.axes[0].get_title(loc="right") == "one configuration in 25 of the ranking"
     save_png(figure, tmp_path / "parallel.png")
     assert (tmp_path / "parallel.png").stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_models_at_equal_effort_have_a_curve_each(language: str) -> None:
+    words = Words(language)
+    runs = [
+        make_run(model, 0, 0, 0.5 + rate / 10, **{"optimizer.lr": str(rate)})
+        for model, count in (("a", 3), ("b", 4))
+        for rate in range(count)
+    ]
+    figure = plot_effort(make_rows(runs), words)
+    assert figure is not None
+    curves = {str(line.get_label()): line.get_xydata() for line in figure.axes[0].lines}
+    assert curves["b"].tolist() == [
+        [1, pytest.approx(65)],
+        [2, pytest.approx(73.33333)],
+        [3, pytest.approx(77.5)],
+        [4, pytest.approx(80)],
+    ]
+    assert len(curves["a"]) == 3
+    assert figure.axes[0].get_xlabel() == words("plot.tries")
+    assert plot_effort(make_rows(RUNS), words) is None
 
 
 def test_a_prediction_is_named_above_its_picture() -> None:

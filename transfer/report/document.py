@@ -60,12 +60,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure; `path` is relative to the report, and `marks` say what is where on it, as a Chart
-    gives them."""
+    """A figure; `path` is relative to the report, `marks` say what is where on it, as a Chart gives
+    them, and `text` how to read it."""
 
     title: str
     path: str
     marks: Sequence[Mapping[str, Any]] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from transfer.compare.rows import Row, build_rows
 from transfer.report.document import Picture, to_html, to_markdown
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
+from transfer.report.figures.effort import plot_effort
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png, use_font
 from transfer.report.frame import rows_frame
@@ -47,7 +48,10 @@ _FIGURES: dict[str, Plot] = {
     "confusion": plot_confusion,
     "reliability": plot_reliability,
     "parallel": plot_parallel,
+    "effort": plot_effort,
 }
+# Those that say nothing without a word of how to read them.
+_EXPLAINED = ("effort",)
 # A point of accuracy: less matters to few.
 EQUIVALENT_WITHIN = 0.01
 # What MLflow takes.
@@ -138,7 +142,8 @@ def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> li
         if figure is not None:
             path = f"figures/{prefix}{name}.png"
             save_png(figure, folder / path)
-            pictures.append(Picture(words(f"figure.{name}"), path, figure.marks()))
+            text = words(f"figure.{name}.text") if name in _EXPLAINED else ""
+            pictures.append(Picture(words(f"figure.{name}"), path, figure.marks(), text))
     return pictures
 
 
