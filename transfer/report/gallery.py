@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import Criterion
+from transfer.compare.replicates import test_images_of
 from transfer.compare.rows import Row
 from transfer.report.document import Gallery, Table, Tile, literal
 from transfer.report.figures.contact_sheet import save_contact_sheet
@@ -21,6 +22,8 @@ from transfer.tracking.find import RunRecord
 GALLERIES = ("mistakes", "differences")
 # As many as one looks at.
 _SHOWN = 12
+# In these a row's runs differ.
+_REPLICATES = ("seed", "data.seed", "data.fold")
 
 ReadExamples = Callable[[RunRecord], Mapping[int, Example] | None]
 
@@ -58,7 +61,7 @@ def build_galleries(
         return []
     examples = dict(read(best.run) or {})
     galleries = [_gallery([best], best.answers.surest_mistakes, examples, words, prefix)]
-    second = _best_network(rows[1], criterion, alike=best) if len(rows) > 1 else None
+    second = _its_rival(rows[1], criterion, best) if len(rows) > 1 else None
     if second is not None:
         different = _surest_differences(best.answers, second.answers)
         examples |= read(second.run) or {}
@@ -69,22 +72,35 @@ def build_galleries(
     return shown
 
 
-def _best_network(row: Row, criterion: Criterion, alike: _Network | None = None) -> _Network | None:
-    """Of the runs that have answers, and to the same test images as another network, the one that
-    was best on the validation images."""
-    scores = criterion.sign * np.array(row.metric(criterion.validation))
-    for index in np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable").tolist():
-        answers, run = row.predictions[index], row.runs[index]
-        if answers is None or (alike and not _same_images(run, answers, alike)):
-            continue
-        seed = f" seed={run.params['seed']}" if len(row.runs) > 1 else ""
-        return _Network(row.label + seed, run, answers)
-    return None
+def _best_network(row: Row, criterion: Criterion) -> _Network | None:
+    """The network that a row gives to use; None where its answers are lost."""
+    return _network(row, row.deployed(criterion))
 
 
-def _same_images(run: RunRecord, answers: Predictions, other: _Network) -> bool:
-    digests = (each.params.get("data.test_digest") for each in (run, other.run))
-    return len(set(digests)) == 1 and np.array_equal(answers.labels, other.answers.labels)
+def _its_rival(row: Row, criterion: Criterion, other: _Network) -> _Network | None:
+    """Of a row's networks that were tested on the same images as another, the one that was best on
+    validation: of folds, each network has images of its own."""
+    same = [
+        index
+        for index, run in enumerate(row.runs)
+        if test_images_of(run) == test_images_of(other.run)
+    ]
+    if not same:
+        return None
+    scores = criterion.sign * np.array(row.metric(criterion.validation))[same]
+    rival = _network(row, same[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))])
+    # Of runs of before the images' digest was kept, nobody knows.
+    alike = rival is not None and np.array_equal(rival.answers.labels, other.answers.labels)
+    return rival if alike else None
+
+
+def _network(row: Row, index: int) -> _Network | None:
+    answers, run = row.predictions[index], row.runs[index]
+    if answers is None:
+        return None
+    differing = [key for key in _REPLICATES if len({each.params.get(key) for each in row.runs}) > 1]
+    name = " ".join([row.label, *(f"{key}={run.params.get(key)}" for key in differing)])
+    return _Network(name, run, answers)
 
 
 def _surest_differences(one: Predictions, other: Predictions) -> NDArray[np.int64]:
