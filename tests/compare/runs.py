@@ -76,7 +76,7 @@ def make_rows(
     """Rows of runs, by id; a run without a history of its own gets a short one."""
     return build_rows(
         runs,
-        lambda run: (histories or {}).get(run.id, make_history([0.1, 0.7], [0.2, 0.6])),
+        lambda run: (histories or {}).get(run.id) or make_history([0.1, 0.7], [0.2, 0.6]),
         lambda run: (predictions or {}).get(run.id),
     )
 

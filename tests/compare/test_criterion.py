@@ -1,6 +1,8 @@
-"""Order, ranks and headline follow what the runs were selected by."""
+"""Order and ranks follow what the runs were selected by."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +12,8 @@ from tests.compare.runs import make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import criterion_of
 from transfer.compare.statistics import random_signs_p_values
-from transfer.report.document import to_markdown
-from transfer.report.findings import findings
-from transfer.report.language import LANGUAGES, Words
-from transfer.report.sections import Part, build_document
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.find import RunRecord
-from transfer.tracking.selection import Selection
 
 
 def _runs(select_by: str, seeds: int = 5) -> list[RunRecord]:
@@ -34,36 +31,44 @@ def _runs(select_by: str, seeds: int = 5) -> list[RunRecord]:
 
 
 @pytest.mark.parametrize(
-    ("select_by", "order", "headline"),
-    [
-        ("acc", ["a", "b", "c"], "% test accuracy"),
-        ("balanced_acc", ["b", "c", "a"], "% balanced test accuracy"),
-        ("loss", ["c", "a", "b"], "a test loss of 0.20"),
-    ],
+    ("select_by", "order"),
+    [("acc", ["a", "b", "c"]), ("balanced_acc", ["b", "c", "a"]), ("loss", ["c", "a", "b"])],
 )
-def test_order_ranks_and_headline_follow(select_by: str, order: list[str], headline: str) -> None:
-    comparison = Comparison(make_rows(_runs(select_by)))
+def test_order_and_ranks_follow(select_by: str, order: list[str]) -> None:
+    runs = _runs(select_by)
+    comparison = Comparison(make_rows(runs, predictions=_good_answers(select_by)))
     assert [row.label for row in comparison.rows] == order
-    assert comparison.ranks == [1, 2, 3]
-    assert all(pair.lead > 0 for pair in comparison.against_best())
-    text = "\n".join(findings(comparison, Words()))
-    assert f"**Best by mean: `{order[0]}`**" in text and headline in text
-    assert "chooses it as well, among 3" in text
-    for language in LANGUAGES:
-        words = Words(language)
-        document = build_document([Part(comparison, [])], Selection(_runs(select_by), []), words)
-        assert ("`select_by`" in to_markdown(document)) == (select_by != "acc")
+    assert comparison.ranks == [1, 2, 3] and comparison.ranked_by == "recipe"
+    assert all(pair.difference.low > 0 for pair in comparison.against_best())
+    decision = comparison.decision
+    assert decision is not None and decision.probability_best[0] > 0.99
     # What was selected by one thing and by another is compared by accuracy.
-    others = [*_runs(select_by)[:5], *_runs("loss" if select_by == "acc" else "acc")[5:]]
+    others = [*runs[:5], *_runs("loss" if select_by == "acc" else "acc")[5:]]
     assert criterion_of(others).name == "acc"
 
 
-def test_a_difference_of_losses_is_told_as_one() -> None:
-    text = "\n".join(findings(Comparison(make_rows(_runs("loss"))), Words()))
-    assert "The difference to it is −0.300 of loss (95 % interval −0.30" in text
-    assert "Student's paired test" in text
-    single = "\n".join(findings(Comparison(make_rows(_runs("loss", seeds=1))), Words()))
-    assert "of loss, untested" in single
+def _good_answers(select_by: str) -> dict[str, Predictions]:
+    """Answers of 1,000 images, a tenth of them of the rare class, with the order of `_runs`."""
+    shares = {"a": (0.05, 0.97), "b": (0.85, 0.75), "c": (0.6, 0.65)}
+    random = np.random.default_rng(0)
+    answers = {}
+    for run in _runs(select_by):
+        rare, common = shares[run.params["model.name"]]
+        found = _answers(
+            (random.random(100) < rare).tolist(), (random.random(900) < common).tolist()
+        )
+        loss = random.exponential(run.metrics["test/loss"], 1000).astype(np.float32)
+        answers[run.id] = replace(found, loss=loss)
+    return answers
+
+
+def test_without_losses_of_each_image_nothing_is_told_by_the_loss() -> None:
+    answers = {name: replace(each, loss=None) for name, each in _good_answers("loss").items()}
+    comparison = Comparison(make_rows(_runs("loss"), predictions=answers))
+    assert comparison.ranked_by == "nothing" and comparison.ranks == [None] * 3
+    [pair, _] = comparison.against_best()
+    assert pair.recipe.kind == pair.network.kind == "unknown"
+    assert pair.difference.estimate == pytest.approx(0.3, abs=0.01)
 
 
 def _answers(rare: list[bool], common: list[bool]) -> Predictions:
@@ -84,15 +89,11 @@ def test_one_seed_is_tested_on_its_images_each_class_counting_alike() -> None:
     comparison = Comparison(make_rows(runs, predictions=answers))
     [pair] = comparison.against_best()
     assert comparison.rows[0].label == "b" and comparison.ranks == [1, 2]
-    assert pair.test == "images"
+    assert comparison.ranked_by == "network"
     # 20 of 20 against none, and 30 of 80 the other way round.
-    assert pair.lead == pytest.approx((1 - 30 / 80) / 2)
+    lead = (1 - 30 / 80) / 2
     error = np.sqrt(20 * (1 / 40) ** 2 + 30 * (1 / 160) ** 2)
-    assert pair.p_value == pytest.approx(2 * stats.norm.sf(pair.lead / error), rel=1e-4)
-    # By the number of right answers, "a" is ahead.
-    assert pair.mcnemar == pytest.approx(stats.binomtest(20, 50).pvalue)
-    text = to_markdown(build_document([Part(comparison, [])], Selection(runs, []), Words()))
-    assert "random signs" in text and "balanced test acc" in text
+    assert pair.network.p_value == pytest.approx(2 * stats.norm.sf(lead / error), rel=1e-4)
 
 
 def test_where_images_count_alike_it_is_mcnemars_test() -> None:
@@ -102,13 +103,12 @@ def test_where_images_count_alike_it_is_mcnemars_test() -> None:
     assert found[1:].tolist() == [1, 1]
 
 
-def test_the_column_is_there_where_classes_are_uneven() -> None:
-    def report(predictions: Predictions) -> str:
+def test_classes_are_uneven_where_one_has_many_more_images() -> None:
+    def uneven(predictions: Predictions) -> bool:
         runs = _runs("acc", seeds=1)[:1]
-        rows = make_rows(runs, predictions={runs[0].id: predictions})
-        parts = [Part(Comparison(rows), [])]
-        return to_markdown(build_document(parts, Selection(runs, []), Words()))
+        [row] = make_rows(runs, predictions={runs[0].id: predictions})
+        return row.uneven
 
-    assert "balanced test acc" in report(_answers([True] * 20, [True] * 31))
-    assert "balanced test acc" not in report(_answers([True] * 20, [True] * 30))
-    assert "balanced test acc" not in report(make_predictions([True] * 10))
+    assert uneven(_answers([True] * 20, [True] * 31))
+    assert not uneven(_answers([True] * 20, [True] * 30))
+    assert not uneven(make_predictions([True] * 10))

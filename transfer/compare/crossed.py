@@ -19,7 +19,7 @@ freedom and of no more than a third of those that the others have.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from transfer.compare.replicates import Replicate
 from transfer.compare.scores import Scores
 from transfer.compare.statistics import Floats
+from transfer.compare.uncertain import Variance
 
 _PRIOR = 2.0
 _SHARE = 1 / 3
@@ -44,10 +45,12 @@ class Scatter:
     variance: float
     freedom: float
 
-    def moderate(self, variances: Floats, freedom: float) -> tuple[Floats, float]:
+    def moderate(
+        self, variances: Floats, freedom: float, share: float = _SHARE
+    ) -> tuple[Floats, float]:
         """Variances of single recipes, each with `freedom` degrees, drawn towards this one; with
-        the degrees that each has then."""
-        weight = min(_PRIOR, _SHARE * max(self.freedom - freedom, 0.0))
+        the degrees that each has then. `share` is what those of the others count."""
+        weight = min(_PRIOR, share * max(self.freedom - freedom, 0.0))
         total = weight + freedom
         return (weight * self.variance + freedom * variances) / total, total
 
@@ -61,17 +64,14 @@ class Differences:
 
     Attributes:
         mean: of any shape, as the others.
-        estimated: of its variance what replicates bring, from few values.
-        freedom: the degrees of freedom of `estimated`.
-        known: of its variance what test images bring.
+        variance: of the mean: what replicates bring, estimated from few of them, and what test
+            images bring, known.
         draw: the variance of one draw, such as a training. The J-th part of it is in the variance
             of the mean of J draws; the rest of that stays however many there are.
     """
 
     mean: Floats
-    estimated: Floats
-    freedom: Floats
-    known: Floats
+    variance: Variance
     draw: Floats
 
 
@@ -84,8 +84,8 @@ def units(replicates: Sequence[Replicate]) -> Floats:
     splits = [replicate.split for replicate in replicates]
     names = list(splits if len(set(splits)) > 1 else replicates)
     order = {name: column for column, name in enumerate(dict.fromkeys(names))}
-    shares = np.zeros((len(names), len(order)))
-    shares[range(len(names)), [order[name] for name in names]] = 1
+    columns = np.array([order[name] for name in names], dtype=np.int64)
+    shares = np.eye(len(order))[columns]
     return np.asarray(shares / shares.sum(axis=0))
 
 
@@ -95,20 +95,20 @@ def own_scatter(scores: Scores, runs: Sequence[int], shares: Floats) -> float:
 
 
 def single(
-    scores: Scores, runs: Sequence[int], shares: Floats, scatter: Scatter, overlap: float
+    scores: Scores, runs: Sequence[int], shares: Floats, *, scatter: Scatter, overlap: float
 ) -> Differences:
     """The mean score of one recipe; arguments as for `differences`."""
     chosen, draws = list(runs), shares.shape[1]
     own = scores.covariance[np.ix_(chosen, chosen)]
-    variance, freedom = scatter.moderate(
-        np.array(own_scatter(scores, runs, shares)), float(draws - 1)
-    )
+    own_variance = np.array(own_scatter(scores, runs, shares))
+    # One interval, of which no tail is corrected for many, may trust the others wholly.
+    variance, freedom = scatter.moderate(own_variance, float(draws - 1), share=1.0)
     each, together = _within(own[None], shares)
-    estimated, *parts = _parts(
+    found = _variance(
         variance, each[0], together[0], draws=draws, images=scores.images, overlap=overlap
     )
     mean = scores.means[chosen] @ shares.mean(axis=1)
-    return Differences(mean, estimated, np.array(freedom), *parts)
+    return Differences(mean, replace(found, freedom=np.array(freedom)), variance)
 
 
 def differences(
@@ -145,7 +145,7 @@ def differences(
     between = np.einsum("abcd,cj,dj->ab", block, shares, shares) / draws
     share = shares.mean(axis=1)
     across = np.einsum("abcd,c,d->ab", block, share, share)
-    parts = _parts(
+    variance = _variance(
         summed,
         own[0][0][:, None] + own[1][0] - 2 * between,
         own[0][1][:, None] + own[1][1] - 2 * across,
@@ -153,12 +153,9 @@ def differences(
         images=scores.images,
         overlap=overlap,
     )
-    return Differences(
-        means[0].mean(axis=1)[:, None] - means[1].mean(axis=1),
-        parts[0],
-        np.minimum(joint, max(scatter.freedom, draws - 1)),
-        *parts[1:],
-    )
+    freedom_of_both = np.minimum(joint, max(scatter.freedom, draws - 1))
+    mean = means[0].mean(axis=1)[:, None] - means[1].mean(axis=1)
+    return Differences(mean, replace(variance, freedom=freedom_of_both), summed)
 
 
 def _within(covariance: Floats, shares: Floats) -> tuple[Floats, Floats]:
@@ -169,13 +166,16 @@ def _within(covariance: Floats, shares: Floats) -> tuple[Floats, Floats]:
     return each, np.einsum("rcd,c,d->r", covariance, share, share)
 
 
-def _parts(
+def _variance(
     variance: Floats, each: Floats, together: Floats, *, draws: int, images: int, overlap: float
-) -> tuple[Floats, Floats, Floats]:
-    """The estimated part, the known part and that of one draw, from the variance over draws, and
-    from that over images of one draw and of the mean of all."""
+) -> Variance:
+    """Of the mean, from the variance over draws, and from that over images of one draw and of the
+    mean of all; with the degrees of freedom of a single recipe."""
     residual = np.maximum(draws / (draws - 1) * (each - together), 0) / images
-    # Draws differ on few images where they would not on many: that part is new with each training.
-    excess = np.maximum(variance - residual, 0)
-    known = np.maximum(together / images - residual / draws, 0)
-    return variance / draws + overlap * excess, known, variance
+    return Variance(
+        estimated=variance / draws + overlap * np.maximum(variance - residual, 0),
+        freedom=np.full_like(residual, draws - 1),
+        # On few images draws differ by what is new with each training, and by no less.
+        least=residual / draws,
+        known=np.maximum(together / images - residual / draws, 0),
+    )

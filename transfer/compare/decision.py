@@ -123,13 +123,14 @@ def _draws(
         leads, known = networks.lead[upper, upper].copy(), networks.variance[upper, upper].copy()
         estimated, freedom = np.zeros_like(known), 1.0
     else:
-        found = recipes.found
+        found, variance = recipes.found, recipes.found.variance
+        spread = np.maximum(variance.estimated, variance.least)
         leads, known, estimated = (
             _symmetric(each[upper, upper], sign)
-            for each, sign in ((found.mean, -1), (found.known, 1), (found.estimated, 1))
+            for each, sign in ((found.mean, -1), (variance.known, 1), (spread, 1))
         )
         tested = np.triu(recipes.tested[upper, upper], k=1)
-        freedom = float(np.median(found.freedom[upper, upper][tested])) if tested.any() else 1.0
+        freedom = float(np.median(variance.freedom[upper, upper][tested])) if tested.any() else 1.0
     np.fill_diagonal(leads, 0)
     differences = means[:count, None] - means[:count]
     leads = np.where(np.isfinite(leads), leads, np.nan_to_num(differences, neginf=-1, posinf=1))
@@ -161,8 +162,9 @@ def _needed(
         if verdicts.verdict(0, rival).kind != "undecided":
             return Needed(0, assumed=False)
         have, draw = int(recipes.draws[0, rival]), float(found.draw[0, rival])
-        total = float(found.estimated[0, rival] + found.known[0, rival])
-        rest, assumed = total - draw / have, False
+        variance = found.variance[0, rival]
+        total = float(np.maximum(variance.estimated, variance.least) + variance.known)
+        rest, assumed = max(total - draw / have, 0.0), False
     else:
         one, other = networks.own[0], networks.own[rival]
         total, have = float(networks.variance[0, rival]), 1

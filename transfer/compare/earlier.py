@@ -3,6 +3,7 @@ new ones shows the choices that differ, and no others."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 
 from transfer.config.key import leaves
 from transfer.config.schema import GROUPS, AugmentConfig, Config, ProtocolConfig
@@ -20,10 +21,11 @@ def with_later_keys(runs: Iterable[RunRecord]) -> list[RunRecord]:
     """The same runs, each with every key that another has and that it could have had."""
     runs = [_renamed(run) for run in runs]
     names = {name for run in runs for name in run.params}
-    filled = [
-        replace(run, params={k: v for k, v in _meant(run).items() if k in names} | run.params)
-        for run in runs
-    ]
+    filled = []
+    for run in runs:
+        groups = (run.params.get(f"{group}.name") for group in GROUPS)
+        meant = {name: value for name, value in _meant(*groups).items() if name in names}
+        filled.append(replace(run, params=meant | run.params))
     if all("augment.name" in run.params for run in filled):
         return filled
     # A name that only some have tells nothing that its values do not.
@@ -42,12 +44,13 @@ def _renamed(run: RunRecord) -> RunRecord:
     return replace(run, params=params)
 
 
-def _meant(run: RunRecord) -> dict[str, str]:
-    """The defaults of all keys that a job with these choices has, as parameters are written."""
+@cache
+def _meant(*names: str | None) -> dict[str, str]:
+    """The defaults of all keys that a job with these choices of the groups has, as parameters are
+    written."""
     nodes: list[tuple[str, type]] = [("", Config), ("augment.", AugmentConfig)]
     nodes.append(("protocol.", ProtocolConfig))
-    for group, choices in GROUPS.items():
-        name = run.params.get(f"{group}.name")
+    for (group, choices), name in zip(GROUPS.items(), names, strict=True):
         if name in choices:
             nodes.append((f"{group}.", choices[name]))
     defaults = {

@@ -7,11 +7,18 @@ import numpy as np
 from scipy import stats
 
 from transfer.compare.criterion import Criterion
-from transfer.compare.crossed import NO_SCATTER, Differences, single, units
+from transfer.compare.crossed import Differences, Scatter, single, units
 from transfer.compare.replicates import Replicate, test_images_of
-from transfer.compare.scores import has_scores, image_scores
-from transfer.compare.statistics import CONFIDENCE, Floats, Interval, Over, student_interval
-from transfer.compare.uncertain import half_width
+from transfer.compare.scores import Scores, has_scores, image_scores
+from transfer.compare.statistics import (
+    CONFIDENCE,
+    Floats,
+    Interval,
+    Over,
+    student_interval,
+    wilson_interval,
+)
+from transfer.compare.uncertain import Variance, half_width
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.find import RunRecord
 
@@ -21,9 +28,14 @@ def mean_interval(
     replicates: Sequence[Replicate],
     predictions: Sequence[Predictions | None],
     criterion: Criterion,
+    scatter: Scatter,
 ) -> Interval:
     """The mean of a measure of test images over runs, with its 95 % interval: over replicates and
-    test images both, or over the one of them that is known."""
+    test images both, or over the one of them that is known.
+
+    Args:
+        scatter: of the replicates of all configurations.
+    """
     values = np.array([run.metrics.get(criterion.test, math.nan) for run in runs])
     kept = np.flatnonzero(np.isfinite(values)).tolist()
     if not kept:
@@ -35,17 +47,27 @@ def mean_interval(
         if draws.shape[1] < 2:
             return Interval(mean)
         found = resampled(values[kept] @ draws, overlap_of(chosen, shared=False))
-        return _bounded(mean, _half(found), criterion, "both")
+        return _bounded(mean, half_width(CONFIDENCE, found.variance), criterion, "both")
     if len(answers) < len(kept) or not all(has_scores(each, criterion) for each in answers):
         return _without_answers(values[kept], criterion)
     scores = image_scores(answers, criterion)
     if draws.shape[1] < 2:
-        error = math.sqrt(scores.covariance[0, 0] / scores.images)
-        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
-        return _bounded(mean, half, criterion, "images", scores.images)
+        return _of_network(mean, answers[0], scores, criterion)
     overlap = overlap_of(chosen, shared=True)
-    found = single(scores, range(len(kept)), draws, NO_SCATTER, overlap)
-    return _bounded(mean, _half(found), criterion, "both", scores.images)
+    found = single(scores, range(len(kept)), draws, scatter=scatter, overlap=overlap)
+    half = half_width(CONFIDENCE, found.variance)
+    return _bounded(mean, half, criterion, "both", scores.images)
+
+
+def _of_network(
+    mean: float, answers: Predictions, scores: Scores, criterion: Criterion
+) -> Interval:
+    """Of one network: what a finite test set says of it."""
+    if criterion.name == "acc":
+        return wilson_interval(int(answers.correct.sum()), len(answers.labels))
+    error = math.sqrt(scores.covariance[0, 0] / scores.images)
+    half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
+    return _bounded(mean, half, criterion, "images", scores.images)
 
 
 def overlap_of(runs: Sequence[RunRecord], *, shared: bool) -> float:
@@ -79,7 +101,8 @@ def resampled(values: Floats, overlap: float) -> Differences:
     mean = values.mean(axis=-1)
     draw = np.var(values, axis=-1, ddof=1)
     zero = np.zeros_like(mean)
-    return Differences(mean, draw * (1 / draws + overlap), zero + draws - 1, zero, draw)
+    variance = Variance(draw * (1 / draws + overlap), zero + draws - 1, zero, zero)
+    return Differences(mean, variance, draw)
 
 
 def on_same_images(runs: Sequence[RunRecord], answers: Sequence[Predictions]) -> bool:
@@ -94,11 +117,6 @@ def _without_answers(values: Floats, criterion: Criterion) -> Interval:
     if not found.known:
         return found
     return _bounded(found.estimate, found.high - found.estimate, criterion, "seeds")
-
-
-def _half(found: Differences) -> float:
-    parts = (float(each) for each in (found.estimated, found.freedom, found.known))
-    return half_width(CONFIDENCE, *parts)
 
 
 def _bounded(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer.compare import uncertain
 from transfer.compare.criterion import Criterion
 from transfer.compare.crossed import (
     NO_SCATTER,
@@ -21,6 +20,7 @@ from transfer.compare.replicates import Replicate, test_images_of
 from transfer.compare.rows import Row
 from transfer.compare.scores import Scores, has_scores, image_scores
 from transfer.compare.statistics import CONFIDENCE, Floats, Interval
+from transfer.compare.uncertain import Variance, half_width, p_values
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.find import RunRecord
 
@@ -67,7 +67,8 @@ class Recipes:
         self.replicates: NDArray[np.int64] = np.zeros((count, count), dtype=np.int64)
         self.draws: NDArray[np.int64] = np.zeros((count, count), dtype=np.int64)
         self.tested = np.zeros((count, count), dtype=np.bool_)
-        self.found = Differences(*(np.full((count, count), np.nan) for _ in range(5)))
+        empty = [np.full((count, count), np.nan) for _ in range(6)]
+        self.found = Differences(empty[0], Variance(*empty[1:5]), empty[5])
         # Rows with the same trials are compared all at once.
         kinds: dict[tuple[tuple[Trial, bool], ...], list[int]] = {}
         for index, own in enumerate(self._trials):
@@ -168,8 +169,9 @@ class Recipes:
 
     def _fill(self, block: tuple[NDArray[np.int64], ...], found: Differences) -> None:
         self.tested[block] = True
-        for name in ("mean", "estimated", "freedom", "known", "draw"):
-            getattr(self.found, name)[block] = getattr(found, name)
+        self.found.mean[block], self.found.draw[block] = found.mean, found.draw
+        for whole, part in zip(self.found.variance.parts, found.variance.parts, strict=True):
+            whole[block] = part
 
     def p_values(self) -> Floats:
         """Two-sided, that there is no difference; NaN where not tested."""
@@ -180,17 +182,15 @@ class Recipes:
         return self._tail(bound - np.abs(self.found.mean))
 
     def _tail(self, distance: Floats) -> Floats:
-        p_values = np.full(distance.shape, np.nan)
+        found = np.full(distance.shape, np.nan)
         chosen = np.triu(self.tested, k=1)
-        parts = (self.found.estimated, self.found.freedom, self.found.known)
-        p_values[chosen] = uncertain.p_values(distance[chosen], *(each[chosen] for each in parts))
-        return p_values
+        found[chosen] = p_values(distance[chosen], self.found.variance[chosen])
+        return found
 
     def interval(self, first: int, second: int) -> Interval:
         """The difference of two rows with its 95 % interval."""
         mean = float(self.found.mean[first, second])
         if not self.tested[first, second]:
             return Interval(mean)
-        parts = (self.found.estimated, self.found.freedom, self.found.known)
-        half = uncertain.half_width(CONFIDENCE, *(float(each[first, second]) for each in parts))
+        half = half_width(CONFIDENCE, self.found.variance[first, second])
         return Interval(mean, mean - half, mean + half, "both")

@@ -1,18 +1,19 @@
 """From runs to rows: one a configuration, its replicates folded together."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from transfer.compare.criterion import CRITERIA, Criterion, criterion_of
+from transfer.compare.crossed import NO_SCATTER, Scatter, units
 from transfer.compare.earlier import with_later_keys
 from transfer.compare.intervals import mean_interval
 from transfer.compare.keys import label_keys, short, sort_keys
-from transfer.compare.replicates import Replicate, configurations
+from transfer.compare.replicates import Replicate, configurations, test_images_of
 from transfer.compare.statistics import Floats, Interval
 from transfer.config.uneven import UNEVEN
 from transfer.tracking.artifacts import History, Predictions
@@ -30,6 +31,7 @@ class Row:
         replicates: by which seed, split and fold each of them was trained.
         histories: of each run.
         predictions: of each run; None where a run has none.
+        scatters: of the replicates of all rows of the report, by the criterion's name.
     """
 
     keys: dict[str, str]
@@ -38,6 +40,7 @@ class Row:
     replicates: Sequence[Replicate]
     histories: Sequence[History]
     predictions: Sequence[Predictions | None]
+    scatters: Mapping[str, Scatter] = field(default_factory=dict)
 
     @cached_property
     def answers(self) -> list[Predictions]:
@@ -143,7 +146,9 @@ class Row:
         """The mean of a measure of the test images with its 95 % interval: for other replicates and
         other test images, where there are at least two replicates; for other test images, where
         there is one. Without predictions it has no bounds."""
-        return mean_interval(self.runs, self.replicates, self.predictions, criterion)
+        scatter = self.scatters.get(criterion.name, NO_SCATTER)
+        answers = self.predictions
+        return mean_interval(self.runs, self.replicates, answers, criterion, scatter)
 
     @cached_property
     def uneven(self) -> bool:
@@ -177,6 +182,22 @@ def _mean(sign: int, values: Sequence[float]) -> float:
     return sign * math.fsum(known) / len(known) if known else -math.inf
 
 
+def _scatter(rows: Sequence[Row], criterion: Criterion) -> Scatter:
+    """Of replicates that were tested on the same images, over all rows."""
+    variances, freedoms = [], []
+    for row in rows:
+        values = np.array(row.metric(criterion.test))
+        known = np.flatnonzero(np.isfinite(values)).tolist()
+        draws = units([row.replicates[index] for index in known])
+        alike = {test_images_of(row.runs[index]) for index in known}
+        if len(alike) == 1 and draws.shape[1] > 1:
+            variances.append(float(np.var(values[known] @ draws, ddof=1)))
+            freedoms.append(draws.shape[1] - 1)
+    if not variances:
+        return NO_SCATTER
+    return Scatter(float(np.average(variances, weights=freedoms)), float(sum(freedoms)))
+
+
 def build_rows(
     runs: Iterable[RunRecord],
     read_history: Callable[[RunRecord], History],
@@ -204,6 +225,8 @@ def build_rows(
         )
         for first, members in zip(firsts, folded, strict=True)
     ]
+    scatters = {name: _scatter(rows, criterion) for name, criterion in CRITERIA.items()}
+    rows = [replace(row, scatters=scatters) for row in rows]
     criterion = criterion_of(firsts)
 
     def goodness(row: Row) -> tuple[float, float]:

@@ -34,7 +34,9 @@ def has_scores(predictions: Predictions | None, criterion: Criterion) -> bool:
     """Whether it is known how a run did on each image."""
     if predictions is None or len(predictions.labels) < 2:
         return False
-    return criterion.name != "loss" or predictions.loss is not None
+    if criterion.name != "loss":
+        return True
+    return predictions.loss is not None and bool(np.isfinite(predictions.loss).all())
 
 
 def image_scores(runs: Sequence[Predictions], criterion: Criterion) -> Scores:

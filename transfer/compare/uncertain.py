@@ -12,6 +12,8 @@ and between them it errs on the safe side.
 """
 
 import math
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,19 +28,40 @@ _BLOCK = 4096
 _NEGLIGIBLE = 30.0
 
 
-def p_values(difference: ArrayLike, estimated: Floats, freedom: Floats, known: Floats) -> Floats:
+@dataclass(frozen=True)
+class Variance:
+    """The variance of estimates, in two parts; arrays of one shape.
+
+    Attributes:
+        estimated: the part that was estimated from few values, at least 0.
+        freedom: its degrees of freedom, above 0.
+        least: what it cannot be below, whatever those values say.
+        known: the other part, at least 0.
+    """
+
+    estimated: Floats
+    freedom: Floats
+    least: Floats
+    known: Floats
+
+    def __getitem__(self, chosen: Any) -> Self:
+        return type(self)(*(each[chosen] for each in self.parts))
+
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.estimated, self.freedom, self.least, self.known
+
+
+def p_values(difference: ArrayLike, variance: Variance) -> Floats:
     """Two-sided p-values that a normal estimate's mean is 0.
 
     Args:
-        difference: of any shape, the others broadcast to it.
-        estimated: that part of its variance which was estimated, at least 0.
-        freedom: the degrees of freedom of `estimated`, above 0.
-        known: the other part of its variance, at least 0.
+        difference: of the same shape as its variance.
 
     Returns:
         As many, 0 to 1; 1 where the difference is 0, and NaN where anything is.
     """
-    arrays = np.broadcast_arrays(np.abs(difference), estimated, freedom, known)
+    arrays = np.broadcast_arrays(np.abs(difference), *variance.parts)
     shape, flat = arrays[0].shape, [np.ravel(each).astype(np.float64) for each in arrays]
     blocks = [
         _p_values(*(each[start : start + _BLOCK, None] for each in flat))
@@ -47,7 +70,9 @@ def p_values(difference: ArrayLike, estimated: Floats, freedom: Floats, known: F
     return np.concatenate([np.empty(0), *blocks]).reshape(shape)
 
 
-def _p_values(size: Floats, estimated: Floats, freedom: Floats, known: Floats) -> Floats:
+def _p_values(
+    size: Floats, estimated: Floats, freedom: Floats, least: Floats, known: Floats
+) -> Floats:
     """The same of arrays [N, 1]; [N]."""
     # In y = log(Q / freedom): smooth and falling to nothing at both ends, where the trapezoidal
     # rule converges fast.
@@ -57,27 +82,26 @@ def _p_values(size: Floats, estimated: Floats, freedom: Floats, known: Floats) -
     y = low + (high - low) * np.linspace(0, 1, _NODES)
     weights = np.exp(freedom / 2 * (y - np.expm1(y)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        tails = 2 * ndtr(-size / np.sqrt(estimated * np.exp(-y) + known))
+        scatter = np.maximum(estimated * np.exp(-y), least)
+        tails = 2 * ndtr(-size / np.sqrt(scatter + known))
     found: Floats = (weights * tails).sum(axis=1) / weights.sum(axis=1)
     return np.where(size[:, 0] == 0, 1.0, np.minimum(found, 1.0))
 
 
-def half_width(confidence: float, estimated: float, freedom: float, known: float) -> float:
-    """Half the interval that holds the mean with this confidence, such as 0.95; the same
-    arguments as `p_values`."""
-    if not math.isfinite(estimated + freedom + known):
+def half_width(confidence: float, variance: Variance) -> float:
+    """Half the interval that holds one mean with this confidence, such as 0.95."""
+    if not all(np.isfinite(each) for each in variance.parts):
         return math.nan
-    deviation = math.sqrt(estimated + known)
+    deviation = math.sqrt(max(variance.estimated, variance.least) + variance.known)
     if deviation == 0:
         return 0.0
     # In bounds whose logarithm is halved each time; Student's with one degree of freedom needs 13
     # deviations.
     low, high = 0.0, 1.0
-    parts = np.array(estimated), np.array(freedom), np.array(known)
-    while float(p_values(high * deviation, *parts)) > 1 - confidence:
+    while float(p_values(high * deviation, variance)) > 1 - confidence:
         low, high = high, 2 * high
     for _ in range(30):
         middle = (low + high) / 2
-        above = float(p_values(middle * deviation, *parts)) > 1 - confidence
+        above = float(p_values(middle * deviation, variance)) > 1 - confidence
         low, high = (middle, high) if above else (low, middle)
     return high * deviation
