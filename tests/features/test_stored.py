@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import TINY, config_of
-from transfer.job import prepare
+from tests.trainings import trainer_of
 from transfer.models.families import family_of
 from transfer.system.cache import read_tensors, write_tensors
 from transfer.system.errors import ConfigError
@@ -26,8 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _trainer(*overrides: str) -> Trainer:
-    job = prepare(config_of("model=mobilenet_v3_small", *TINY, "freeze_epochs=2", *overrides))
-    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
+    return trainer_of("freeze_epochs=2", *overrides)
 
 
 def _train(*overrides: str) -> tuple[list[list[object]], torch.Tensor]:

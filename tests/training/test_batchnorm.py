@@ -8,15 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.conftest import TINY, config_of
+from tests.conftest import config_of
+from tests.trainings import changed, train, trainer_of
 from transfer.evaluate.metrics import evaluate_logits, predict_logits
-from transfer.job import Job, prepare
 from transfer.models.families import build_model
 from transfer.models.head import head_name
 from transfer.training.batchnorm import BatchNormMomentum
-from transfer.training.trainer import Trainer
-
-SMALL = ("model=mobilenet_v3_small", *TINY)
 
 
 def _layers(model: nn.Module) -> list[nn.BatchNorm2d]:
@@ -25,13 +22,6 @@ def _layers(model: nn.Module) -> list[nn.BatchNorm2d]:
 
 def _momenta(model: nn.Module) -> set[float | None]:
     return {layer.momentum for layer in _layers(model)}
-
-
-def _trained(*overrides: str) -> tuple[Trainer, Job]:
-    job = prepare(config_of(*SMALL, *overrides))
-    trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
-    list(trainer.epochs())
-    return trainer, job
 
 
 @pytest.mark.parametrize(
@@ -110,10 +100,10 @@ def test_each_layer_counts_its_own_batches() -> None:
 
 def test_statistics_that_drift_do_not_begin_anew_with_the_backbones_training() -> None:
     drifting = ("weights=none", "freeze_epochs=2", "epochs=3")
-    trainer, _ = _trained(*drifting, "protocol.frozen_batchnorm=drifting")
+    trainer, _, _ = train(*drifting, "protocol.frozen_batchnorm=drifting")
     # Six batches, all alike: the last one has a sixth.
     assert _momenta(trainer.model) == {1 / 6}
-    trainer, _ = _trained(*drifting)
+    trainer, _, _ = train(*drifting)
     assert _momenta(trainer.model) == {1 / 2}
 
 
@@ -121,7 +111,7 @@ def _lag(momentum: str) -> float:
     """How far the first layer's statistics are from those of its inputs, after 12 iterations in
     which next to nothing else moves."""
     still = ("weights=none", "freeze_epochs=0", "epochs=6", "optimizer.lr=1e-9")
-    trainer, _ = _trained(*still, f"batchnorm_momentum={momentum}")
+    trainer, _, _ = train(*still, f"batchnorm_momentum={momentum}")
     layer = next(each for each in trainer.model.modules() if isinstance(each, nn.BatchNorm2d))
     seen: list[Tensor] = []
     layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -137,38 +127,35 @@ def test_fitted_statistics_keep_up_and_published_ones_do_not() -> None:
 
 
 def test_without_the_key_the_layers_are_as_published() -> None:
-    published = config_of("experiment=article", "data=digits", "weights=starter", *SMALL[:1])
+    published = config_of("experiment=article", "data=digits", "weights=starter")
     assert published.batchnorm_momentum == "published"
-    trainer, job = _trained("batchnorm_momentum=published")
-    assert _momenta(trainer.model) == _momenta(job.model()) == {0.01}
+    trainer = trainer_of("batchnorm_momentum=published")
+    before = _momenta(trainer.model)
+    list(trainer.epochs())
+    assert _momenta(trainer.model) == before == {0.01}
 
 
 def test_a_frozen_backbone_keeps_its_statistics() -> None:
-    trainer, job = _trained("freeze_epochs=2")
+    trainer, _, before = train("freeze_epochs=2")
     assert _momenta(trainer.model) == {0.1}
-    before, after = job.model().state_dict(), trainer.model.state_dict()
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    moved = changed(before, trainer.model.state_dict())
     assert moved and all(name.startswith(head_name(trainer.model)) for name in moved)
 
 
 def test_the_kept_weights_have_the_statistics_that_were_evaluated() -> None:
-    trainer, job = _trained("epochs=3")
-    model = job.model()
+    trainer, _, _ = train("epochs=3")
+    model, val = trainer.model, trainer.data.val
     model.load_state_dict(trainer.best_weights)
-    images = trainer.preprocess(job.data.val.images)
-    found = evaluate_logits(
-        *predict_logits(model, [(images, job.data.val.labels)], trainer.autocast)
-    )
+    images = trainer.preprocess(val.images)
+    found = evaluate_logits(*predict_logits(model, [(images, val.labels)], trainer.autocast))
     best = [epoch for epoch in trainer.history if epoch.best][-1]
     assert found.accuracy == best.val_accuracy
     assert found.loss == pytest.approx(best.val_loss, rel=1e-5)
 
 
 def test_an_average_that_was_interrupted_goes_on_where_it_was() -> None:
-    job = prepare(config_of(*SMALL, "weights=none", "freeze_epochs=1", "epochs=5"))
-    whole, first, second = (
-        Trainer(job.model(), job.data, job.config, job.device, job.normalization) for _ in range(3)
-    )
+    words = ("weights=none", "freeze_epochs=1", "epochs=5")
+    whole, first, second = (trainer_of(*words) for _ in range(3))
     list(whole.epochs())
     next(epoch for epoch in first.epochs() if epoch.number == 3)
     state = first.state()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import PLAIN, TINY, config_of, files_up_to
-from transfer.job import prepare
+from tests.conftest import PLAIN, files_up_to
+from tests.trainings import trainer_of
 from transfer.models.head import head_of
 from transfer.system import interrupt
 from transfer.system.disk import DiskError
@@ -23,8 +23,14 @@ from transfer.training.trainer import Trainer
 
 
 def _trainer(*overrides: str) -> Trainer:
-    job = prepare(config_of(*PLAIN, *TINY, "epochs=5", *overrides))
-    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
+    return trainer_of(*PLAIN, "epochs=5", *overrides)
+
+
+@functools.cache
+def _whole(*overrides: str) -> Trainer:
+    trainer = _trainer(*overrides)
+    list(trainer.epochs())
+    return trainer
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
@@ -36,8 +42,7 @@ def test_a_resumed_training_is_bit_identical(
 ) -> None:
     # Two frozen epochs: stops lie within both phases, and on the boundary between them.
     overrides = ("freeze_epochs=2", f"optimizer={optimizer}", f"schedule={schedule}")
-    whole = _trainer(*overrides)
-    list(whole.epochs())
+    whole = _whole(*overrides)
     first = _trainer(*overrides)
     for epoch in first.epochs():
         Checkpoints(tmp_path).keep(first)
@@ -64,13 +69,6 @@ WITH_DROPOUT = (
 )
 
 
-@functools.cache
-def _whole_with_dropout() -> Trainer:
-    trainer = _trainer(*WITH_DROPOUT)
-    list(trainer.epochs())
-    return trainer
-
-
 @pytest.fixture
 def heeded() -> Iterator[None]:
     """Signals as train.py handles them, and as they were afterwards."""
@@ -93,7 +91,7 @@ def heeded() -> Iterator[None]:
 def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
     tmp_path: Path, heeded: None, at_pass: int, epoch: int, iteration: int
 ) -> None:
-    whole = _whole_with_dropout()
+    whole = _whole(*WITH_DROPOUT)
     first = _trainer(*WITH_DROPOUT)
     passes = itertools.count(1)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import TINY, config_of
+from tests.trainings import trainer_of
 from transfer.evaluate.metrics import Evaluation
-from transfer.job import prepare
 from transfer.training.checkpoint import Checkpoints
 from transfer.training.epoch import Epoch, is_best, result_of, summary_metrics
 from transfer.training.trainer import Trainer
@@ -56,9 +55,7 @@ def test_the_measure_that_was_chosen_decides(
 def _trainer(result: str) -> Trainer:
     # At this rate some epochs are worse than one before, whatever the rounding.
     unsteady = ("epochs=6", "optimizer.head_lr=1e-3", "optimizer.lr=0.05")
-    words = (*TINY, *unsteady, f"protocol.result={result}")
-    job = prepare(config_of("model=mobilenet_v3_small", *words))
-    return Trainer(job.model(), job.data, job.config, job.device, job.normalization)
+    return trainer_of(*unsteady, f"protocol.result={result}")
 
 
 @pytest.mark.parametrize("result", ["best", "last"])

@@ -9,63 +9,47 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from tests.conftest import TINY, config_of
+from tests.trainings import changed, train
 from transfer.job import prepare
 from transfer.models.head import head_name
-from transfer.training.epoch import Epoch, TrainingDivergedError
-from transfer.training.trainer import Trainer
-
-
-def _train(*overrides: str) -> tuple[Trainer, list[Epoch], dict[str, Tensor]]:
-    """Train on a few digits: the trainer, its epochs, and the weights before."""
-    job = prepare(config_of("model=mobilenet_v3_small", *TINY, *overrides))
-    model = job.model()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    trainer = Trainer(model, job.data, job.config, job.device, job.normalization)
-    return trainer, list(trainer.epochs()), before
-
-
-def _changed(trainer: Trainer, before: dict[str, Tensor]) -> set[str]:
-    """Names of parameters and buffers that are not bit for bit what they were."""
-    after = trainer.model.state_dict()
-    return {name for name in before if not torch.equal(before[name], after[name])}
+from transfer.training.epoch import TrainingDivergedError
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_a_frozen_backbone_is_bit_identical(optimizer: str) -> None:
     # Weight decay and BatchNorm statistics are the two ways in which it usually moves.
-    trainer, epochs, before = _train(
+    trainer, epochs, before = train(
         "epochs=2", "freeze_epochs=2", f"optimizer={optimizer}", "optimizer.weight_decay=0.1"
     )
     head = head_name(trainer.model)
-    changed = _changed(trainer, before)
-    assert changed
-    assert all(name.startswith(head) for name in changed)
+    moved = changed(before, trainer.model.state_dict())
+    assert moved
+    assert all(name.startswith(head) for name in moved)
     assert all(epoch.head_alone and epoch.backbone_lr == 0 for epoch in epochs)
 
 
 def test_after_the_unfreeze_everything_moves() -> None:
-    trainer, epochs, before = _train("epochs=2", "freeze_epochs=1")
+    trainer, epochs, before = train("epochs=2", "freeze_epochs=1")
     assert [epoch.head_alone for epoch in epochs] == [True, False]
-    unchanged = set(before) - _changed(trainer, before)
+    unchanged = set(before) - changed(before, trainer.model.state_dict())
     assert not unchanged
 
 
 def test_one_seed_gives_one_result() -> None:
-    first, second = _train("seed=3"), _train("seed=3")
+    first, second = train("seed=3"), train("seed=3")
     for one, other in zip(first[1], second[1], strict=True):
         assert one.iteration_losses == other.iteration_losses
         assert (one.val_loss, one.val_accuracy) == (other.val_loss, other.val_accuracy)
-    other_seed = _train("seed=4")
+    other_seed = train("seed=4")
     assert other_seed[1][0].iteration_losses != first[1][0].iteration_losses
 
 
 @pytest.mark.parametrize("features", ["exact", "cache"])
 def test_streamed_images_give_the_same_bits(features: str) -> None:
     choices = (f"frozen_features={features}", "data.resident_gb=0")
-    resident, streamed = _train(*choices[:1]), _train(*choices)
+    resident, streamed = train(*choices[:1]), train(*choices)
     assert resident[0].data.resident and not streamed[0].data.resident
     for one, other in zip(resident[1], streamed[1], strict=True):
         assert one.iteration_losses == other.iteration_losses
@@ -78,20 +62,20 @@ def test_a_training_that_diverges_leaves_no_thread() -> None:
     before = threading.active_count()
     wild = ("optimizer=sgd", "optimizer.lr=1e30", "freeze_epochs=0", "data.train_per_class=null")
     with pytest.raises(TrainingDivergedError) as diverged:
-        _train("model=simple_cnn", "weights=none", *wild, "batch_size=4", "data.resident_gb=0")
+        train("model=simple_cnn", "weights=none", *wild, "batch_size=4", "data.resident_gb=0")
     # While the traceback lives, so does everything that it passed through.
     assert diverged.tb is not None and threading.active_count() == before
 
 
 def test_what_ran_before_in_the_process_changes_nothing() -> None:
-    first = _train("seed=3")[1]
+    first = train("seed=3")[1]
     torch.rand(1000)
-    _train("seed=5", "model=resnet18")
-    assert _train("seed=3")[1][-1].iteration_losses == first[-1].iteration_losses
+    train("seed=5", "model=resnet18")
+    assert train("seed=3")[1][-1].iteration_losses == first[-1].iteration_losses
 
 
 def test_the_best_epoch_on_validation_is_tested() -> None:
-    trainer, epochs, _ = _train("epochs=4", "data.train_per_class=20", "optimizer.lr=0.01")
+    trainer, epochs, _ = train("epochs=4", "data.train_per_class=20", "optimizer.lr=0.01")
     ranks = [(epoch.val_accuracy, -epoch.val_loss) for epoch in epochs]
     best = [epoch.number for epoch in epochs if epoch.best]
     assert best[-1] == ranks.index(max(ranks)) + 1
@@ -103,27 +87,27 @@ def test_the_best_epoch_on_validation_is_tested() -> None:
 
 
 def test_every_iteration_is_counted() -> None:
-    _, epochs, _ = _train("epochs=3")
+    _, epochs, _ = train("epochs=3")
     assert [len(epoch.iteration_losses) for epoch in epochs] == [2, 2, 2]
     for epoch in epochs:
         assert epoch.train_loss == pytest.approx(sum(epoch.iteration_losses) / 2)
 
 
 def test_the_backbones_own_rate() -> None:
-    _, epochs, _ = _train("freeze_epochs=0", "optimizer.lr=0.01", "optimizer.backbone_lr_scale=0.1")
+    _, epochs, _ = train("freeze_epochs=0", "optimizer.lr=0.01", "optimizer.backbone_lr_scale=0.1")
     assert epochs[0].head_lr == 0.01
     assert epochs[0].backbone_lr == pytest.approx(0.001)
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     with pytest.raises(TrainingDivergedError, match=r"epoch 2, iteration \d+, at a learning rate"):
-        _train("optimizer=sgd", "optimizer.lr=1e30")
+        train("optimizer=sgd", "optimizer.lr=1e30")
 
 
 def test_the_rate_that_is_named_is_that_of_the_iteration() -> None:
     # Constant while frozen; then it rises from a hundredth to the top within the epoch.
     with pytest.raises(TrainingDivergedError) as diverged:
-        _train(
+        train(
             "optimizer=sgd", "optimizer.lr=1e30", "data.train_per_class=20",
             "schedule=one_cycle", "schedule.div_factor=100", "schedule.pct_start=0.5",
         )  # fmt: skip
@@ -137,21 +121,21 @@ def test_the_rate_that_is_named_is_that_of_the_iteration() -> None:
 def test_a_last_step_that_breaks_the_model_is_found_by_its_validation() -> None:
     # One batch an epoch: its loss is computed before its step.
     with pytest.raises(TrainingDivergedError, match=r"the validation loss became .* in epoch 1"):
-        _train("optimizer=sgd", "optimizer.lr=1e30", "freeze_epochs=0", "batch_size=50")
+        train("optimizer=sgd", "optimizer.lr=1e30", "freeze_epochs=0", "batch_size=50")
 
 
 def test_bfloat16_trains() -> None:
-    _, epochs, _ = _train("precision=bfloat16")
-    reference = _train("precision=float32")[1]
+    _, epochs, _ = train("precision=bfloat16")
+    reference = train("precision=float32")[1]
     assert epochs[0].train_loss == pytest.approx(reference[0].train_loss, rel=0.05)
 
 
 def test_weights_from_a_file_are_where_training_starts(tmp_path: Path) -> None:
-    trainer, _, _ = _train("seed=1")
+    trainer, _, _ = train("seed=1")
     torch.save(trainer.model.state_dict(), tmp_path / "weights.pth")
     job = prepare(config_of("model=mobilenet_v3_small", *TINY, f"weights={tmp_path}/weights.pth"))
     # The last layer was made for other classes, even where there are as many.
-    assert _changed(trainer, job.model().state_dict()) == {
+    assert changed(trainer.model.state_dict(), job.model().state_dict()) == {
         "classifier.3.weight",
         "classifier.3.bias",
     }

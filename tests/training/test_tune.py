@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import TINY, config_of
+from tests.trainings import changed, train
 from transfer.job import prepare
 from transfer.models.families import build_model, family_of
 from transfer.models.families.base import NamedModules
@@ -18,18 +19,8 @@ from transfer.training.phases import plan_phases, set_training_mode
 from transfer.training.trainer import Trainer
 
 
-def _train(*overrides: str) -> tuple[Trainer, list[Epoch], dict[str, Tensor]]:
-    """Train on a few digits: the trainer, its epochs, and the weights before."""
-    job = prepare(config_of(*TINY, *overrides))
-    model = job.model()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    trainer = Trainer(model, job.data, job.config, job.device, job.normalization)
-    return trainer, list(trainer.epochs()), before
-
-
 def _unchanged(trainer: Trainer, before: dict[str, Tensor]) -> set[str]:
-    after = trainer.model.state_dict()
-    return {name for name in before if torch.equal(before[name], after[name])}
+    return before.keys() - changed(before, trainer.model.state_dict())
 
 
 def _numbers(epochs: list[Epoch]) -> list[object]:
@@ -50,13 +41,13 @@ def test_frozen_stages_are_bit_identical(
 ) -> None:
     # Weight decay and BatchNorm statistics are the two ways in which they usually move.
     words = (f"optimizer={optimizer}", "optimizer.weight_decay=0.1", "optimizer.decay_norms=true")
-    trainer, _, before = _train("model=resnet18", f"tune={tune}", *words)
+    trainer, _, before = train("model=resnet18", f"tune={tune}", *words)
     expected = {name for name in before if not name.startswith(trained)}
     assert expected and _unchanged(trainer, before) == expected
 
 
 def test_norm_layers_and_the_head_train_and_statistics_follow() -> None:
-    trainer, _, before = _train("model=mobilenet_v3_small", "tune=norm", "freeze_epochs=0")
+    trainer, _, before = train("model=mobilenet_v3_small", "tune=norm", "freeze_epochs=0")
     convolutions = {
         f"{name}.{own}"
         for name, layer in trainer.model.features.named_modules()  # type: ignore[operator, union-attr]
@@ -71,7 +62,7 @@ def test_the_head_alone_in_all_epochs_said_in_two_ways() -> None:
     jobs = [prepare(config_of("model=mobilenet_v3_small", *TINY, *way)) for way in ways]
     assert len({job.fingerprint for job in jobs}) == 1
     assert [job.name.split("-")[1] for job in jobs] == ["head", "head", "freeze2"]
-    results = [_train("model=mobilenet_v3_small", *way)[1] for way in ways]
+    results = [train("model=mobilenet_v3_small", *way)[1] for way in ways]
     assert _numbers(results[0]) == _numbers(results[1]) == _numbers(results[2])
     assert all(epoch.head_alone for epoch in results[0])
 
