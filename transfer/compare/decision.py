@@ -132,8 +132,10 @@ def _draws(
         tested = np.triu(recipes.tested[upper, upper], k=1)
         freedom = float(np.median(variance.freedom[upper, upper][tested])) if tested.any() else 1.0
     np.fill_diagonal(leads, 0)
-    differences = means[:count, None] - means[:count]
-    leads = np.where(np.isfinite(leads), leads, np.nan_to_num(differences, neginf=-1, posinf=1))
+    # Where nothing was measured, no better than the worst that was.
+    lowest = np.min(means, initial=0, where=np.isfinite(means))
+    scores = np.where(np.isfinite(means), means, lowest)[:count]
+    leads = np.where(np.isfinite(leads), leads, scores[:, None] - scores)
     for part in (known, estimated):
         part[~np.isfinite(part)] = np.max(part, initial=0, where=np.isfinite(part))
         np.fill_diagonal(part, 0)

@@ -19,10 +19,11 @@ def draw_scores(means: Floats, estimated: Floats, freedom: float, known: Floats)
             `uncertain.p_values`.
         freedom: the degrees of freedom of `estimated`.
 
-    The true scores are normal about a mean that may be anything. Their standard deviation has a
-    logarithm that may be anything between a tenth of the standard error and ten times what the
-    measured ones scatter: so wide that the data decide, and bounded away from 0, where nothing
-    would differ, and from a spread of which no candidate could be a near rival of another.
+    The true scores are normal about a mean that may be anything, with a standard deviation that may
+    be anything up to ten times what the measured ones scatter, a flat prior as Gelman 2006 has it
+    ("Prior distributions for variance parameters", Bayesian Analysis 1): many candidates then tell
+    how much of the best one's lead is luck. What the estimated part of the variance may really be
+    is averaged over, too.
     """
     random = np.random.default_rng(0)
     basis = _contrasts(len(means))
@@ -30,13 +31,15 @@ def draw_scores(means: Floats, estimated: Floats, freedom: float, known: Floats)
     parts = [basis.T @ _covariance(each) @ basis for each in (estimated, known)]
     error = np.sqrt(max(np.trace(parts[0] + parts[1]) / len(measured), 1e-18))
     scatter = np.sqrt(np.mean(measured**2))
-    spreads = np.geomspace(0.1 * error, 10 * max(scatter, error), _SPREADS) ** 2
+    spreads = np.geomspace(0.1 * error, 10 * max(scatter, error), _SPREADS)
     levels = (np.arange(_SCATTERS) + 0.5) / _SCATTERS
     factors = freedom / stats.chi2.ppf(levels, freedom)
     systems = [np.linalg.eigh(parts[0] * factor + parts[1]) for factor in factors]
     weights = np.array(
-        [[_likelihood(v, q.T @ measured, spread) for spread in spreads] for v, q in systems]
+        [[_likelihood(v, q.T @ measured, spread**2) for spread in spreads] for v, q in systems]
     )
+    # Spreads stand evenly by their logarithm: a flat prior gives each the room that it has.
+    weights += np.log(spreads)
     chances = np.exp(weights - weights.max())
     counts = random.multinomial(_DRAWS, (chances / chances.sum()).ravel()).reshape(chances.shape)
     found = []
@@ -44,7 +47,7 @@ def draw_scores(means: Floats, estimated: Floats, freedom: float, known: Floats)
         variances = np.maximum(values, 0)
         turned = vectors.T @ measured
         for spread, count in zip(spreads, row, strict=True):
-            kept = spread / (spread + variances)
+            kept = spread**2 / (spread**2 + variances)
             noise = random.standard_normal((count, len(turned))) * np.sqrt(kept * variances)
             found.append((kept * turned + noise) @ (basis @ vectors).T)
     return np.concatenate(found)

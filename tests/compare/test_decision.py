@@ -1,0 +1,111 @@
+"""What to take, how sure that is, and what would make it surer."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from tests.compare.runs import make_predictions, make_rows, make_run
+from transfer.compare.comparison import Comparison
+from transfer.compare.decision import Decision
+from transfer.compare.posterior import draw_scores
+from transfer.compare.replication import assumed_draw, more_draws
+from transfer.tracking.artifacts import NO_HISTORY
+
+
+def _decide(
+    shares: list[float], seeds: int, images: int = 2000, validation: list[float] | None = None
+) -> Decision:
+    random = np.random.default_rng(0)
+    easy, runs, answers = random.random(images), [], {}
+    for recipe, share in enumerate(shares):
+        for seed in range(seeds):
+            # Most images are easy or hard for all.
+            right = np.where(random.random(images) < 0.8, easy, random.random(images)) < share
+            run = make_run(f"m{recipe}", 0, seed, float(right.mean()))
+            run.metrics["best/val_acc"] = (validation or shares)[recipe]
+            run.metrics["profile/macs"] = 1e6 * (1 + recipe)
+            runs.append(run)
+            answers[run.id] = make_predictions(right)
+    decision = Comparison(make_rows(runs, dict.fromkeys(answers, NO_HISTORY), answers)).decision
+    assert decision is not None
+    return decision
+
+
+def test_a_clear_winner_is_sure_and_needs_nothing_more() -> None:
+    decision = _decide([0.9, 0.7, 0.5], seeds=3)
+    assert (decision.chosen, decision.favourite, decision.about) == (0, 0, "recipe")
+    assert decision.probability_best[0] > 0.99
+    assert decision.expected_loss.high < 0.001
+    assert (decision.more_replicates, decision.more_seconds, decision.assumed) == (0, 0.0, False)
+    # m0 is the cheapest as well.
+    assert decision.small == 0
+
+
+def test_equals_share_the_chance_and_little_is_lost_by_either() -> None:
+    decision = _decide([0.8, 0.8, 0.8, 0.8], seeds=3)
+    assert sum(decision.probability_best) == pytest.approx(1)
+    assert max(decision.probability_best) < 0.8
+    assert 0 < decision.expected_loss.estimate < 0.02
+    assert decision.rival is not None
+    assert decision.probability_best[decision.rival] == max(decision.probability_best[1:])
+
+
+def test_the_tests_favourite_is_named_beside_what_validation_chose() -> None:
+    decision = _decide([0.7, 0.9], seeds=2, validation=[0.95, 0.6])
+    assert (decision.chosen, decision.favourite) == (0, 1)
+    assert decision.probability_best[1] > 0.9
+    assert decision.expected_loss.estimate == pytest.approx(0.2, abs=0.05)
+
+
+def test_one_seed_says_how_many_would_decide_from_recorded_scatter() -> None:
+    decision = _decide([0.82, 0.78], seeds=1, images=10_000)
+    assert decision.about == "network" and decision.assumed
+    assert decision.more_replicates is not None and 1 <= decision.more_replicates <= 5
+    # Two rows, two seconds a training.
+    assert decision.more_seconds == 4 * decision.more_replicates
+
+
+def test_a_row_alone_is_the_best_one() -> None:
+    decision = _decide([0.8], seeds=2)
+    assert decision.probability_best == [1.0] and decision.rival is None
+    assert decision.more_replicates is None and math.isnan(decision.more_seconds)
+
+
+def test_more_replicates_help_until_images_are_all_that_is_left() -> None:
+    bounds = {"level": 0.05, "within": 0.001, "freedom": 2.0}
+    few = more_draws(0.02, 0.0001, 1e-6, 3, **bounds)
+    many = more_draws(0.01, 0.0001, 1e-6, 3, **bounds)
+    assert few is not None and many is not None and few < many
+    # The standard error that images leave is as large as the difference.
+    assert more_draws(0.01, 0.0001, 0.0001, 3, **bounds) is None
+    # Near enough to be equivalent.
+    assert more_draws(0.0, 1e-6, 1e-7, 3, level=0.05, within=0.01, freedom=2.0) == 1
+    assert assumed_draw(0.0001, 0.0001, 0.0001, 2000) > 0.17 * 0.0002
+
+
+def test_draws_shrink_the_more_the_less_is_known() -> None:
+    means = np.array([0.02, 0.0, -0.01, -0.01])
+    spread = []
+    for variance in (1e-6, 1e-4, 1e-2):
+        known = variance * 2 * (1 - np.eye(4))
+        draws = draw_scores(means, np.zeros((4, 4)), 1.0, known)
+        found = draws.mean(axis=0)
+        spread.append(found[0] - found[-1])
+    assert 0.029 < spread[0] < 0.031 and spread[0] > spread[1] > spread[2]
+    # Few degrees of freedom widen what may be.
+    known, estimated = np.zeros((4, 4)), 2e-4 * (1 - np.eye(4))
+    few, many = (draw_scores(means, estimated, each, known).std(axis=0).mean() for each in (1, 50))
+    assert few > many
+
+
+def test_forty_rows_take_less_than_a_second() -> None:
+    random = np.random.default_rng(0)
+    variances = 2e-4 * (1 - np.eye(40))
+    start = time.process_time()
+    draws = draw_scores(random.normal(0, 0.01, 40), variances, 2.0, variances)
+    assert time.process_time() - start < 1
+    assert draws.shape == (20_000, 40)
