@@ -166,6 +166,16 @@ def test_only_the_replicates_that_both_have_are_compared() -> None:
     assert pair.replicates == 3 and lead == pytest.approx(0.71 - 0.95)
 
 
+def test_rows_of_more_and_of_fewer_replicates_stand_in_any_order() -> None:
+    _, rows = _sweep({"a": [0.9, 0.91], "b": [0.8, 0.81, 0.8], "c": [0.6, 0.61]})
+    comparison = Comparison(rows)
+    assert [row.label for row in comparison.rows] == ["a", "b", "c"]
+    pairs = [comparison.pair(*indices) for indices in ((0, 1), (0, 2), (1, 2))]
+    assert [(pair.replicates, pair.recipe.kind) for pair in pairs] == [(2, "better")] * 3
+    leads = [0.1, 0.3, 0.2]
+    assert [pair.difference.estimate for pair in pairs] == pytest.approx(leads)
+
+
 @pytest.mark.parametrize(
     ("accuracies", "costs", "front"),
     [

@@ -75,8 +75,9 @@ class Recipes:
             kind = tuple((trial, place >= 0) for trial, (place, _) in own.items())
             kinds.setdefault(kind, []).append(index)
         named = [(dict(kind), members) for kind, members in kinds.items()]
-        for place, (trials, first) in enumerate(named):
-            for others, second in named[place:]:
+        for trials, first in named:
+            # Both ways round, for rows of two kinds may stand in any order.
+            for others, second in named:
                 if common := sorted(trials.keys() & others.keys()):
                     known = [trial for trial in common if trials[trial] and others[trial]]
                     self._compare(common, known, first, second)
