@@ -32,6 +32,9 @@ def test_a_row_a_configuration_with_mean_deviation_and_interval() -> None:
 def test_verdicts_and_their_p_values_are_those_of_the_report() -> None:
     frame = rows_frame([compare(APART)]).set_index("model")
     assert frame["rank"].to_dict() == {"b": 1, "a": 2}
+    # What is read first stands first.
+    names = list(frame)
+    assert names.index("network_p_holm") < names.index("test/loss") < names.index("profile/macs")
     assert frame.loc["a", ["recipe", "network"]].tolist() == ["worse", "worse"]
     assert frame.loc["a", "recipe_p"] <= frame.loc["a", "recipe_p_holm"] < 0.05
     assert frame.loc["a", "behind_first_low"] > 0.1

@@ -7,6 +7,8 @@ import pandas as pd
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
+from transfer.compare.statistics import Interval
+from transfer.compare.verdicts import Verdict
 from transfer.report.columns import ACCURACY, COSTS, SCORES
 from transfer.report.verdicts import verdict_of_second
 
@@ -77,17 +79,20 @@ def _against_first(comparison: Comparison, index: int) -> dict[str, object]:
     """The first row has no difference to itself."""
     decision = comparison.decision
     chances = decision.probability_best if decision else []
+    pair = comparison.pair(0, index) if index else None
+    behind = pair.difference if pair else Interval(math.nan)
     line: dict[str, object] = {
-        "probability_best": chances[index] if index < len(chances) else math.nan
+        "probability_best": chances[index] if index < len(chances) else math.nan,
+        "behind_first": behind.estimate,
+        "behind_first_low": behind.low,
+        "behind_first_high": behind.high,
+        "common_replicates": pair.replicates if pair else math.nan,
     }
-    if index == 0:
-        return line
-    pair = comparison.pair(0, index)
-    line |= {"behind_first": pair.difference.estimate, "common_replicates": pair.replicates}
-    line |= {"behind_first_low": pair.difference.low, "behind_first_high": pair.difference.high}
-    for name, verdict in (("recipe", pair.recipe), ("network", pair.network)):
-        line |= {name: verdict_of_second(verdict)}
-        line |= {f"{name}_p": verdict.p_value, f"{name}_p_holm": verdict.corrected}
+    for name in ("recipe", "network"):
+        verdict: Verdict | None = getattr(pair, name, None)
+        line[name] = verdict_of_second(verdict) if verdict else None
+        line[f"{name}_p"] = verdict.p_value if verdict else math.nan
+        line[f"{name}_p_holm"] = verdict.corrected if verdict else math.nan
     return line
 
 

@@ -68,10 +68,11 @@ def measures_table(comparison: Comparison, rows: Sequence[Row], words: Words) ->
     rows, spread = rows[:MOST_ROWS], of_criterion(comparison.criterion)[0]
     columns = {key: [row.keys[key] for row in rows] for key in rows[0].keys}
     numbers_from = len(columns)
-    header = "column.std" if comparison.criterion.sign > 0 else "column.std_loss"
-    columns[words(header, measure=words(f"column.{spread.name}"))] = [
-        spread.metric.text(spread.spread(row)) for row in rows
-    ]
+    if any(len(row.runs) > 1 for row in rows):
+        header = "column.std" if comparison.criterion.sign > 0 else "column.std_loss"
+        columns[words(header, measure=words(f"column.{spread.name}"))] = [
+            spread.metric.text(spread.spread(row)) for row in rows
+        ]
     for column in shown_scores(rows, comparison.criterion):
         columns[words.header(column.metric)] = column.cells(rows)
     return _table(columns, numbers_from)
