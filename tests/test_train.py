@@ -45,7 +45,7 @@ def test_the_sweep_ends_well_with_one_report(sweep: Sweep) -> None:
     table = report.partition("## Cost")[2].partition("## ")[0]
     assert len(re.findall(r"^\| (resnet18|mobilenet)", table, re.MULTILINE)) == 4
     figures = re.findall(r"!\[.*\]\((.*)\)", report)
-    assert len(figures) == 6
+    assert len(figures) == 8
     for figure in figures:
         assert 5_000 < (sweep.folder / figure).stat().st_size < 200_000
     assert "python train.py -m model=resnet18,mobilenet_v3_small freeze_epochs=0,1" in report
@@ -119,6 +119,11 @@ def test_a_job_alone_equals_the_job_in_the_sweep(sweep: Sweep, workplace: Workpl
     ]
     losses = [history[history["metric"] == "step/loss"]["value"].tolist() for history in histories]
     assert losses[0] == losses[1]
+    pictures = [
+        (Path(each.data.tags["hydra.output_dir"]) / "examples.npz").read_bytes()
+        for each in (run, twin)
+    ]
+    assert pictures[0] == pictures[1]
 
 
 def test_a_failed_job_is_noted_and_the_others_go_on(workplace: Workplace) -> None:

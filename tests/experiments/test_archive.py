@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,11 @@ def test_the_report_of_restored_runs_is_that_of_the_runs(
         process = place.run("experiments/report.py", "sweep=all", "out=all")
         assert process.returncode == 0, process.stderr
     original, restored = (place.folder / "all" for place in (sweep.workplace, other))
-    assert (restored / "report.md").read_text() == (original / "report.md").read_text()
+    # Pictures are not kept.
+    galleries = r"## (The surest mistakes|Where the two best networks differ)\n.*?\n(?=## )"
+    without, found = re.subn(galleries, "", (original / "report.md").read_text(), flags=re.DOTALL)
+    assert found == 2
+    assert (restored / "report.md").read_text() == without
     assert (restored / "report.csv").read_text() == (original / "report.csv").read_text()
     # What a report reads may be lost later; the rest is still worth a report.
     address = other.runs()[0].info.artifact_uri

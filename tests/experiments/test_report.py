@@ -12,7 +12,7 @@ def test_equals_the_one_written_at_the_end_of_the_sweep(sweep: Sweep) -> None:
     assert process.returncode == 0, process.stderr
     again = sweep.workplace.folder / "again"
     assert (again / "report.md").read_text() == (sweep.folder / "report.md").read_text()
-    assert len(list((again / "figures").iterdir())) == 6
+    assert len(list((again / "figures").iterdir())) == 8
     # The text has six digits, and 3.0 is 3 there.
     text, binary = pd.read_csv(again / "report.csv"), pd.read_parquet(again / "report.parquet")
     pd.testing.assert_frame_equal(text, binary, check_dtype=False, rtol=1e-4)
