@@ -22,7 +22,7 @@ def _config(root: Path, *overrides: str):
 def test_reads_train_val_and_test(tmp_path: Path) -> None:
     for part, count in (("train", 6), ("val", 2), ("test", 3)):
         write_images(tmp_path / part, {"cat": count, "dog": count})
-    data = DataSets().load(_config(tmp_path), image_size=16)
+    data = DataSets().load(_config(tmp_path), stored_size=16)
     assert data.classes == ("cat", "dog")
     assert [len(split) for split in (data.train, data.val, data.test)] == [12, 4, 6]
     assert data.train.images.shape == (12, 3, 16, 16)
@@ -31,7 +31,7 @@ def test_reads_train_val_and_test(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_held_out(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 20, "dog": 10})
-    data = DataSets().load(_config(tmp_path, "data.test_fraction=0.2"), image_size=16)
+    data = DataSets().load(_config(tmp_path, "data.test_fraction=0.2"), stored_size=16)
     assert data.test.labels.bincount().tolist() == [4, 2]
     assert data.val.labels.bincount().tolist() == [2, 1]
     assert len(data.train) + len(data.val) + len(data.test) == 30
@@ -47,7 +47,7 @@ def test_null_holds_out_even_where_a_folder_exists(tmp_path: Path) -> None:
 def test_sizes_that_differ_become_one(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 5}, size=(40, 20))
     write_images(tmp_path / "train", {"dog": 5}, size=(24, 60))
-    data = DataSets().load(_config(tmp_path), image_size=12)
+    data = DataSets().load(_config(tmp_path), stored_size=12)
     assert data.train.images.shape[1:] == (3, 12, 12)
 
 
@@ -91,7 +91,7 @@ def test_test_images_that_are_trained_on_are_counted(
 def test_refused_folders(tmp_path: Path) -> None:
     def refusal(root: Path) -> str:
         with pytest.raises(ConfigError) as refused:
-            DataSets().load(_config(root), image_size=16)
+            DataSets().load(_config(root), stored_size=16)
         return str(refused.value)
 
     assert "no such folder" in refusal(tmp_path / "nowhere")
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"notes\.jpg: cannot be read \(not a JPEG, .* data.on_bad_image=skip"
     ):
-        DataSets().load(_config(tmp_path), image_size=16)
+        DataSets().load(_config(tmp_path), stored_size=16)
 
 
 def test_a_truncated_image_is_named(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     picture = tmp_path / "train" / "dog" / "0.jpg"
     picture.write_bytes(picture.read_bytes()[:-400])
     with pytest.raises(ConfigError, match=r"0\.jpg: cannot be read .*truncated"):
-        DataSets().load(_config(tmp_path), image_size=16)
+        DataSets().load(_config(tmp_path), stored_size=16)
 
 
 def test_a_folder_that_was_chosen_must_be_there(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_skip_leaves_no_class_without_images(tmp_path: Path) -> None:
 def test_small_squares_of_several_sizes_become_one_size(tmp_path: Path) -> None:
     write_images(tmp_path / "train", {"cat": 5}, size=(12, 12))
     write_images(tmp_path / "train", {"dog": 5}, size=(16, 16))
-    data = DataSets().load(_config(tmp_path), image_size=24)
+    data = DataSets().load(_config(tmp_path), stored_size=24)
     assert data.train.images.shape[1:] == (3, 24, 24)
     first = data.train.images[data.train.labels == 1][0].permute(1, 2, 0)
     files = [Image.open(path).convert("RGB") for path in (tmp_path / "train" / "dog").iterdir()]

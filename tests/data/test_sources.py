@@ -25,7 +25,7 @@ NOWHERE = "http://127.0.0.1:9/nothing"
 
 
 def test_digits_are_split_and_grey() -> None:
-    data = DataSets().load(config_of("data=digits").data, image_size=32)
+    data = DataSets().load(config_of("data=digits").data, stored_size=32)
     assert (len(data.train), len(data.val), len(data.test)) == (1295, 143, 359)
     assert data.train.images.shape[1:] == (3, 8, 8)
     assert torch.equal(data.train.images[:, 0], data.train.images[:, 2])
@@ -34,8 +34,8 @@ def test_digits_are_split_and_grey() -> None:
 
 
 def test_train_per_class_leaves_the_other_splits_alone() -> None:
-    few = DataSets().load(config_of("data=digits", "data.train_per_class=10").data, image_size=32)
-    everything = DataSets().load(config_of("data=digits").data, image_size=32)
+    few = DataSets().load(config_of("data=digits", "data.train_per_class=10").data, stored_size=32)
+    everything = DataSets().load(config_of("data=digits").data, stored_size=32)
     assert few.train.labels.bincount().tolist() == [10] * 10
     assert torch.equal(few.val.images, everything.val.images)
     assert torch.equal(few.test.images, everything.test.images)
@@ -78,7 +78,7 @@ def _cifar10(root: Path):
 
 def test_a_local_cifar_archive_is_extracted_and_used(tmp_path: Path, small_cifar: bytes) -> None:
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(small_cifar)
-    data = DataSets().load(_cifar10(tmp_path), image_size=32)
+    data = DataSets().load(_cifar10(tmp_path), stored_size=32)
     assert data.classes == tuple(CLASSES)
     assert data.train.images.shape[1:] == (3, 32, 32)
     assert (len(data.train), len(data.val), len(data.test)) == (18, 2, 4)
@@ -89,13 +89,13 @@ def test_a_damaged_cifar_archive_is_refused(tmp_path: Path, small_cifar: bytes) 
     archive = tmp_path / "cifar-10-python.tar.gz"
     archive.write_bytes(small_cifar[:-100])
     with pytest.raises(ConfigError, match=r"cifar-10-python\.tar\.gz there is damaged"):
-        DataSets().load(_cifar10(tmp_path), image_size=32)
+        DataSets().load(_cifar10(tmp_path), stored_size=32)
     assert archive.read_bytes() == small_cifar[:-100]
 
 
 def test_cifar_without_network_says_how_to_go_on(tmp_path: Path, small_cifar: bytes) -> None:
     with pytest.raises(ConfigError, match=r"needs a download.*data=digits, which needs no network"):
-        DataSets().load(_cifar10(tmp_path), image_size=32)
+        DataSets().load(_cifar10(tmp_path), stored_size=32)
 
 
 def _idx(values: np.ndarray) -> bytes:
@@ -123,7 +123,7 @@ def _write_fashion_mnist(folder: Path, *, packed: bool) -> np.ndarray:
 def test_fashion_mnist_from_a_local_folder(tmp_path: Path, packed: bool) -> None:
     test_images = _write_fashion_mnist(tmp_path / "FashionMNIST" / "raw", packed=packed)
     config = config_of("data=fashion_mnist", f"data.root={tmp_path}").data
-    data = DataSets().load(config, image_size=32)
+    data = DataSets().load(config, stored_size=32)
     assert (len(data.train), len(data.val), len(data.test)) == (90, 10, 20)
     assert np.array_equal(data.test.images[:, 1].numpy(), test_images)
     assert data.classes[0] == "T-shirt/top"
@@ -133,7 +133,7 @@ def test_fashion_mnist_from_debians_folder(tmp_path: Path, monkeypatch: pytest.M
     _write_fashion_mnist(tmp_path / "debian", packed=True)
     monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
     config = config_of("data=fashion_mnist", f"data.root={tmp_path / 'empty'}").data
-    assert len(DataSets().load(config, image_size=32).train) == 90
+    assert len(DataSets().load(config, stored_size=32).train) == 90
 
 
 def test_a_damaged_idx_file_is_named(tmp_path: Path) -> None:
@@ -142,4 +142,4 @@ def test_a_damaged_idx_file_is_named(tmp_path: Path) -> None:
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8bnonsense")
     config = config_of("data=fashion_mnist", f"data.root={tmp_path}").data
     with pytest.raises(ConfigError, match=r"t10k-images-idx3-ubyte\.gz is damaged"):
-        DataSets().load(config, image_size=32)
+        DataSets().load(config, stored_size=32)
