@@ -96,15 +96,23 @@ class Sweeps:
         self._seed = components.seed / density
 
     def draw(
-        self, truth: np.ndarray, seeds: int, images: int, kind: str, seed_scale: float = 1.0
+        self,
+        truth: np.ndarray,
+        seeds: int,
+        images: int,
+        kind: str,
+        *,
+        scatter: float = 1.0,
+        validation_noise: float = 0.006,
     ) -> Sweep:
         """A sweep over recipes with these true accuracies.
 
         Args:
             kind: how like each other the recipes are, "alike" or "unlike".
-            seed_scale: times the recorded scatter of trainings.
+            scatter: times that of the recorded trainings.
+            validation_noise: standard deviation of what validation images add to an accuracy.
         """
-        spread = self._seed * seed_scale
+        spread = self._seed * scatter
         between = min(self._between[kind], self._within)
         thresholds = stats.norm.ppf(truth) * np.sqrt(1 + spread**2)
         luck = self.random.normal(0, spread, (len(truth), seeds))
@@ -120,7 +128,7 @@ class Sweeps:
                 chance = np.float32(np.sqrt(1 - self._within)) * self._normal(images)
                 right = of_recipe + chance > np.float32(limit)
                 accuracy = float(right.mean())
-                validation = stats.norm.cdf(-limit) + self.random.normal(0, 0.006)
+                validation = stats.norm.cdf(-limit) + self.random.normal(0, validation_noise)
                 run = _record(recipe, seed, accuracy, float(validation))
                 runs.append(run)
                 predicted = np.where(right, labels, wrong)
