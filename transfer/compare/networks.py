@@ -23,7 +23,7 @@ class Networks:
     Attributes:
         lead: differences by the criterion.
         variance: of these over test images.
-        p_value: two-sided, that there is no difference.
+        p_value: two-sided, that there is no difference; of a row and one below it.
         own: [R], the variance of each network's own score over test images.
         images: [R], how many test images each had.
     """
@@ -76,7 +76,9 @@ def _differences(
     if criterion.name == "acc":
         both = only_first + only_first.T
         leads = (only_first - only_first.T) / images
-        p_values = mcnemar_p_values(only_first, only_first.T)
+        p_values = np.full_like(leads, np.nan)
+        upper = np.triu_indices(len(leads), k=1)
+        p_values[upper] = mcnemar_p_values(only_first[upper], only_first.T[upper])
         # One image more either way: networks that agree on all images of a test set need not
         # agree on others (Agresti and Min 2005, Statistics in Medicine 24).
         variances = (both + 1 - leads**2 * images) / (images + 2) ** 2

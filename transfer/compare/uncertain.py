@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from transfer.compare.statistics import Floats
@@ -95,13 +96,14 @@ def half_width(confidence: float, variance: Variance) -> float:
     deviation = math.sqrt(max(variance.estimated, variance.least) + variance.known)
     if deviation == 0:
         return 0.0
-    # In bounds whose logarithm is halved each time; Student's with one degree of freedom needs 13
-    # deviations.
-    low, high = 0.0, 1.0
-    while float(p_values(high * deviation, variance)) > 1 - confidence:
-        low, high = high, 2 * high
-    for _ in range(30):
-        middle = (low + high) / 2
-        above = float(p_values(middle * deviation, variance)) > 1 - confidence
-        low, high = (middle, high) if above else (low, middle)
-    return high * deviation
+
+    def excess(deviations: float) -> float:
+        # In logarithms, in which tails are nearly straight.
+        p_value = max(float(p_values(deviations * deviation, variance)), 1e-300)
+        return math.log(p_value / (1 - confidence))
+
+    high = 2.0
+    # Student's with one degree of freedom needs 13.
+    while excess(high) > 0:
+        high *= 2
+    return deviation * float(brentq(excess, high / 4, high, xtol=1e-6))
