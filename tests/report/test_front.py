@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.compare.runs import make_rows, make_run
@@ -46,6 +48,14 @@ def test_one_seed_says_nothing_of_recipes() -> None:
     assert "that no other network of these 2 does better" in text
     assert "Which recipe would win again is not known: one seed." in text
     assert "the worse network." in text
+    assert re.search(
+        r"surer\*\*: (1 more seed|\d more seeds) of it and of `a`, .* of training", text
+    )
+
+
+def test_where_seeds_would_not_help_more_test_images_would() -> None:
+    text = _front(compare(CLOSE, seeds=2, images=100))
+    assert "more test images; 100 more seeds would not tell it from `c`." in text
 
 
 def test_the_test_images_favourite_is_named_as_such_and_not_taken() -> None:

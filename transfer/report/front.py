@@ -130,7 +130,7 @@ def _surer(comparison: Comparison, decision: Decision, words: Words) -> str:
         return words("front.decided", rival=rows[rival].label)
     if decision.more_replicates is None:
         return words("front.surer_images", replicates=replicates, rival=rows[rival].label)
-    more = counted(decision.more_replicates, rows, words)
+    more = counted(decision.more_replicates, rows, words, more=True)
     parts = [words("front.more", count=more, rival=rows[rival].label)]
     if math.isfinite(decision.more_seconds):
         parts.append(words("cost.time/train_s", value=duration(decision.more_seconds, words)))

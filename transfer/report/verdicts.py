@@ -60,10 +60,11 @@ def replicates_kind(rows: Sequence[Row]) -> str:
     return _KINDS[varied.pop()] if len(varied) == 1 else "replicate" if varied else "seed"
 
 
-def counted(count: int, rows: Sequence[Row], words: Words) -> str:
-    """So many replicates, by what these are here."""
+def counted(count: int, rows: Sequence[Row], words: Words, *, more: bool = False) -> str:
+    """So many replicates, or so many more, by what these are here."""
     number = "single" if count == 1 else "several"
-    return words(f"{number}.{replicates_kind(rows)}", count=count)
+    told = {"count": count, "more": words("more") if more else ""}
+    return words(f"{number}.{replicates_kind(rows)}", **told)
 
 
 def chance(probability: float) -> str:
