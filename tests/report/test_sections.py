@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+import pytest
+
 from tests.compare.runs import RUNS, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.replicates import by_test_set
 from transfer.report.document import to_markdown
-from transfer.report.language import Words
+from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.tables import outcome_table
 from transfer.tracking.find import RunRecord
@@ -98,6 +100,32 @@ def test_what_the_test_set_steered_is_written_still() -> None:
     assert "**Nothing here can be chosen**" in report and "read once" not in report
     assert "## Not ranked" in report and "## Ranking" not in report
     assert "## Cost" in report and "## What transfer does" in report
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("select_by", "head"),
+    [
+        ("acc", "99.00 % test accuracy"),
+        ("balanced_acc", "98.00 % balanced test accuracy"),
+        ("loss", "a test loss of 0.100"),
+    ],
+)
+def test_all_is_told_by_what_the_runs_were_selected_by(
+    select_by: str, head: str, language: str
+) -> None:
+    runs = [make_run(m, 0, seed, 0.99, select_by=select_by) for m in "ab" for seed in range(2)]
+    for run in runs:
+        worse = 0.3 * (run.params["model.name"] == "a")
+        for name, value in (("acc", 0.99), ("balanced_acc", 0.98), ("loss", 0.1)):
+            of_it = value + worse if name == "loss" else value - worse
+            run.metrics.update({f"test/{name}": of_it, f"best/val_{name}": of_it})
+    words = Words(language)
+    report = to_markdown(build_document(_parts(runs), Selection(runs, [SWEEP]), words))
+    assert ("`select_by`" in report) == (select_by != "acc")
+    if language == "en":
+        assert "**Take `b`**" in report and f"measured after the choice: {head}" in report
+        assert ("+0.300" if select_by == "loss" else "+30.00") in report.split("## Findings")[0]
 
 
 def test_what_was_tested_on_other_images_has_a_part_of_its_own() -> None:

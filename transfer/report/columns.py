@@ -100,6 +100,11 @@ def lead(value: float, criterion: Criterion) -> str:
     return signed(f"{-value:+.3f}") if criterion.sign < 0 else points(value)
 
 
+def behind(value: float, criterion: Criterion) -> str:
+    """The same of what is behind: with a sign that is + for more loss as well."""
+    return signed(f"{value:+.3f}") if criterion.sign < 0 else points(value)
+
+
 def size(value: float, criterion: Criterion) -> str:
     """A difference that has no sign."""
     return lead(abs(value), criterion)[1:]

@@ -13,7 +13,7 @@ from transfer.report.columns import (
     MACS,
     TIME,
     Column,
-    lead,
+    behind,
     of_criterion,
     p_text,
     score_of,
@@ -123,11 +123,11 @@ def pair_table(comparison: Comparison, words: Words) -> Table:
     for index in range(1, min(len(comparison.rows), MOST_PAIRS + 1)):
         pair = comparison.pair(0, index)
         found = pair.difference
-        bounds = [lead(bound, criterion) for bound in sorted((found.low, found.high))]
+        low, high = (behind(bound, criterion) for bound in (found.low, found.high))
         line = [
             comparison.rows[index].label,
-            lead(found.estimate, criterion) if math.isfinite(found.estimate) else "–",
-            words("range", low=bounds[0], high=bounds[1]) if found.known else "–",
+            behind(found.estimate, criterion) if math.isfinite(found.estimate) else "–",
+            words("range", low=low, high=high) if found.known else "–",
             str(pair.replicates),
         ]
         for verdict in (pair.recipe, pair.network):
