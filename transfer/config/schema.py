@@ -53,8 +53,8 @@ class AugmentConfig:
     mix_probability: float = key(0.5, above=0, high=1)
 
 
-# Equal but for their names: by its class, a job tells which file it was composed from, and so one
-# whose name says another (`check_config`), and the files' values are held to one schema.
+# Equal but for their names: a node's class tells which choice was composed, so that a name that
+# says another is refused (transfer/config/check.py).
 class NoAugmentConfig(AugmentConfig):
     pass
 
