@@ -182,3 +182,18 @@ def test_folds_are_named_wherever_replicates_are() -> None:
     assert "| folds |" in " ".join(report.split()) and "common folds" in report
     assert "- folds (`data.fold`): 0, 1, 2\n" in report and "- seeds: 0\n" in report
     assert "points over 3 folds." in report and "repeat the result" not in report
+
+
+@pytest.mark.parametrize("select_by", ["acc", "balanced_acc", "loss"])
+def test_by_which_measure_it_compares_is_told_where_it_is_another(select_by: str) -> None:
+    runs = [make_run(model, 0, 0, 0.5, select_by=select_by) for model in "ab"]
+    for number, run in enumerate(runs):
+        for name, value in (("balanced_acc", 0.6), ("loss", 0.3)):
+            better = value + (0.1 * number if name == "loss" else -0.1 * number)
+            run.metrics.update({f"test/{name}": better, f"best/val_{name}": better})
+    for language in LANGUAGES:
+        document = build_document(_parts(runs), Selection(runs, []), Words(language))
+        assert ("`select_by`" in to_markdown(document)) == (select_by != "acc")
+    text = _report(runs)
+    assert ("balanced test acc" in text) == (select_by == "balanced_acc")
+    assert ("of loss" in text) == (select_by == "loss")
