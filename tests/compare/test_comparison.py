@@ -104,6 +104,14 @@ def test_very_equal_recipes_are_equivalent_and_few_images_leave_it_open() -> Non
     assert Comparison(rows).pair(0, 1).recipe.kind == "undecided"
 
 
+@pytest.mark.parametrize(("images", "kind"), [(50, "undecided"), (500, "equivalent")])
+def test_to_agree_on_all_of_a_few_images_is_not_to_be_equivalent(images: int, kind: str) -> None:
+    _, rows = _sweep({"a": [1.0, 1.0, 1.0], "b": [1.0, 1.0, 1.0]}, images=images)
+    pair = Comparison(rows).pair(0, 1)
+    assert (pair.recipe.kind, pair.network.kind) == (kind, kind)
+    assert pair.recipe.p_value == pair.network.p_value == 1
+
+
 def test_rows_come_in_order_of_validation_and_ranks_follow_the_test_images() -> None:
     runs, rows = _sweep({"a": [0.60, 0.61, 0.62], "b": [0.90, 0.91, 0.92]})
     for run in runs:

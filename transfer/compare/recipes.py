@@ -1,7 +1,7 @@
 """Which recipe would win again, by other replicates and on other test images?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,7 @@ class Recipes:
         self.replicates: NDArray[np.int64] = np.zeros((count, count), dtype=np.int64)
         self.draws: NDArray[np.int64] = np.zeros((count, count), dtype=np.int64)
         self.tested = np.zeros((count, count), dtype=np.bool_)
+        self._one_image = np.zeros((count, count))
         empty = [np.full((count, count), np.nan) for _ in range(6)]
         self.found = Differences(empty[0], Variance(*empty[1:5]), empty[5])
         # Rows with the same trials are compared all at once.
@@ -167,6 +168,7 @@ class Recipes:
                 images.scores, one, other, shares, scatter=images.scatter, overlap=overlap
             )
             self._fill(block, found)
+            self._one_image[block] = images.scores.one_image
 
     def _fill(self, block: tuple[NDArray[np.int64], ...], found: Differences) -> None:
         self.tested[block] = True
@@ -176,16 +178,19 @@ class Recipes:
 
     def p_values(self) -> Floats:
         """Two-sided, that there is no difference; NaN where not tested."""
-        return self._tail(self.found.mean)
+        return self._tail(self.found.mean, self.found.variance)
 
     def beyond(self, bound: float) -> Floats:
         """Likewise, that the difference is as large as `bound`, on its own side of 0."""
-        return self._tail(bound - np.abs(self.found.mean))
+        # Recipes that agree on all of a few images need not agree on others.
+        variance = self.found.variance
+        variance = replace(variance, known=variance.known + self._one_image)
+        return self._tail(bound - np.abs(self.found.mean), variance)
 
-    def _tail(self, distance: Floats) -> Floats:
+    def _tail(self, distance: Floats, variance: Variance) -> Floats:
         found = np.full(distance.shape, np.nan)
         chosen = np.triu(self.tested, k=1)
-        found[chosen] = p_values(distance[chosen], self.found.variance[chosen])
+        found[chosen] = p_values(distance[chosen], variance[chosen])
         return found
 
     def interval(self, first: int, second: int) -> Interval:

@@ -44,7 +44,7 @@ class Row:
 
     @cached_property
     def answers(self) -> list[Predictions]:
-        """The predictions of the seeds that have some."""
+        """The predictions of the replicates that have some."""
         return [each for each in self.predictions if each is not None]
 
     @property
@@ -63,21 +63,21 @@ class Row:
         return " ".join(value if key == "model" else f"{key}={value}" for key, value in named)
 
     def metric(self, name: str) -> list[float]:
-        """A summary metric of every seed; NaN where a run lacks it."""
+        """A summary metric of every replicate; NaN where a run lacks it."""
         return [run.metrics.get(name, math.nan) for run in self.runs]
 
     def final(self, name: str) -> list[float]:
-        """The last epoch's value of a metric, of every seed; NaN where a run lacks it."""
+        """The last epoch's value of a metric, of every replicate; NaN where a run lacks it."""
         curves = [history.epochs.get(name) for history in self.histories]
         return [math.nan if curve is None else float(curve.iloc[-1]) for curve in curves]
 
     def by_epoch(self, name: str) -> pd.DataFrame:
-        """A metric over epochs: a row an epoch, a column a seed that has it."""
+        """A metric over epochs: a row an epoch, a column a replicate that has it."""
         curves = [history.epochs[name] for history in self.histories if name in history.epochs]
         return pd.concat(curves, axis=1) if curves else pd.DataFrame()
 
     def curve(self, name: str) -> pd.Series:
-        """A metric over epochs, its mean over seeds; empty where no run has it."""
+        """A metric over epochs, its mean over replicates; empty where no run has it."""
         return self.by_epoch(name).mean(axis=1)
 
     @cached_property
@@ -90,12 +90,12 @@ class Row:
         return int((train < validation).sum()), len(train)
 
     def batch_loss_std(self) -> list[float]:
-        """Standard deviation of the batch loss over the last epoch, of every seed."""
+        """Standard deviation of the batch loss over the last epoch, of every replicate."""
         return [history.batch_loss_std for history in self.histories]
 
     def generalisation_gap(self) -> list[float]:
-        """Accuracy on training images minus that on test images, as a fraction, of every seed: of
-        the tested weights in evaluation. Of runs that did not measure that, final training
+        """Accuracy on training images minus that on test images, as a fraction, of every replicate:
+        of the tested weights in evaluation. Of runs that did not measure that, final training
         accuracy counts, of the images as they were trained on."""
         measured, final = self.metric("best/train_acc"), self.final("train/acc")
         train = [b if math.isnan(a) else a for a, b in zip(measured, final, strict=True)]
@@ -103,7 +103,7 @@ class Row:
 
     def lost_in_evaluation(self) -> list[float]:
         """Training accuracy as it was counted in the best epoch, minus accuracy on training images
-        in evaluation after it, as a fraction, of every seed; NaN where either is unknown.
+        in evaluation after it, as a fraction, of every replicate; NaN where either is unknown.
 
         Above 0 for a network that gives other answers in evaluation than while it trains, as with
         statistics of BatchNorm that lag behind its weights.
@@ -158,13 +158,13 @@ class Row:
 
     @cached_property
     def class_accuracy(self) -> Floats:
-        """Test accuracy of each class, 0 to 1, mean over seeds; empty without predictions, NaN for
-        a class without test images."""
+        """Test accuracy of each class, 0 to 1, mean over replicates; empty without predictions, NaN
+        for a class without test images."""
         known = [each.class_accuracy for each in self.answers]
         return np.mean(known, axis=0) if known else np.array([])
 
     def worst_class(self) -> list[float]:
-        """The least accurate class's accuracy, of every seed; NaN without predictions."""
+        """The least accurate class's accuracy, of every replicate; NaN without predictions."""
         return [
             math.nan if each is None else float(np.nanmin(each.class_accuracy))
             for each in self.predictions

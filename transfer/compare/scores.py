@@ -23,11 +23,14 @@ class Scores:
         covariance: [M, M], of the scores of two runs over the images, within classes where these
             count alike: divided by N it is the covariance of the means under other images.
         images: N.
+        one_image: the variance that a single image more which only one of two runs gets right would
+            add to that of their difference; 0 by the loss, of which no images are all alike.
     """
 
     means: Floats
     covariance: Floats
     images: int
+    one_image: float
 
 
 def has_scores(predictions: Predictions | None, criterion: Criterion) -> bool:
@@ -60,7 +63,8 @@ def image_scores(runs: Sequence[Predictions], criterion: Criterion) -> Scores:
         centred = _part(runs, criterion, part, weights) - centres[:, strata[part]]
         centred *= scales[strata[part]]
         products += centred @ centred.T
-    return Scores(sums.sum(axis=1) / total, products / total, total)
+    one_image = 0.0 if criterion.name == "loss" else (weights.max() / total) ** 2
+    return Scores(sums.sum(axis=1) / total, products / total, total, one_image)
 
 
 def balanced_weights(labels: NDArray[np.int16]) -> Floats:
