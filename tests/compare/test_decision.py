@@ -45,6 +45,12 @@ def test_a_clear_winner_is_sure_and_needs_nothing_more() -> None:
     assert decision.small == 0
 
 
+def test_a_small_device_gets_no_row_that_is_far_behind() -> None:
+    # By MACs m0 is the cheapest, and validation chose m2.
+    assert _decide([0.3, 0.82, 0.9], seeds=2).small == 1
+    assert _decide([0.3, 0.7, 0.9], seeds=2).small == 0
+
+
 def test_equals_share_the_chance_and_little_is_lost_by_either() -> None:
     decision = _decide([0.8, 0.8, 0.8, 0.8], seeds=3)
     assert sum(decision.probability_best) == pytest.approx(1)

@@ -31,6 +31,8 @@ def test_what_to_take_and_what_for_a_small_device() -> None:
     assert "the worse recipe." in text
     assert "**What it costs**: 2 s of training, 5 M multiply-accumulates an image, 1.00 ms" in text
     assert "> 99 % that no other recipe of 2" in text and "favourite" not in text
+    text = _front(compare({"a": 0.60, "b": 0.90}))
+    assert "a small device the same**: nothing cheaper comes within 10 points of it." in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -25,6 +25,8 @@ from transfer.compare.verdicts import Verdicts
 
 # Of a long table, those that may be taken.
 MOST_ROWS = 40
+# Accuracy that a small device may cost: what is further behind is no choice, and may be at chance.
+MOST_GIVEN_UP = 0.10
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Decision:
             runs.
         rival: the row that is most probably the best of the others; None for a single row.
         small: the row to take for a small device: the cheapest by MACs of those that no other row
-            beats in both; None where MACs are not known.
+            beats in both, at most 10 points of test accuracy behind `chosen`, which it is where
+            there is none; None where MACs are not known.
     """
 
     chosen: int
@@ -93,8 +96,6 @@ def decide(
         rival = 1 + int(np.argmax(best[1:]))
         lead = float((scores[:, 0] - scores[:, rival]).mean())
         needed = _needed(rival, lead, recipes, networks, verdicts, within=within)
-    macs = [_known_mean(row.metric("profile/macs")) for row in rows]
-    front = [index for index, on in enumerate(pareto_front(means.tolist(), macs)) if on]
     return Decision(
         chosen=0,
         favourite=favourite,
@@ -105,8 +106,22 @@ def decide(
         more_seconds=_seconds(rows, rival, needed.draws),
         assumed=needed.assumed,
         rival=rival,
-        small=min(front, key=lambda index: macs[index], default=None),
+        small=_small(rows, means),
     )
+
+
+def _small(rows: Sequence[Row], means: Floats) -> int | None:
+    """The row for a small device; the first is the chosen one."""
+    macs = [_known_mean(row.metric("profile/macs")) for row in rows]
+    if not math.isfinite(macs[0]):
+        return None
+    least = rows[0].accuracy.estimate - MOST_GIVEN_UP
+    front = [
+        index
+        for index, on in enumerate(pareto_front(means.tolist(), macs))
+        if on and macs[index] < macs[0] and rows[index].accuracy.estimate >= least
+    ]
+    return min(front, key=lambda index: macs[index], default=0)
 
 
 def _draws(

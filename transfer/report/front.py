@@ -3,7 +3,7 @@
 import math
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.decision import Decision
+from transfer.compare.decision import MOST_GIVEN_UP, Decision
 from transfer.compare.rows import Row
 from transfer.report.columns import (
     ACCURACY,
@@ -75,7 +75,7 @@ def _small(comparison: Comparison, decision: Decision, words: Words) -> str:
     if small is None or len(rows) == 1:
         return ""
     if small == decision.chosen:
-        return words("front.small_same")
+        return words("front.small_same", points=f"{100 * MOST_GIVEN_UP:.0f}")
     mine, its = MACS.mean(rows[decision.chosen]), MACS.mean(rows[small])
     pair = comparison.pair(decision.chosen, small)
     return words(
