@@ -81,6 +81,18 @@ def test_a_row_alone_is_the_best_one() -> None:
     assert decision.more_replicates is None and math.isnan(decision.more_seconds)
 
 
+def test_where_the_choice_was_not_tested_nothing_is_sure() -> None:
+    once = [make_run("a", 0, 0, 0.80), make_run("b", 0, 0, 0.79)]
+    thrice = [make_run(model, 0, seed, 0.8 + 0.01 * seed) for model in "ab" for seed in range(3)]
+    answers = {run.id: make_predictions(np.arange(50) < 40) for run in once}
+    alone = make_run("c", 0, 0, 0.9)
+    for runs, known in ((once, {}), (thrice, {}), ([alone, *once], answers)):
+        decision = Comparison(make_rows(runs, predictions=known)).decision
+        assert decision is not None and (decision.chosen, decision.rival) == (0, 1)
+        assert all(math.isnan(each) for each in decision.probability_best)
+        assert math.isnan(decision.expected_loss.estimate) and not decision.expected_loss.known
+
+
 def test_more_replicates_help_until_images_are_all_that_is_left() -> None:
     bounds = {"level": 0.05, "within": 0.001, "freedom": 2.0}
     few = more_draws(0.02, 0.0001, 1e-6, 3, **bounds)

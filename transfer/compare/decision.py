@@ -36,9 +36,11 @@ class Decision:
     Attributes:
         chosen: the row that was best on validation images.
         favourite: the row that is best on test images, which may owe it to them.
-        probability_best: of each of the upper rows, at most 40; NaN where nothing is known.
+        probability_best: of each of the upper rows, at most 40; NaN where the first one was not
+            tested against any other.
         expected_loss: what is lost by taking `chosen` rather than the best of them, by the
-            criterion (0.01 is a point of accuracy); the bounds hold 95 % of what it may be.
+            criterion (0.01 is a point of accuracy); the bounds hold 95 % of what it may be. NaN
+            where the chances are.
         about: whether these are about recipes, trained again, or about the networks at hand.
         more_replicates: how many more of `chosen` and of its nearest rival would tell them apart,
             or find them equivalent, with a power of 80 %; 0 where that is done, None where 100
@@ -85,7 +87,9 @@ def decide(
     favourite = int(np.argmax(means))
     best, loss = [1.0], Interval(0.0, 0.0, 0.0, "images")
     rival, needed = None, Needed(None, False)
-    if len(upper) > 1:
+    if len(upper) > 1 and verdicts.ranks()[0] is None:
+        best, loss, rival = [math.nan] * len(upper), Interval(math.nan), 1
+    elif len(upper) > 1:
         scores = _draws(len(upper), means, recipes, networks, about)
         wins = np.bincount(scores.argmax(axis=1), minlength=len(upper))
         best = (wins / len(scores)).tolist()
