@@ -70,6 +70,21 @@ def test_what_shares_neither_replicates_nor_images_is_not_tested() -> None:
     assert comparison.ranks == [None, None] and comparison.ranked_by == "nothing"
 
 
+def test_an_unknown_verdict_says_what_it_lacks() -> None:
+    runs = [make_run(model, 0, seed, 0.8) for model in "ab" for seed in range(3)]
+    answers = {run.id: make_predictions(np.arange(50) < 40) for run in runs}
+    without = Comparison(make_rows(runs)).pair(0, 1)
+    assert (without.recipe.missing, without.network.missing) == ("answers", "answers")
+    once = Comparison(make_rows([runs[0], *runs[4:]], predictions=answers)).pair(0, 1)
+    assert (once.recipe.missing, once.network.missing) == ("replicates", None)
+    others = [make_run("b", 0, 0, 0.8, **{"data.test_digest": "others"})]
+    answers[others[0].id] = answers["a-0-0"]
+    elsewhere = Comparison(make_rows([*runs[:3], *others], predictions=answers)).pair(0, 1)
+    assert (elsewhere.recipe.missing, elsewhere.network.missing) == ("replicates", "images")
+    known = Comparison(make_rows(runs, predictions=answers)).pair(0, 1)
+    assert known.recipe.missing is known.network.missing is None
+
+
 def test_what_does_not_differ_significantly_shares_a_rank() -> None:
     means = {"a": 0.9, "b": 0.895, "c": 0.7, "d": 0.5}
     _, rows = _sweep({model: [mean - 0.01, mean, mean + 0.01] for model, mean in means.items()})

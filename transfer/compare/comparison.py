@@ -1,7 +1,7 @@
 """Which configurations differ significantly, and the ranks that follow."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -90,9 +90,24 @@ class Comparison:
             second,
             self._recipes.interval(first, second),
             int(self._recipes.replicates[first, second]),
-            self._by_recipe.verdict(first, second),
-            self._by_network.verdict(first, second),
+            self._recipe(first, second),
+            self._network(first, second),
         )
+
+    def _recipe(self, first: int, second: int) -> Verdict:
+        found = self._by_recipe.verdict(first, second)
+        if found.kind != "unknown":
+            return found
+        repeated = self._recipes.draws[first, second] > 1
+        return replace(found, missing="answers" if repeated else "replicates")
+
+    def _network(self, first: int, second: int) -> Verdict:
+        found = self._by_network.verdict(first, second)
+        if found.kind != "unknown":
+            return found
+        images = self._networks.images
+        kept = images[first] > 0 and images[second] > 0
+        return replace(found, missing="images" if kept else "answers")
 
     def against_best(self) -> Iterator[Pair]:
         """The best row against each other row."""

@@ -9,6 +9,7 @@ import numpy as np
 from transfer.compare.statistics import CONFIDENCE, Floats, holm
 
 Kind = Literal["better", "worse", "equivalent", "undecided", "unknown"]
+Missing = Literal["replicates", "answers", "images"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,15 @@ class Verdict:
             where neither is so; "unknown" where nothing could be tested.
         p_value: two-sided, that there is no difference; NaN where unknown.
         corrected: the same after Holm's correction over all pairs of the comparison.
+        missing: what an unknown one lacks: "replicates" where fewer than two are in common,
+            "answers" where it was not kept how these did on each test image, "images" where no
+            test images are in common; None for the others.
     """
 
     kind: Kind
     p_value: float = math.nan
     corrected: float = math.nan
+    missing: Missing | None = None
 
     @property
     def significant(self) -> bool:
