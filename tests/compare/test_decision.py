@@ -41,6 +41,8 @@ def test_a_clear_winner_is_sure_and_needs_nothing_more() -> None:
     assert decision.probability_best[0] > 0.99
     assert decision.expected_loss.high < 0.001
     assert (decision.more_replicates, decision.more_seconds, decision.assumed) == (0, 0.0, False)
+    assert decision.needs == "nothing" and decision.more_of == (0, 0)
+    assert decision.verdict is not None and decision.verdict.kind == "better"
     # m0 is the cheapest as well.
     assert decision.small == 0
 
@@ -65,6 +67,9 @@ def test_the_tests_favourite_is_named_beside_what_validation_chose() -> None:
     assert (decision.chosen, decision.favourite) == (0, 1)
     assert decision.probability_best[1] > 0.9
     assert decision.expected_loss.estimate == pytest.approx(0.2, abs=0.05)
+    # Nothing is needed to know that validation misled.
+    assert decision.needs == "nothing"
+    assert decision.verdict is not None and decision.verdict.kind == "worse"
 
 
 def test_one_seed_says_how_many_would_decide_from_recorded_scatter() -> None:
@@ -73,6 +78,46 @@ def test_one_seed_says_how_many_would_decide_from_recorded_scatter() -> None:
     assert decision.more_replicates is not None and 1 <= decision.more_replicates <= 5
     # Two rows, two seconds a training.
     assert decision.more_seconds == 4 * decision.more_replicates
+
+
+def _lacking(replicates: dict[str, list[int]], key: str, **params: str) -> Decision:
+    """Of two recipes that differ by little, each trained with these values of a key."""
+    random, runs, answers = np.random.default_rng(1), [], {}
+    easy = random.random(2000)
+    for model, values in replicates.items():
+        for value in values:
+            share = (0.83 if model == "b" else 0.80) + random.normal(0, 0.01)
+            right = np.where(random.random(2000) < 0.8, easy, random.random(2000)) < share
+            own = {key: f"{value}"} if key != "seed" else {}
+            if key == "data.fold":
+                own["data.test_digest"] = f"of {value}"
+            run = make_run(model, 0, value if key == "seed" else 0, right.mean(), **params, **own)
+            run.metrics["best/val_acc"] = 0.9 if model == "b" else 0.8
+            run.tags["transfer.configuration"] = model
+            runs.append(run)
+            answers[run.id] = make_predictions(right)
+    decision = Comparison(make_rows(runs, predictions=answers)).decision
+    assert decision is not None
+    return decision
+
+
+def test_a_seed_that_one_has_already_costs_the_other_alone() -> None:
+    alike, unlike = (_lacking({"b": own, "c": [0, 1, 2]}, "seed") for own in ([0], [0, 1, 2]))
+    assert alike.needs == "replicates" and alike.more_replicates is not None
+    assert alike.more_of == (alike.more_replicates, max(alike.more_replicates - 2, 0))
+    assert alike.more_seconds == 2.0 * sum(alike.more_of)
+    assert unlike.needs != "replicates" or unlike.more_of[0] == unlike.more_of[1]
+
+
+def test_where_the_folds_do_not_suffice_those_of_another_split_are_needed() -> None:
+    pool = {"data.pool_digest": "P", "data.digest": "D"}
+    two = {"b": [0, 1], "c": [0, 1]}
+    of_ten, of_five = (
+        _lacking(two, "data.fold", **pool, **{"data.folds": folds}) for folds in ("10", "5")
+    )
+    assert (of_ten.needs, of_ten.more_of) == ("replicates", (4, 4))
+    # Three are left, and the folds of another split come all together.
+    assert (of_five.needs, of_five.more_of) == ("splits", (8, 8))
 
 
 def test_a_row_alone_is_the_best_one() -> None:
@@ -91,6 +136,8 @@ def test_where_the_choice_was_not_tested_nothing_is_sure() -> None:
         assert decision is not None and (decision.chosen, decision.rival) == (0, 1)
         assert all(math.isnan(each) for each in decision.probability_best)
         assert math.isnan(decision.expected_loss.estimate) and not decision.expected_loss.known
+        # That 100 more would not do is something else.
+        assert (decision.needs, decision.more_replicates) == ("unknown", None)
 
 
 def test_more_replicates_help_until_images_are_all_that_is_left() -> None:

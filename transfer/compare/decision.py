@@ -18,10 +18,10 @@ from transfer.compare.criterion import Criterion
 from transfer.compare.networks import Networks
 from transfer.compare.posterior import draw_scores
 from transfer.compare.recipes import Recipes
-from transfer.compare.replication import RESIDUAL, Needed, assumed_draw, more_draws
+from transfer.compare.replication import Need, Needed, find_needed
 from transfer.compare.rows import Row
-from transfer.compare.statistics import CONFIDENCE, Floats, Interval, pareto_front
-from transfer.compare.verdicts import Verdicts
+from transfer.compare.statistics import Floats, Interval, pareto_front
+from transfer.compare.verdicts import Verdict, Verdicts
 
 # Of a long table, those that may be taken.
 MOST_ROWS = 40
@@ -42,13 +42,19 @@ class Decision:
             criterion (0.01 is a point of accuracy); the bounds hold 95 % of what it may be. NaN
             where the chances are.
         about: whether these are about recipes, trained again, or about the networks at hand.
-        more_replicates: how many more of `chosen` and of its nearest rival would tell them apart,
-            or find them equivalent, with a power of 80 %; 0 where that is done, None where 100
-            would not.
-        more_seconds: how long these would train; NaN where that is not known.
+        needs: what would tell `chosen` and its rival apart as recipes, or find them equivalent:
+            "nothing" where that is done; "replicates", or "splits" where all folds of those at hand
+            are trained and another data seed makes more; more "images" where 100 of them would not
+            do; "unknown" where the answers that would tell were not kept, or there is no rival.
+        more_replicates: how many more trainings of the one of the two that lacks most would do so
+            with a power of 80 %; 0 where that is done, None for "images" and "unknown".
+        more_of: likewise of `chosen`, and of its rival; 0 where not known.
+        more_seconds: how long all these would train; NaN where that is not known.
         assumed: whether the scatter of replicates is not measured here, but taken from recorded
             runs.
-        rival: the row that is most probably the best of the others; None for a single row.
+        rival: the row that is most probably the best of the others; where no chance is known, the
+            second one; None for a single row.
+        verdict: that on `chosen` against it, of what this is about.
         small: the row to take for a small device: the cheapest by MACs of those that no other row
             beats in both, at most 10 points of test accuracy behind `chosen`, which it is where
             there is none; None where MACs are not known.
@@ -59,10 +65,13 @@ class Decision:
     probability_best: list[float]
     expected_loss: Interval
     about: Literal["recipe", "network"]
+    needs: Need
     more_replicates: int | None
+    more_of: tuple[int, int]
     more_seconds: float
     assumed: bool
     rival: int | None
+    verdict: Verdict | None
     small: int | None
 
 
@@ -86,9 +95,10 @@ def decide(
     means = np.array([row.mean(criterion) for row in rows])
     favourite = int(np.argmax(means))
     best, loss = [1.0], Interval(0.0, 0.0, 0.0, "images")
-    rival, needed = None, Needed(None, False)
+    rival, verdict, needed = None, None, Needed("unknown")
     if len(upper) > 1 and verdicts.ranks()[0] is None:
         best, loss, rival = [math.nan] * len(upper), Interval(math.nan), 1
+        lead = float(means[0] - means[1])
     elif len(upper) > 1:
         scores = _draws(len(upper), means, recipes, networks, about)
         wins = np.bincount(scores.argmax(axis=1), minlength=len(upper))
@@ -99,17 +109,22 @@ def decide(
         loss = Interval(float(lost.mean()), float(low), float(high), over)
         rival = 1 + int(np.argmax(best[1:]))
         lead = float((scores[:, 0] - scores[:, rival]).mean())
-        needed = _needed(rival, lead, recipes, networks, verdicts, within=within)
+    if rival is not None:
+        verdict = verdicts.verdict(0, rival)
+        needed = find_needed(rows, rival, recipes, networks, verdicts, lead=lead, within=within)
     return Decision(
         chosen=0,
         favourite=favourite,
         probability_best=best,
         expected_loss=loss,
         about=about,
-        more_replicates=needed.draws,
-        more_seconds=_seconds(rows, rival, needed.draws),
+        needs=needed.what,
+        more_replicates=max(needed.trainings) if needed.known else None,
+        more_of=needed.trainings,
+        more_seconds=_seconds(rows, rival, needed),
         assumed=needed.assumed,
         rival=rival,
+        verdict=verdict,
         small=_small(rows, means),
     )
 
@@ -168,47 +183,15 @@ def _symmetric(upper: Floats, sign: int) -> Floats:
     return np.where(missing | missing.T, np.nan, kept + sign * kept.T)
 
 
-def _needed(
-    rival: int,
-    lead: float,
-    recipes: Recipes,
-    networks: Networks,
-    verdicts: Verdicts,
-    *,
-    within: float,
-) -> Needed:
-    """How many more replicates would decide between the first row and its rival."""
-    found, scatter = recipes.found, recipes.scatter
-    if recipes.tested[0, rival]:
-        if verdicts.verdict(0, rival).kind != "undecided":
-            return Needed(0, assumed=False)
-        have, draw = int(recipes.draws[0, rival]), float(found.draw[0, rival])
-        variance = found.variance[0, rival]
-        total = float(np.maximum(variance.estimated, variance.least) + variance.known)
-        rest, assumed = max(total - draw / have, 0.0), False
-    else:
-        one, other = networks.own[0], networks.own[rival]
-        total, have = float(networks.variance[0, rival]), 1
-        if not math.isfinite(total):
-            total = float(one + other)
-        if not math.isfinite(total):
-            return Needed(None, assumed=True)
-        assumed = scatter.freedom == 0
-        images = networks.images[0]
-        draw = assumed_draw(one, other, total, images) if assumed else 2 * scatter.variance
-        # What one draw has of the images alone is in the difference of these two networks.
-        rest = max(total - min(draw, RESIDUAL * float(one + other)), 0.0)
-    level = (1 - CONFIDENCE) / max(verdicts.undecided, 1)
-    freedom = min(scatter.freedom, 2.0)
-    more = more_draws(lead, draw, rest, have, level=level, within=within, freedom=freedom)
-    return Needed(more, assumed)
-
-
-def _seconds(rows: Sequence[Row], rival: int | None, draws: int | None) -> float:
-    if rival is None or draws is None:
+def _seconds(rows: Sequence[Row], rival: int | None, needed: Needed) -> float:
+    if rival is None or not needed.known:
         return math.nan
-    times = (_known_mean(rows[index].metric("time/train_s")) for index in (0, rival))
-    return draws * sum(times)
+    # Of nothing it is 0 also where no time is known.
+    return math.fsum(
+        count * _known_mean(rows[index].metric("time/train_s"))
+        for index, count in zip((0, rival), needed.trainings, strict=True)
+        if count
+    )
 
 
 def _known_mean(values: Sequence[float]) -> float:
