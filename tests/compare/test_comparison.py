@@ -179,6 +179,27 @@ def test_the_network_of_a_row_is_the_one_that_was_best_on_validation_images() ->
     assert pair.network.p_value == pytest.approx(stats.binomtest(0, 20).pvalue)
 
 
+def test_networks_of_folds_are_compared_on_the_fold_of_the_first_ones() -> None:
+    runs, answers = [], {}
+    for model, accuracies in {"a": [0.7, 0.9, 0.8], "b": [0.6, 0.5, 0.7], "c": [0.5]}.items():
+        for fold, accuracy in enumerate(accuracies):
+            folds = {"data.fold": f"{fold}", "data.folds": "3", "data.test_digest": f"of {fold}"}
+            run = make_run(model, 0, 0, accuracy, **folds, **{"data.pool_digest": "all"})
+            run.tags["transfer.configuration"] = model
+            runs.append(run)
+            answers[run.id] = make_predictions(np.arange(100) < 100 * accuracy)
+    comparison = Comparison(make_rows(runs, predictions=answers))
+    assert [row.label for row in comparison.rows] == ["a", "b", "c"]
+    # The best network of b is that of the last fold; c has none of the middle one.
+    assert comparison.networks == [1, 1, 0]
+    pair = comparison.pair(0, 1)
+    assert pair.network.kind == "better"
+    assert pair.network_difference.estimate == pytest.approx(0.4)
+    assert 0.2 < pair.network_difference.low < 0.4 < pair.network_difference.high < 0.6
+    apart = comparison.pair(0, 2)
+    assert apart.network.missing == "images" and math.isnan(apart.network_difference.estimate)
+
+
 def test_only_the_replicates_that_both_have_are_compared() -> None:
     more = [0.70, 0.71, 0.72, *[0.95] * 7]
     _, rows = _sweep({"a": more, "b": [0.95, 0.94, 0.96]})

@@ -26,7 +26,9 @@ class Pair:
         replicates: how many both have.
         recipe: which recipe would win again, by other replicates and on other test images?
         network: which of the two networks should be used, on other test images? Of each row it is
-            the one that was best on validation images.
+            the one that `Comparison.networks` says.
+        network_difference: how much better the first of these networks is than the other, with its
+            95 % interval over test images; NaN where they were not tested on the same ones.
     """
 
     first: int
@@ -35,6 +37,7 @@ class Pair:
     replicates: int
     recipe: Verdict
     network: Verdict
+    network_difference: Interval
 
 
 class Comparison:
@@ -49,6 +52,9 @@ class Comparison:
         ranks: of each row, from 1: one more than the number of rows that are significantly better;
             None for a row that could not be tested.
         tested: how many pairs have a verdict of that kind.
+        networks: of each row, which of its runs gave the network that is compared: the one that was
+            best on validation images; where folds or splits have test images of their own, of those
+            that were tested on the images of the first row's best one, if there are any.
         equivalent_within: differences smaller than this count as none.
     """
 
@@ -81,6 +87,7 @@ class Comparison:
         # Alone, a row is the best one.
         untested: list[int | None] = [1 if len(self.rows) == 1 else None] * len(self.rows)
         self.ranks = untested if ranking is None else ranking.ranks()
+        self.networks = self._networks.runs
         self.tested = 0 if ranking is None else ranking.tested
 
     def pair(self, first: int, second: int) -> Pair:
@@ -92,6 +99,7 @@ class Comparison:
             int(self._recipes.replicates[first, second]),
             self._recipe(first, second),
             self._network(first, second),
+            self._networks.interval(first, second),
         )
 
     def _recipe(self, first: int, second: int) -> Verdict:

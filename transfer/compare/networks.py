@@ -3,6 +3,7 @@
 Trainings have no luck left once they are done: test images alone do.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,15 +13,23 @@ from transfer.compare.criterion import Criterion
 from transfer.compare.replicates import test_images_of
 from transfer.compare.rows import Row
 from transfer.compare.scores import balanced_weights, has_scores, image_scores
-from transfer.compare.statistics import Floats, mcnemar_p_values, random_signs_p_values
+from transfer.compare.statistics import (
+    CONFIDENCE,
+    Floats,
+    Interval,
+    mcnemar_p_values,
+    random_signs_p_values,
+)
 from transfer.tracking.artifacts import Predictions
 
 
 class Networks:
-    """The networks that R rows would deploy, every two of them that were tested on the same images;
-    all matrices [R, R], the row minus the column, more being better, NaN where not tested.
+    """A network of each of R rows, every two of them that were tested on the same images; all
+    matrices [R, R], the row minus the column, more being better, NaN where not tested.
 
     Attributes:
+        runs: [R], which of a row's runs gave it: of those that were tested on the images of the
+            first row's best one, the best on validation images; without such, of all.
         lead: differences by the criterion.
         variance: of these over test images.
         p_value: two-sided, that there is no difference; of a row and one below it.
@@ -33,12 +42,15 @@ class Networks:
         self.lead, self.variance, self.p_value = (np.full((count, count), np.nan) for _ in range(3))
         self.own = np.full(count, np.nan)
         self.images = [0] * count
+        self.runs: list[int] = []
         groups: dict[object, dict[int, Predictions]] = {}
         for index, row in enumerate(rows):
-            deployed = row.deployed(criterion)
-            answers = row.predictions[deployed]
+            # Of folds, each network has images of its own, and the best one may be of any.
+            first = rows[0].runs[self.runs[0]] if self.runs else None
+            self.runs.append(row.deployed(criterion, test_images_of(first) if first else None))
+            answers, run = row.predictions[self.runs[index]], row.runs[self.runs[index]]
             if answers is not None and has_scores(answers, criterion):
-                name = (test_images_of(row.runs[deployed]), answers.labels.tobytes())
+                name = (test_images_of(run), answers.labels.tobytes())
                 groups.setdefault(name, {})[index] = answers
                 self.images[index] = len(answers.labels)
         for members in groups.values():
@@ -46,6 +58,14 @@ class Networks:
             found = _differences(list(members.values()), criterion)
             self.lead[block], self.variance[block], self.p_value[block] = found[:3]
             self.own[list(members)] = found[3]
+
+    def interval(self, first: int, second: int) -> Interval:
+        """The difference of two networks with its 95 % interval over test images."""
+        lead, variance = (float(each[first, second]) for each in (self.lead, self.variance))
+        if not math.isfinite(lead):
+            return Interval(math.nan)
+        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+        return Interval(lead, lead - half, lead + half, "images")
 
     def beyond(self, bound: float) -> Floats:
         """Two-sided p-values that a difference is as large as `bound`, on its own side of 0."""

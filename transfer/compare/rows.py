@@ -132,10 +132,19 @@ class Row:
         """Likewise on test images."""
         return _mean(criterion.sign, self.metric(criterion.test))
 
-    def deployed(self, criterion: Criterion) -> int:
-        """Which of its runs gives the network to use: the one that was best on validation."""
-        values = criterion.sign * np.array(self.metric(criterion.validation))
-        return int(np.argmax(np.nan_to_num(values, nan=-math.inf)))
+    def deployed(self, criterion: Criterion, images: tuple[str | None, ...] | None = None) -> int:
+        """Which of its runs gives the network to use: the one that was best on validation.
+
+        Args:
+            images: where some runs were tested on these, as `test_images_of` names them, the best
+                of those.
+        """
+        values = np.nan_to_num(
+            criterion.sign * np.array(self.metric(criterion.validation)), nan=-math.inf
+        )
+        tested = [number for number, run in enumerate(self.runs) if test_images_of(run) == images]
+        candidates = tested or range(len(self.runs))
+        return max(candidates, key=lambda number: float(values[number]))
 
     @cached_property
     def accuracy(self) -> Interval:
