@@ -11,6 +11,7 @@ from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.intervals import overlap_of
 from transfer.compare.replicates import Replicate, by_test_set
+from transfer.compare.rows import mean_scores
 from transfer.tracking.find import RunRecord
 
 _POOL = {"data.digest": "all", "data.pool_digest": "all", "data.validation_fraction": "0.1"}
@@ -39,6 +40,22 @@ def test_folds_are_one_part_and_one_row_with_a_corrected_test() -> None:
     low = differences.mean() - 2.776445 * error
     assert pair.difference.low == pytest.approx(low, rel=1e-3)
     assert rows[0].accuracy.over == "both"
+
+
+def test_a_row_that_lacks_the_hard_fold_does_not_come_first_for_that() -> None:
+    scores = {"a": [0.92, 0.87, 0.52], "b": [0.90, 0.85], "c": [0.91, 0.86, 0.51]}
+    runs = [_fold(model, fold, s) for model in scores for fold, s in enumerate(scores[model])]
+    comparison = Comparison(make_rows(runs))
+    assert [row.label for row in comparison.rows] == ["a", "c", "b"]
+    assert comparison.lacking == [[], [], [Replicate(0, 0, 2)]]
+    assert comparison.decision is not None and comparison.decision.favourite == 0
+    # By two points in each fold that both have, at what is common to all three.
+    found = mean_scores(comparison.rows, "test/acc")
+    assert found[0] - found == pytest.approx([0, 0.01, 0.02])
+    # Trainings that others did not repeat are no easier: seeds count as they are.
+    runs = [make_run("a", 0, s, 0.9 - 0.1 * s) for s in range(3)] + [make_run("b", 0, 1, 0.85)]
+    assert [row.label for row in make_rows(runs)] == ["b", "a"]
+    assert Comparison(make_rows(runs)).lacking[0] == [Replicate(0, 0, -1), Replicate(2, 0, -1)]
 
 
 def test_splits_of_one_pool_are_one_row_by_whatever_they_are_named() -> None:

@@ -1,5 +1,6 @@
 """Which configurations differ significantly, and the ranks that follow."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,6 +10,7 @@ from transfer.compare.criterion import criterion_of
 from transfer.compare.decision import Decision, decide
 from transfer.compare.networks import Networks
 from transfer.compare.recipes import Recipes
+from transfer.compare.replicates import Replicate
 from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval
 from transfer.compare.verdicts import Verdict, Verdicts
@@ -55,6 +57,8 @@ class Comparison:
         networks: of each row, which of its runs gave the network that is compared: the one that was
             best on validation images; where folds or splits have test images of their own, of those
             that were tested on the images of the first row's best one, if there are any.
+        lacking: of each row, the replicates that more than half of the others have and it has not,
+            in order.
         equivalent_within: differences smaller than this count as none.
     """
 
@@ -88,6 +92,7 @@ class Comparison:
         untested: list[int | None] = [1 if len(self.rows) == 1 else None] * len(self.rows)
         self.ranks = untested if ranking is None else ranking.ranks()
         self.networks = self._networks.runs
+        self.lacking = _lacking(self.rows)
         self.tested = 0 if ranking is None else ranking.tested
 
     def pair(self, first: int, second: int) -> Pair:
@@ -137,3 +142,9 @@ class Comparison:
             about="recipe" if by_recipe else "network",
             within=self.equivalent_within,
         )
+
+
+def _lacking(rows: Sequence[Row]) -> list[list[Replicate]]:
+    had = Counter(replicate for row in rows for replicate in row.replicates)
+    usual = sorted(each for each, count in had.items() if 2 * count > len(rows) - 1)
+    return [[each for each in usual if each not in row.replicates] for row in rows]

@@ -19,7 +19,7 @@ from transfer.compare.networks import Networks
 from transfer.compare.posterior import draw_scores
 from transfer.compare.recipes import Recipes
 from transfer.compare.replication import Need, Needed, find_needed
-from transfer.compare.rows import Row
+from transfer.compare.rows import Row, mean_scores
 from transfer.compare.statistics import Floats, Interval, pareto_front
 from transfer.compare.verdicts import Verdict, Verdicts
 
@@ -92,7 +92,7 @@ def decide(
         within: differences smaller than this count as none.
     """
     upper = rows[:MOST_ROWS]
-    means = np.array([row.mean(criterion) for row in rows])
+    means = mean_scores(rows, criterion.test, criterion.sign)
     favourite = int(np.argmax(means))
     best, loss = [1.0], Interval(0.0, 0.0, 0.0, "images")
     rival, verdict, needed = None, None, Needed("unknown")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -123,15 +124,6 @@ class Row:
         apart = params.get("protocol.validation", "held_out") == "held_out"
         return apart and f"'{params['model.name']}'" not in augmented
 
-    def validated(self, criterion: Criterion) -> float:
-        """How good it was on validation images, mean over replicates, more being better; minus
-        infinity where no replicate says."""
-        return _mean(criterion.sign, self.metric(criterion.validation))
-
-    def mean(self, criterion: Criterion) -> float:
-        """Likewise on test images."""
-        return _mean(criterion.sign, self.metric(criterion.test))
-
     def deployed(self, criterion: Criterion, images: tuple[str | None, ...] | None = None) -> int:
         """Which of its runs gives the network to use: the one that was best on validation.
 
@@ -186,9 +178,40 @@ class Row:
         return int(self.params[name])
 
 
-def _mean(sign: int, values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return sign * math.fsum(known) / len(known) if known else -math.inf
+def mean_scores(rows: Sequence[Row], measure: str, sign: int = 1) -> Floats:
+    """The mean of a measure over the replicates of each row, [R], more being better with the
+    measure's sign; minus infinity where no replicate says.
+
+    Where rows were trained on other splits or folds, how hard each of these is does not count: an
+    additive model of rows and splits, by least squares (Searle, Speed and Milliken 1980,
+    "Population marginal means in the linear model", The American Statistician 34). Else a
+    configuration that failed on a hard fold would come before those that did not.
+    """
+    scores = []
+    for row in rows:
+        by_split: dict[tuple[int, int], list[float]] = {}
+        for replicate, value in zip(row.replicates, row.metric(measure), strict=True):
+            if math.isfinite(value):
+                by_split.setdefault(replicate.split, []).append(sign * value)
+        scores.append(by_split)
+    means = np.array([np.mean(list(chain(*own.values()))) if own else -math.inf for own in scores])
+    measured = [own for own in scores if own]
+    if all(own.keys() == measured[0].keys() for own in measured):
+        return means
+    order = {split: at for at, split in enumerate(dict.fromkeys(chain(*measured)))}
+    values = np.full((len(rows), len(order)), np.nan)
+    for place, own in enumerate(scores):
+        for split, each in own.items():
+            values[place, order[split]] = np.mean(each)
+    known = np.isfinite(values)
+    shares = known / known.sum(axis=1, keepdims=True).clip(min=1)
+    values = np.where(known, values, 0.0)
+    # What is left of the splits' equations once the rows' are solved.
+    matrix = np.diag(known.sum(axis=0)) - known.T @ shares
+    left = np.where(known, values - (values * shares).sum(axis=1, keepdims=True), 0.0)
+    ease = np.linalg.pinv(matrix, hermitian=True) @ left.sum(axis=0)
+    fair = (shares * (values - ease)).sum(axis=1)
+    return np.where(known.any(axis=1), fair, -math.inf)
 
 
 def _scatter(rows: Sequence[Row], criterion: Criterion) -> Scatter:
@@ -215,6 +238,8 @@ def build_rows(
     """Group finished runs by configuration; in order of validation, the best first, by what all of
     them were selected by.
 
+    That is the order of `mean_scores`, to which folds that some rows lack make no difference.
+
     Args:
         runs: of any status; only finished ones become rows, of one replicate the last of them.
         read_history, read_predictions: fetch what a run saved.
@@ -238,7 +263,7 @@ def build_rows(
     rows = [replace(row, scatters=scatters) for row in rows]
     criterion = criterion_of(firsts)
 
-    def goodness(row: Row) -> tuple[float, float]:
-        return row.validated(criterion), row.mean(criterion)
-
-    return sorted(rows, key=goodness, reverse=True)
+    measures = (criterion.validation, criterion.test)
+    validated, tested = (mean_scores(rows, measure, criterion.sign) for measure in measures)
+    order = sorted(range(len(rows)), key=lambda at: (validated[at], tested[at]), reverse=True)
+    return [rows[at] for at in order]
