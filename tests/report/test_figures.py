@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,23 @@ def test_without_predictions_there_is_no_figure_of_them() -> None:
     assert plot_classes(rows, WORDS) is None
     assert plot_confusion(rows, WORDS) is None
     assert plot_reliability(rows, WORDS) is None
+
+
+@pytest.mark.parametrize(
+    "plot", [plot_classes, plot_confusion, plot_reliability, plot_accuracy_against_cost]
+)
+def test_names_with_dollars_are_no_formulas(
+    plot: Callable[[Sequence[Row], Words], Figure], tmp_path: Path
+) -> None:
+    broken = r"$\frac$"
+    runs = [make_run(model, 0, 0, 0.9, weights=broken + model) for model in "ab"]
+    answers = {
+        run.id: replace(make_predictions([True] * 90 + [False] * 10), names=[broken, "a_b$x^$"])
+        for run in runs
+    }
+    save_png(plot(make_rows(runs, predictions=answers), WORDS), tmp_path / "figure.png")
+    prediction = plot_prediction(Image.new("RGB", (8, 8)), [(broken, 0.75), ("dog", 0.25)])
+    save_png(prediction, tmp_path / "prediction.png")
 
 
 @pytest.mark.parametrize("plot", [plot_curves, plot_iteration_loss, plot_accuracy_against_cost])

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 # Of one curve: a page of many must stay small, and a pointer finds no more.
@@ -22,11 +24,19 @@ class _Mark(NamedTuple):
 
 
 class Chart(Figure):
-    """A figure with marks: what a curve, a bar or a point is called, and its values."""
+    """A figure with marks: what a curve, a bar or a point is called, and its values.
+
+    Its texts are drawn as they are: a class called $x$ is no formula, and $\\frac$ no broken one.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._marks: list[_Mark] = []
+
+    def draw(self, renderer: RendererBase) -> None:
+        for text in self.findobj(lambda artist: isinstance(artist, Text)):
+            text.set(parse_math=False)
+        super().draw(renderer)
 
     def mark(
         self,

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import east_asian_width
 
-from matplotlib.figure import Figure
-
 from transfer.report.document import Tile
+from transfer.report.figures.chart import Chart
 from transfer.report.figures.style import DPI, GREY, WIDTH_INCHES
 from transfer.tracking.examples import decode
 
@@ -24,7 +23,7 @@ def save_contact_sheet(tiles: Sequence[Tile], path: Path) -> None:
     side = WIDTH_INCHES / _COLUMNS - _GAP_INCHES
     below = lines * _LINE_INCHES + 2 * _GAP_INCHES
     height = -(-len(tiles) // _COLUMNS) * (side + below)
-    figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DPI)
+    figure = Chart(figsize=(WIDTH_INCHES, height), dpi=DPI)
     for index, tile in enumerate(tiles):
         row, column = divmod(index, _COLUMNS)
         left, top = column * (side + _GAP_INCHES), height - row * (side + below)
@@ -44,8 +43,6 @@ def save_contact_sheet(tiles: Sequence[Tile], path: Path) -> None:
                 fontsize=9,
                 color=GREY if number else "black",
                 va="top",
-                # A class may be called $x$.
-                parse_math=False,
             )
     figure.savefig(path, pil_kwargs={"optimize": True})
 
