@@ -94,8 +94,21 @@ def _strip_data(folder: Path) -> str:
 
 def test_markdown_has_the_same_blocks() -> None:
     text = to_markdown(BLOCKS)
-    start = "# Two & <script>\n\n**bold** and `a<b`\n\n> - take `b`\n> - **sure**\n\n- one\n- two\n"
+    start = (
+        "# Two & \\<script>\n\n**bold** and `a<b`\n\n> - take `b`\n> - **sure**\n\n- one\n- two\n"
+    )
     assert text.startswith(start)
     assert "a\\|b" in text
     assert "```text\nkey=<value>\n```" in text
     assert text.endswith('![A "figure"](figures/one.png)\n')
+
+
+def test_what_names_hold_stays_text_in_markdown() -> None:
+    name = "a|b`c*d* _e_ <img src=x>\n# ![x](http://y) &lt; a_b < 1 **"
+    shown = r"\*d\* \_e\_ \<img src=x> # !\[x\](http://y) \&lt; a_b < 1 **"
+    text = to_markdown([Paragraph(name), Bullets([name]), Box([name]), Table([name], [[name]], 1)])
+    assert text.startswith(f"a|b\\`c{shown}\n\n- a|b\\`c{shown}\n\n> - a|b\\`c{shown}\n\n| a\\|b")
+    assert len(text.splitlines()) == 9 and text.count(shown) == 5
+    # As three backticks in a row and one they would be no code, and the picture a picture.
+    assert to_markdown([Paragraph("```<img>`")]) == "\\`\\``<img>`\n"
+    assert to_markdown([Code("a\n```\n<img>")]) == "````text\na\n```\n<img>\n````\n"

@@ -115,5 +115,5 @@ def test_names_of_classes_and_files_stay_text(tmp_path: Path, language: str) -> 
     assert "onerror=alert(1)&gt;_*.jpg</small>" in page
     text = to_markdown(galleries)
     assert "](figures/part-1-mistakes.png)" in text
-    assert r'| 2"\>\<img src=x onerror=alert(1)\>\_\*.jpg |' in text
+    assert r'| 2">\<img src=x onerror=alert(1)>\_\*.jpg |' in text
     assert "<img" not in text.replace(r"\<img", "")

@@ -111,21 +111,39 @@ def to_html(blocks: Sequence[Block], folder: Path, language: str) -> str:
     return template.render(blocks=blocks, folder=folder, language=language)
 
 
-def literal(text: str) -> str:
-    """`text` as Markdown shows it, whatever marks are in it."""
-    return re.sub(r"([\\`*_{}\[\]<>#~&])", r"\\\1", text)
+def _markdown(text: str) -> str:
+    """One line of Markdown with the two marks, in which all else is shown as it is: names and
+    messages may hold HTML, links, emphasis or line breaks."""
+    parts = re.split(r"(`[^`]+`|\*\*)", " ".join(text.splitlines()))
+    # Every other part is a mark.
+    return "".join(part if index % 2 else _shown(part) for index, part in enumerate(parts))
+
+
+def _shown(text: str) -> str:
+    """Text without marks, as Markdown shows it; signs that mean nothing where they stand, such as
+    the < of "< 1" or the _ of test_acc, stay readable in plain text."""
+    punctuation = r"!-/:-@\[-`{-~"
+    signs = rf"\\(?=[{punctuation}]|$)|[*`\[\]~]|(?<![^\W_])_|_(?![^\W_])|<(?=[\w/!?])|&(?=#?\w+;)"
+    return re.sub(signs, lambda found: f"\\{found[0]}", text)
+
+
+def _fenced(text: str) -> str:
+    """A block of code, between fences that it does not have itself."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _aligned(table: Table) -> str:
     columns = range(len(table.headers))
     alignment = ["right" if table.is_number(index) else "left" for index in columns]
-    # A line break would end the table's line.
-    escaped = [
-        [cell.replace("\n", " ").replace("|", "\\|") for cell in line] for line in table.cells
-    ]
+    headers, *escaped = (
+        [_markdown(cell).replace("|", "\\|") for cell in line]
+        for line in (table.headers, *table.cells)
+    )
     return tabulate(
         escaped,
-        headers=list(table.headers),
+        headers=headers,
         tablefmt="pipe",
         colalign=alignment if escaped else None,
         disable_numparse=True,
@@ -156,6 +174,8 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters |= {
     "aligned": _aligned,
+    "fenced": _fenced,
+    "markdown": _markdown,
     "marked": _marked,
     "encoded": _encoded,
     "base64": _base64,

@@ -11,7 +11,7 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import Criterion
 from transfer.compare.replicates import test_images_of
 from transfer.compare.rows import Row
-from transfer.report.document import Gallery, Table, Tile, literal
+from transfer.report.document import Gallery, Table, Tile
 from transfer.report.figures.contact_sheet import save_contact_sheet
 from transfer.report.language import Words
 from transfer.tracking.artifacts import Predictions
@@ -135,7 +135,7 @@ def _gallery(
     ]
     of_networks = {"first": networks[0].name, "second": networks[-1].name}
     headers = [words("gallery.number"), words("gallery.file")]
-    files = [[str(number), literal(tile.file)] for number, tile in enumerate(tiles, start=1)]
+    files = [[str(number), tile.file] for number, tile in enumerate(tiles, start=1)]
     return Gallery(
         title=words(f"figure.{name}"),
         text=words(f"gallery.{name}", **of_networks, shown=len(shown), all=len(indices)),
