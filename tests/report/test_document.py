@@ -112,3 +112,13 @@ def test_what_names_hold_stays_text_in_markdown() -> None:
     # As three backticks in a row and one they would be no code, and the picture a picture.
     assert to_markdown([Paragraph("```<img>`")]) == "\\`\\``<img>`\n"
     assert to_markdown([Code("a\n```\n<img>")]) == "````text\na\n```\n<img>\n````\n"
+
+
+def test_what_a_table_sorts_by_is_read_from_every_number_that_it_may_hold() -> None:
+    script = (ROOT / "transfer/report/templates/report.js").read_text()
+    [pattern] = re.findall(r"text\.match\(/(.*)/\)", script)
+    texts = {"> 99": "99", "< 1": "1", "< 0.001": "0.001", "+1.50": "1.50", "\u22120.20": "0.20"}
+    for text, number in texts.items():
+        found = re.match(pattern, text)
+        assert found is not None and found[1] == number, text
+    assert re.match(pattern, "–") is None

@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll("th button")) {
     const key = (row) => {
       const text = row.cells[head.cellIndex].textContent.trim();
       if (!head.classList.contains("number")) return text;
-      const found = text.match(/^[<+\u2212-]?\s*([\d.]+(?:e-?\d+)?)\s*([kMG])?/);
+      const found = text.match(/^[<>+\u2212-]?\s*([\d.]+(?:e-?\d+)?)\s*([kMG])?/);
       if (!found) return null;
       const sign = /^[\u2212-]/.test(text) ? -1 : 1;
       return sign * parseFloat(found[1]) * (units[found[2]] || 1);
