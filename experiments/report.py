@@ -35,7 +35,8 @@ class Options:
     )
     equivalent_within: float = option(
         100 * EQUIVALENT_WITHIN,
-        "points of accuracy; configurations that surely differ by less are called equivalent",
+        "points of accuracy, or by select_by=loss hundredths of it; configurations that surely"
+        " differ by less are called equivalent",
     )
     tracking_uri: str | None = option(None, STORE)
 
@@ -43,7 +44,9 @@ class Options:
 def main(options: Options) -> None:
     within = options.equivalent_within
     if not 0 < within < 100:
-        problem = "must be above 0 and below 100: points of accuracy, such as 1"
+        problem = (
+            "must be above 0 and below 100: points of accuracy (hundredths of loss), such as 1"
+        )
         raise ConfigError("equivalent_within", f"{within:g}", problem)
     client = open_store(store_uri(options.tracking_uri))
     selection = select(client, options.sweep, options.where)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
 from transfer.report.document import Table, to_markdown
+from transfer.report.front import front
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.tables import (
     cost_table,
@@ -56,6 +59,19 @@ def test_the_ranking_shows_intervals_and_the_best_in_bold() -> None:
     assert len({len(line) for line in to_markdown([table]).splitlines()}) == 1
     equal = Comparison(make_rows([make_run("a", 0, 0, 0.9), make_run("b", 0, 0, 0.9)]))
     assert "**90.00**" not in to_markdown([ranking_table(equal, WORDS)])
+
+
+def test_a_bound_has_the_sign_that_all_numbers_have() -> None:
+    runs = [make_run("a", 0, seed, 0.5, select_by="loss") for seed in range(2)]
+    for run, loss in zip(runs, (0.1, 2.0), strict=True):
+        run.metrics.update({"test/loss": loss, "best/val_loss": loss})
+    answers = {run.id: make_predictions([True, False] * 20) for run in runs}
+    for run, even in zip(runs, (0.1, 2.0), strict=True):
+        loss = np.full(40, even, np.float32)
+        answers[run.id] = replace(answers[run.id], loss=loss)
+    comparison = Comparison(make_rows(runs, predictions=answers))
+    text = to_markdown([front(comparison, WORDS), ranking_table(comparison, WORDS)])
+    assert text.count(" to ") == 2 and not re.search(r"[^\w]-\d", text)
 
 
 def test_verdicts_are_seen_from_the_row() -> None:
