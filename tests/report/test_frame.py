@@ -53,6 +53,10 @@ def test_rows_without_a_rank_come_last(tmp_path: Path) -> None:
     assert alone["sound"].tolist() == [False] and alone["rank"].isna().all()
 
 
+def test_where_nothing_finished_the_columns_stand_still() -> None:
+    assert list(rows_frame([])) == list(rows_frame([compare(APART)]).drop(columns="model"))
+
+
 def test_of_jobs_beside_the_most_counts_among_those_that_counted() -> None:
     runs = [make_run("a", 0, seed, 0.5) for seed in range(3)]
     runs[1].metrics["time/other_jobs"] = 2

@@ -9,8 +9,10 @@ import pytest
 from tests.compare.runs import make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
+from transfer.report.frame import rows_frame
 from transfer.report.front import duration, front
 from transfer.report.language import LANGUAGES, Words
+from transfer.report.tables import ranking_table
 
 WORDS = Words()
 
@@ -55,6 +57,12 @@ def test_one_seed_says_nothing_of_recipes() -> None:
     )
 
 
+def test_a_chance_says_among_how_many_where_these_are_not_all() -> None:
+    lines = _front(compare({f"m{index:02}": 0.5 + index / 100 for index in range(41)}, images=50))
+    assert "of 41 configurations the best" in lines
+    assert "no other recipe of the 40 best on validation would do better" in lines
+
+
 def test_where_seeds_would_not_help_more_test_images_would() -> None:
     text = _front(compare(CLOSE, seeds=2, images=100))
     assert "more test images; 100 more seeds would not tell it from `c`." in text
@@ -84,8 +92,10 @@ def test_what_the_test_set_steered_is_not_taken() -> None:
 
 
 def test_without_a_test_accuracy_nothing_is_taken() -> None:
-    text = _front(Comparison(make_rows([make_run("a", 0, 0, float("nan"))])))
-    assert "none of the 1 configurations has a test accuracy" in text
+    comparison = Comparison(make_rows([make_run("a", 0, 0, float("nan"))]))
+    assert "none of the 1 configurations has a test accuracy" in _front(comparison)
+    [line] = ranking_table(comparison, WORDS).cells
+    assert line[0] == "–" and rows_frame([comparison])["rank"].isna().all()
 
 
 @pytest.mark.parametrize(

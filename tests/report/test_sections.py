@@ -11,6 +11,7 @@ from tests.compare.runs import RUNS, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.replicates import by_test_set
 from transfer.report.document import to_markdown
+from transfer.report.front import front
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.tables import outcome_table
@@ -65,8 +66,10 @@ def test_what_did_not_finish_is_listed_with_its_error() -> None:
     report = _report([failed])
     assert "## Not finished" in report
     assert "b-freeze5-seed0" in report
-    # Nothing finished: nothing is compared.
-    assert "## Ranking" not in report
+    # Nothing finished: nothing is compared, and no test image was read.
+    assert "## Ranking" not in report and "read once" not in report
+    assert "\n> - **Nothing here can be chosen**: no run finished.\n" in report
+    assert "**Nothing here can be chosen**: no run" in front(Comparison([]), WORDS).lines[0]
 
 
 def test_the_answer_comes_first_and_where_it_comes_from_last() -> None:

@@ -110,6 +110,11 @@ def test_repeated_recipes_below_a_first_one_that_was_not_take_no_first_rank() ->
     assert comparison.decision is not None and comparison.decision.about == "network"
 
 
+def test_a_single_row_is_no_surer_than_it_is() -> None:
+    table = ranking_table(compare({"b": 0.9}), WORDS)
+    assert _column(table, "rank") == ["1"] and _column(table, "P(best) (%)") == ["–"]
+
+
 def test_what_the_test_set_had_a_say_in_has_no_rank() -> None:
     runs = [
         make_run("a", 0, 0, 0.9, **{"protocol.validation": "test"}),

@@ -31,7 +31,9 @@ def facts(selection: Selection, words: Words) -> list[str]:
         ]
     if selection.where:
         lines.append(words("fact.where", where=selection.where, left_out=selection.left_out))
-    once = words("once_a_run") if all(validates_apart(run.params) for run in runs) else ""
+    finished = [run for run in runs if run.finished]
+    apart = finished and all(validates_apart(run.params) for run in finished)
+    once = words("once_a_run") if apart else ""
     lines += [
         words("fact.data", name=of_runs("data.name"), digest=of_runs("data.digest")),
         words("fact.images", count=of_runs("data.test_images"), once=once),
@@ -49,7 +51,6 @@ def facts(selection: Selection, words: Words) -> list[str]:
         words("fact.versions", text=of_tags("transfer.versions", words("unknown"))),
         words("fact.commit", text=of_tags("mlflow.source.git.commit", words("no_git"))),
     ]
-    finished = [run for run in runs if run.finished]
     results = [(run.tags["transfer.configuration"], replicate_of(run)) for run in finished]
     # Of one configuration and replicate, the last run counts.
     if again := len(results) - len(set(results)):

@@ -14,7 +14,13 @@ from transfer.report import columns
 from transfer.report.columns import ACCURACY, percent
 from transfer.report.facts import evaluates_augmented, trains_augmented
 from transfer.report.language import Words
-from transfer.report.verdicts import counted, difference_text, replicates_kind, verdict_phrase
+from transfer.report.verdicts import (
+    counted,
+    difference_text,
+    has_answer,
+    replicates_kind,
+    verdict_phrase,
+)
 
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
@@ -31,7 +37,7 @@ _SENTENCES = 6
 def findings(comparison: Comparison, words: Words) -> list[str]:
     """Sentences beside the answer itself; none where no configuration can be trusted."""
     rows = comparison.rows
-    if not ACCURACY.known(rows):
+    if not has_answer(comparison):
         return []
     return [
         *_unbalanced(rows, words),

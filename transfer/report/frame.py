@@ -10,7 +10,18 @@ from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval
 from transfer.compare.verdicts import Verdict
 from transfer.report.columns import ACCURACY, COSTS, SCORES
-from transfer.report.verdicts import verdict_of_second
+from transfer.report.verdicts import has_answer, verdict_of_second
+
+# In this order, with a row's choices after the first two and its place on the fronts at the end.
+_COLUMNS = [
+    *("rank", "sound", "replicates", "test/acc", "test/acc_low", "test/acc_high", "interval_of"),
+    *("test/acc_std", "probability_best"),
+    *("behind_first", "behind_first_low", "behind_first_high", "common_replicates"),
+    *(f"{name}{part}" for name in ("recipe", "network") for part in ("", "_p", "_p_holm")),
+    *(f"{column.name}{part}" for column in (*SCORES, *COSTS) for part in ("", "_std")),
+    *dict.fromkeys(column.beside for column in COSTS if column.beside),
+    *(f"{column.name}_front" for column in COSTS),
+]
 
 
 def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -24,11 +35,11 @@ def rows_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     Args:
         comparisons: one a test set; where there are several, the column `part` counts them from 1.
     """
-    frames = [_comparison_frame(comparison) for comparison in comparisons]
+    frames = [_comparison_frame(each) for each in comparisons if each.rows or each.unsound]
     if len(frames) > 1:
         for number, frame in enumerate(frames, start=1):
             frame.insert(0, "part", number)
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_COLUMNS)
     rows = [row for each in comparisons for row in (*each.rows, *each.unsound)]
     for key in {key for row in rows for key in row.keys}:
         # MLflow keeps every parameter as text.
@@ -43,7 +54,7 @@ def _comparison_frame(comparison: Comparison) -> pd.DataFrame:
     rows = comparison.rows
     keys = list(dict.fromkeys(key for row in (*rows, *comparison.unsound) for key in row.keys))
     lines = [
-        {"rank": comparison.ranks[index], "sound": True}
+        {"rank": comparison.ranks[index] if has_answer(comparison) else None, "sound": True}
         | _start(row, keys)
         | _against_first(comparison, index)
         | _measures(row)

@@ -6,7 +6,6 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.decision import MOST_GIVEN_UP, Decision
 from transfer.compare.rows import Row
 from transfer.report.columns import (
-    ACCURACY,
     COSTS,
     MACS,
     TIME,
@@ -22,6 +21,7 @@ from transfer.report.verdicts import (
     chance,
     counted,
     difference_text,
+    has_answer,
     replicates_kind,
     verdict_phrase,
 )
@@ -33,9 +33,11 @@ _TOLD = ("profile/macs", "profile/latency_ms", "profile/size_mb")
 def front(comparison: Comparison, words: Words) -> Box:
     """The answer of a comparison, in at most six lines."""
     rows, decision = comparison.rows, comparison.decision
+    if not rows and not comparison.unsound:
+        return nothing_finished(words)
     if not rows:
         return Box([words("front.unsound", rows=len(comparison.unsound))])
-    if decision is None or not ACCURACY.known(rows):
+    if decision is None or not has_answer(comparison):
         return Box([words("front.no_accuracy", rows=len(rows))])
     lines = [
         _take(comparison, decision, words),
@@ -46,6 +48,11 @@ def front(comparison: Comparison, words: Words) -> Box:
         _favourite(comparison, decision, words),
     ]
     return Box([line for line in lines if line])
+
+
+def nothing_finished(words: Words) -> Box:
+    """The answer where no configuration is there."""
+    return Box([words("front.nothing")])
 
 
 def duration(seconds: float, words: Words) -> str:
@@ -96,10 +103,12 @@ def _sure(comparison: Comparison, decision: Decision, words: Words) -> str:
         return ""
     sentences = []
     if math.isfinite(probability) and math.isfinite(loss.estimate):
+        all_of_them = len(decision.probability_best) == len(rows)
+        of_which = f"front.count.{decision.about if all_of_them else 'upper'}"
         told = words(
             f"front.sure.{decision.about}",
             chance=chance(probability),
-            count=len(decision.probability_best),
+            count=words(of_which, count=len(decision.probability_best)),
             loss=with_unit(size(loss.estimate, criterion), criterion, words),
             low=size(loss.low, criterion),
             high=size(loss.high, criterion),

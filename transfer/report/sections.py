@@ -9,7 +9,7 @@ from transfer.compare.rows import Row
 from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
 from transfer.report.facts import facts
 from transfer.report.findings import findings
-from transfer.report.front import front
+from transfer.report.front import front, nothing_finished
 from transfer.report.language import Words
 from transfer.report.legends import cost_legend, measures_legend, pair_legend, ranking_legend
 from transfer.report.observations import observations
@@ -47,6 +47,8 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
     if unfinished:
         counts = {"count": len(unfinished), "all": len(selection.runs)}
         blocks.append(Paragraph(words("unfinished", **counts)))
+    if not parts:
+        blocks.append(nothing_finished(words))
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
     blocks += _joined(parts, words, _section)

@@ -23,7 +23,7 @@ from transfer.report.columns import (
 from transfer.report.document import Table
 from transfer.report.facts import evaluates_augmented, validates_apart
 from transfer.report.language import Words
-from transfer.report.verdicts import chance, replicates_kind, verdict_of_second
+from transfer.report.verdicts import chance, has_answer, replicates_kind, verdict_of_second
 from transfer.tracking.find import RunRecord
 
 # Nobody reads a longer table; report.csv has all.
@@ -42,10 +42,12 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
     recipe and that on the network as against the first, and what is paid for it."""
     rows = comparison.rows[:MOST_ROWS]
     test, validation = of_criterion(comparison.criterion)
-    ranks = comparison.ranks[: len(rows)]
+    ranks = comparison.ranks[: len(rows)] if has_answer(comparison) else [None] * len(rows)
     pairs = [comparison.pair(0, index) for index in range(1, len(rows))]
     decision = comparison.decision
-    best = [chance(value) for value in decision.probability_best] if decision else []
+    # Alone, or without any accuracy, nothing is the best.
+    several = decision is not None and len(rows) > 1 and has_answer(comparison)
+    best = [chance(value) for value in decision.probability_best] if decision and several else []
     columns = {
         words("column.rank"): ["–" if rank is None else f"{rank}" for rank in ranks],
         words("column.configuration"): [row.label for row in rows],

@@ -7,16 +7,21 @@ networks says which of the two that are at hand to deploy. No sentence is about 
 import math
 from collections.abc import Sequence
 
-from transfer.compare.comparison import Pair
+from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.criterion import Criterion
 from transfer.compare.rows import Row
 from transfer.compare.verdicts import Verdict
-from transfer.report.columns import lead, with_unit
+from transfer.report.columns import ACCURACY, lead, with_unit
 from transfer.report.language import Words
 
 # Of a replicate's fields.
 _KINDS = {"seed": "seed", "data_seed": "split", "fold": "fold"}
 _OTHER_WAY = {"better": "worse", "worse": "better"}
+
+
+def has_answer(comparison: Comparison) -> bool:
+    """Whether some configuration that may be chosen has a test accuracy."""
+    return bool(ACCURACY.known(comparison.rows))
 
 
 def verdict_of_second(verdict: Verdict) -> str:
