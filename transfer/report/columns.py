@@ -20,7 +20,7 @@ class Column:
 
     Attributes:
         metric: what is measured; the best value of a column is set bold.
-        values: the measure of every seed of a row.
+        values: the measure of every replicate of a row.
         beside: the metric that counts the other jobs on the machine meanwhile, where they matter.
     """
 
@@ -33,12 +33,12 @@ class Column:
         return self.metric.name
 
     def mean(self, row: Row) -> float:
-        """Over the seeds that have it; NaN where none has."""
+        """The mean over the replicates that have it; NaN where none has."""
         known = [value for value in self.values(row) if math.isfinite(value)]
         return statistics.fmean(known) if known else math.nan
 
     def spread(self, row: Row) -> float:
-        """Standard deviation over the seeds that have it; NaN for fewer than two."""
+        """The standard deviation over the replicates that have it; NaN for fewer than two."""
         known = [value for value in self.values(row) if math.isfinite(value)]
         return statistics.stdev(known) if len(known) > 1 else math.nan
 
@@ -51,8 +51,8 @@ class Column:
         return signed(self.metric.text(self.mean(row)))
 
     def cells(self, rows: Sequence[Row], *, spread: bool = True) -> list[str]:
-        """A text a row: the mean, with `spread` ± standard deviation over seeds, the best in
-        bold."""
+        """A text a row: the mean, with `spread` ± standard deviation over replicates, the best
+        in bold."""
         known = [self.mean(row) for row in self.known(rows)]
         # Values that read the same are equally good, 11.17 M is no better than 11.17 M; and bold
         # tells nothing where every row is the same.
@@ -65,7 +65,7 @@ class Column:
         return cells
 
     def disturbed(self, row: Row) -> bool:
-        """Whether it is known of a seed that other jobs ran on the machine meanwhile."""
+        """Whether it is known of a replicate that other jobs ran on the machine meanwhile."""
         return self.beside is not None and any(each > 0 for each in row.metric(self.beside))
 
     def front(self, rows: Sequence[Row]) -> list[bool]:
@@ -101,7 +101,7 @@ def lead(value: float, criterion: Criterion) -> str:
 
 
 def behind(value: float, criterion: Criterion) -> str:
-    """The same of what is behind: with a sign that is + for more loss as well."""
+    """How much is behind by a measure: with a sign that is + for more loss as well."""
     return signed(f"{value:+.3f}") if criterion.sign < 0 else points(value)
 
 

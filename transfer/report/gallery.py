@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import Criterion
+from transfer.compare.keys import REPLICATE_KEYS
 from transfer.compare.replicates import test_images_of
 from transfer.compare.rows import Row
 from transfer.report.document import Gallery, Table, Tile
@@ -22,8 +23,6 @@ from transfer.tracking.find import RunRecord
 GALLERIES = ("mistakes", "differences")
 # As many as one looks at.
 _SHOWN = 12
-# In these a row's runs differ.
-_REPLICATES = ("seed", "data.seed", "data.fold")
 
 ReadExamples = Callable[[RunRecord], Mapping[int, Example] | None]
 
@@ -78,8 +77,8 @@ def _best_network(row: Row, criterion: Criterion) -> _Network | None:
 
 
 def _its_rival(row: Row, criterion: Criterion, other: _Network) -> _Network | None:
-    """Of a row's networks that were tested on the same images as another, the one that was best on
-    validation: of folds, each network has images of its own."""
+    """The network that was best on validation, of those of a row that were tested on the same
+    images as another: with folds, each has images of its own."""
     same = [
         index
         for index, run in enumerate(row.runs)
@@ -98,7 +97,9 @@ def _network(row: Row, index: int) -> _Network | None:
     answers, run = row.predictions[index], row.runs[index]
     if answers is None:
         return None
-    differing = [key for key in _REPLICATES if len({each.params.get(key) for each in row.runs}) > 1]
+    differing = [
+        key for key in REPLICATE_KEYS if len({each.params.get(key) for each in row.runs}) > 1
+    ]
     name = " ".join([row.label, *(f"{key}={run.params.get(key)}" for key in differing)])
     return _Network(name, run, answers)
 

@@ -20,7 +20,8 @@ from transfer.report.tables import MOST_ROWS
 
 
 def observations(comparison: Comparison, words: Words) -> list[Block]:
-    """A table with a row a configuration and what it means; curves are means over seeds."""
+    """A table with a row a configuration and what it means; curves are means over
+    replicates."""
     # Where nothing is sound, the curves can be looked at still.
     rows = comparison.rows or comparison.unsound
     reference = _plain_cnn(rows)

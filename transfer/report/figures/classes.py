@@ -66,7 +66,7 @@ def plot_classes(rows: Sequence[Row], words: Words) -> Chart | None:
 
 
 def plot_confusion(rows: Sequence[Row], words: Words) -> Chart | None:
-    """The best configuration's answers, as a share of each true class, its seeds together."""
+    """The best configuration's answers, as a share of each true class, its replicates together."""
     if not rows or not rows[0].answers:
         return None
     counts = np.sum([each.confusion for each in rows[0].answers], axis=0)

@@ -73,7 +73,8 @@ def plot_job(history: History, freeze_epochs: int, title: str) -> Figure:
 
 
 def plot_curves(rows: Sequence[Row], words: Words) -> Chart:
-    """Accuracy and loss over epochs, a colour a configuration; a band spans the seeds."""
+    """Accuracy and loss over epochs, a colour a configuration; a band spans the
+    replicates."""
     figure, panels = new_figure(4.6, 2)
     shown = rows[:SHOWN]
     histories = [history for row in shown for history in row.histories]
@@ -103,7 +104,8 @@ def plot_curves(rows: Sequence[Row], words: Words) -> Chart:
 
 
 def plot_iteration_loss(rows: Sequence[Row], words: Words) -> Chart:
-    """Loss of training batches, raw and smoothed, of each configuration's first seed."""
+    """Loss of training batches, raw and smoothed, of each configuration's first
+    replicate."""
     figure, [axes] = new_figure(4.2)
     for index, row in enumerate(rows[:SHOWN]):
         history = row.histories[0]

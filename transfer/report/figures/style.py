@@ -114,7 +114,7 @@ def note_above(axes: Axes, text: str) -> None:
 
 
 def note_some(axes: Axes, shown: int, total: int, words: Words) -> None:
-    """The same, where the figure has the best configurations alone."""
+    """Say above a figure that it has the best configurations alone, where it does."""
     if shown < total:
         note_above(axes, words("plot.some", shown=shown, all=total))
 
