@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
-from tests.compare.runs import make_rows, make_run
+from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
 from transfer.report.frame import rows_frame
 from transfer.report.front import duration, front
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.tables import ranking_table
+from transfer.report.verdicts import difference_text, verdict_phrase
 
 WORDS = Words()
 
@@ -54,6 +56,25 @@ def test_one_seed_says_nothing_of_recipes() -> None:
     assert "the worse network." in text
     assert re.search(
         r"surer\*\*: (1 more seed|\d more seeds) of it and of `a`, .* of training", text
+    )
+
+
+def test_a_difference_is_of_the_networks_that_the_verdict_is_about() -> None:
+    # The networks to use are those of seeds 0 and 2; with seed 1, which both have, it was the
+    # other way round.
+    right = {("b", 0): 95, ("b", 1): 60, ("c", 1): 70, ("c", 2): 80}
+    runs = [make_run(model, 0, seed, share / 100) for (model, seed), share in right.items()]
+    answers = {
+        run.id: make_predictions(np.arange(100) < share)
+        for run, share in zip(runs, right.values(), strict=True)
+    }
+    comparison = Comparison(make_rows(runs, predictions=answers))
+    assert [row.label for row in comparison.rows] == ["b", "c"]
+    pair = comparison.pair(0, 1)
+    assert pair.difference.estimate == pytest.approx(-0.1)
+    text = difference_text(pair, comparison.criterion, WORDS)
+    assert text.startswith("+15.00 points (+") and verdict_phrase(pair, WORDS).endswith(
+        "the better network"
     )
 
 

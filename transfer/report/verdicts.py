@@ -6,6 +6,7 @@ networks says which of the two that are at hand to deploy. No sentence is about 
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.criterion import Criterion
@@ -33,17 +34,26 @@ def verdict_of_second(verdict: Verdict) -> str:
 def verdict_phrase(pair: Pair, words: Words, *, second: bool = False) -> str:
     """What the first of a pair is against the other, or the second: by recipes where that is
     known, else by networks."""
-    about = "network" if pair.recipe.kind == "unknown" else "recipe"
-    verdict: Verdict = getattr(pair, about)
-    if verdict.kind == "unknown":
+    about = _about(pair)
+    if about is None:
         return words("phrase.unknown")
+    verdict: Verdict = getattr(pair, about)
     kind = verdict_of_second(verdict) if second else verdict.kind
     return words(f"phrase.{about}.{kind}")
 
 
+def _about(pair: Pair) -> Literal["recipe", "network"] | None:
+    """What is told of a pair."""
+    if pair.recipe.kind != "unknown":
+        return "recipe"
+    return None if pair.network.kind == "unknown" else "network"
+
+
 def difference_text(pair: Pair, criterion: Criterion, words: Words, *, second: bool = False) -> str:
-    """How much better the first of a pair is than the other, or the second, with its interval."""
-    found, sign = pair.difference, -1 if second else 1
+    """How much better the first of a pair is than the other, or the second, with its interval: of
+    what the verdict beside it is about."""
+    found = pair.network_difference if _about(pair) == "network" else pair.difference
+    sign = -1 if second else 1
     if not math.isfinite(found.estimate):
         return words("difference.unknown")
     estimate = with_unit(lead(sign * found.estimate, criterion), criterion, words)
