@@ -86,7 +86,7 @@ def main(options: Options) -> None:
         )
         data = _read_data(config_file, pretrained)
         classifier = load_classifier(weights, torch.device("cpu"))
-        normalization, _ = describe_file(weights)
+        normalization, _, _ = describe_file(weights)
     assert normalization is not None
     if data.digest != pretrained.params["data.digest"]:
         raise ConfigError("run", pretrained.id, f"its images have changed since: {data.digest} now")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from tests.conftest import PLAIN, TINY, Sweep, Workplace, children, config_of
@@ -84,6 +87,18 @@ def test_weights_that_have_seen_the_test_images_are_refused(sweep: Sweep) -> Non
     assert prepare(config, weights=weights).weights.source.startswith("runs:/")
     with pytest.raises(ConfigError, match=r"split as it did: data\.seed=0"):
         prepare(config_of(*words, "data.seed=1"), weights=weights)
+
+
+def test_a_copy_of_a_runs_weights_tells_what_it_has_seen(sweep: Sweep, tmp_path: Path) -> None:
+    [run, *_] = [each for each in sweep.workplace.runs() if "resnet18" in each.info.run_name]
+    kept = Path(run.data.tags["hydra.output_dir"]) / "weights.safetensors"
+    copied = Path(shutil.copy(kept, tmp_path / "mine.safetensors"))
+    words = ("model=resnet18", f"weights={copied}")
+    assert prepare(config_of(*words)).weights.trained_on is not None
+    with pytest.raises(ConfigError, match=r"mine\.safetensors: their run tested on other images"):
+        prepare(config_of(*words, "data.seed=1"))
+    safetensors.torch.save_file(safetensors.torch.load_file(kept), copied)
+    assert prepare(config_of(*words, "data.seed=1")).weights.trained_on is None
 
 
 def test_a_new_last_layer_beside_a_runs_backbone_is_drawn_apart(sweep: Sweep) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from transfer.augment.crops import stored_size
-from transfer.config import Config, configuration, fingerprint
+from transfer.config import Config, configuration, fingerprint, flatten
 from transfer.config.tune import last_stages
 from transfer.config.unused import unused_keys
 from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
@@ -23,7 +23,7 @@ from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
 from transfer.models.sources import read_weights, resolve_source
 from transfer.models.tuned import require_tunable
-from transfer.models.weights import Weights, WeightsMatch, match_weights
+from transfer.models.weights import SPLIT_KEYS, TrainedOn, Weights, WeightsMatch, match_weights
 from transfer.system.device import (
     is_out_of_memory,
     memory_format,
@@ -94,6 +94,13 @@ class Job:
             "profile/trainable_params": self.trainable_parameters,
             "profile/macs": self.macs,
         }
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """What its own weights will have been trained on."""
+        choices = {name: str(value) for name, value in flatten(self.config).items()}
+        split = {name: choices[name] for name in SPLIT_KEYS if choices[name] != "None"}
+        return TrainedOn(self.data.files_digest, self.data.test_digest, split)
 
     def __str__(self) -> str:
         data, config = self.data, self.config
@@ -221,8 +228,11 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
     if seen is None or seen.digest not in (data.files_digest, data.digest):
         return
     if seen.test_digest != data.test_digest:
-        problem = "that run tested on other images and may have trained on those of this job's test"
-        raise ConfigError("weights", weights.source, f"{problem}; split as it did: {seen.split}")
+        problem = (
+            "their run tested on other images and may have trained on those of this job's test"
+        )
+        split = " ".join(f"{name}={value}" for name, value in seen.split.items())
+        raise ConfigError("weights", weights.source, f"{problem}; split as it did: {split}")
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def test_pictures_become_smaller_as_the_weights_know_it(tmp_path: Path) -> None:
 def test_weights_that_saw_the_test_images_at_another_size_are_refused(tmp_path: Path) -> None:
     root = _folder(tmp_path)
     small = _load(root)
-    seen = TrainedOn(small.files_digest, small.test_digest, "data.seed=0")
+    seen = TrainedOn(small.files_digest, small.test_digest, {"data.seed": "0"})
     weights = Weights("runs:/1a", "1a", None, trained_on=seen)
     words = ("data=image_folder", f"data.root={root}", "model=simple_cnn", "data.fit=pad")
     assert prepare(config_of(*words), weights=weights).data.test_digest == small.test_digest

@@ -18,6 +18,7 @@ from transfer.config.schema import AugmentConfig
 from transfer.data.decode import resize_square
 from transfer.models.families import build_model, family_named
 from transfer.models.normalization import TRANSFORM_INPUT, Normalization
+from transfer.models.weights import TrainedOn
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def save_classifier(
     stored_size: int,
     fit: str,
     normalization: Normalization,
+    trained_on: TrainedOn | None = None,
 ) -> None:
     """Write weights as safetensors under the model's own names: anyone can load them without this
     project. Of a model that has transform_input, torchvision's word, the metadata say whether it is
@@ -80,6 +82,7 @@ def save_classifier(
         classes: in the order of the logits.
         stored_size, fit: as `Classifier` has them.
         normalization: of the images that it reads.
+        trained_on: by which whoever trains on from the file can tell what it may be tested on.
     """
     metadata = {
         "format": "pt",
@@ -89,6 +92,7 @@ def save_classifier(
         "stored_size": str(stored_size),
         "fit": fit,
         **normalization.metadata(),
+        **(trained_on.metadata() if trained_on else {}),
     }
     if family_named(model_name).input_transform(model_name):
         metadata[TRANSFORM_INPUT] = "false" if normalization.undone else "true"

@@ -18,7 +18,7 @@ from transfer.models.families import family_named
 from transfer.models.families.base import PublishedWeights
 from transfer.models.normalization import Normalization
 from transfer.models.unwrap import find_model
-from transfer.models.weights import Weights, make_weights
+from transfer.models.weights import TrainedOn, Weights, make_weights
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
@@ -68,7 +68,7 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
     assert model is not None
     path = Path(source).expanduser()
     part = find_model(read_tensors(path, source), model, model_name, source)
-    normalization, classes = describe_file(path)
+    normalization, classes, trained_on = describe_file(path)
     note = part.note
     if normalization is None:
         if family_named(model_name).input_transform(model_name):
@@ -77,7 +77,9 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
         # Whoever trained a published model anew kept to its makers' normalisation, mostly.
         made = family_named(model_name).published(model_name)
         normalization = Normalization.of_published(made[0], "published") if made else None
-    return make_weights(source, part.state, normalization, classes, note=note)
+    return make_weights(
+        source, part.state, normalization, classes, note=note, trained_on=trained_on
+    )
 
 
 def choose_published(model_name: str, entry: str, source: str) -> PublishedWeights:
@@ -100,17 +102,20 @@ def choose_published(model_name: str, entry: str, source: str) -> PublishedWeigh
     return found
 
 
-def describe_file(path: Path) -> tuple[Normalization | None, tuple[str, ...] | None]:
-    """The normalisation and the class names that a safetensors file of this project comes with;
-    None of both for others."""
+def describe_file(
+    path: Path,
+) -> tuple[Normalization | None, tuple[str, ...] | None, TrainedOn | None]:
+    """The normalisation, the class names, and the images trained on, that a safetensors file of
+    this project comes with; None of each for others."""
     if path.suffix.lower() != ".safetensors":
-        return None, None
+        return None, None, None
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
     normalization = Normalization.of_metadata(metadata)
     if normalization is None or "classes" not in metadata:
-        return None, None
-    return normalization, tuple(json.loads(metadata["classes"]))
+        return None, None, None
+    classes = tuple(json.loads(metadata["classes"]))
+    return normalization, classes, TrainedOn.of_params(metadata)
 
 
 def _card_normalization(card: Mapping[str, Any]) -> Normalization:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -11,6 +11,9 @@ from transfer.models.families import family_of
 from transfer.models.normalization import Normalization
 from transfer.system.digest import hex_digest, state_digest
 from transfer.system.errors import ConfigError
+
+# What of a run's choices drew its test images.
+SPLIT_KEYS = ("data.seed", "data.fold", "data.folds")
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,31 @@ class TrainedOn:
     Attributes:
         digest, test_digest: content hashes of all images, and of those held out as a test, of
             pictures in files the same whatever they are decoded to.
-        split: the choices that drew the test images, as they are typed: "data.seed=0".
+        split: the choices that drew the test images, as they are typed: {"data.seed": "0"}.
     """
 
     digest: str
     test_digest: str
-    split: str
+    split: Mapping[str, str]
+
+    @classmethod
+    def of_params(cls, params: Mapping[str, str]) -> Self | None:
+        """What a run's parameters or the metadata of its file say; None where they do not."""
+        # Runs of before the files had a digest have that of the images, as they were decoded.
+        digest = params.get("data.files_digest", params.get("data.digest"))
+        if digest is None or not {"data.test_digest", "data.seed"} <= params.keys():
+            return None
+        folded = params.get("data.fold", "null") != "null"
+        names = SPLIT_KEYS if folded else ("data.seed",)
+        return cls(digest, params["data.test_digest"], {name: params[name] for name in names})
+
+    def metadata(self) -> dict[str, str]:
+        """As a safetensors file holds it beside its tensors, by the names of a run's parameters."""
+        return {
+            "data.files_digest": self.digest,
+            "data.test_digest": self.test_digest,
+            **self.split,
+        }
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,8 @@ class Weights:
         classes: what the last layer of a run's weights tells apart, in the order of its outputs;
             None for weights of others.
         note: where in a file they were found, in words; "" where that is plain.
-        trained_on: what a run's weights were trained on; None where that is not known.
+        trained_on: what a run's weights, or those in its file, were trained on; None where that is
+            not known.
     """
 
     source: str

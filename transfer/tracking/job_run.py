@@ -114,6 +114,7 @@ class JobRun:
                 stored_size=job.data.test.stored.shape[-1],
                 fit=getattr(job.config.data, "fit", "crop"),
                 normalization=job.normalization,
+                trained_on=job.trained_on,
             )
 
         self._keep("weights.safetensors", save)

@@ -32,13 +32,7 @@ def fetch_run_weights(config: Config) -> Weights | None:
     with tempfile.TemporaryDirectory() as folder:
         path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
         state = read_tensors(path, config.weights)
-        normalization, classes = describe_file(path)
-    trained_on = None
-    params = run.params
-    # Runs of before the files had a digest have that of the images, as they were decoded.
-    digest = params.get("data.files_digest", params.get("data.digest"))
-    if digest is not None and {"data.test_digest", "data.seed"} <= params.keys():
-        folds = ["data.fold", "data.folds"] if params.get("data.fold", "null") != "null" else []
-        split = " ".join(f"{name}={params[name]}" for name in ("data.seed", *folds))
-        trained_on = TrainedOn(digest, params["data.test_digest"], split)
+        normalization, classes, _ = describe_file(path)
+    # Files of before they said it are known by their run.
+    trained_on = TrainedOn.of_params(run.params)
     return make_weights(config.weights, state, normalization, classes, trained_on=trained_on)
