@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from transfer.augment.crops import stored_size
-from transfer.config import Config, configuration, fingerprint, flatten
+from transfer.config import Config, configuration, fingerprint, texts
 from transfer.config.tune import last_stages
 from transfer.config.unused import unused_keys
 from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
@@ -23,7 +23,7 @@ from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
 from transfer.models.sources import read_weights, resolve_source
 from transfer.models.tuned import require_tunable
-from transfer.models.weights import SPLIT_KEYS, TrainedOn, Weights, WeightsMatch, match_weights
+from transfer.models.weights import TrainedOn, Weights, WeightsMatch, match_weights
 from transfer.system.device import (
     is_out_of_memory,
     memory_format,
@@ -98,9 +98,13 @@ class Job:
     @property
     def trained_on(self) -> TrainedOn:
         """What its own weights will have been trained on."""
-        choices = {name: str(value) for name, value in flatten(self.config).items()}
-        split = {name: choices[name] for name in SPLIT_KEYS if choices[name] != "None"}
-        return TrainedOn(self.data.files_digest, self.data.test_digest, split)
+        digests = {
+            "data.files_digest": self.data.files_digest,
+            "data.test_digest": self.data.test_digest,
+        }
+        trained_on = TrainedOn.of_params(texts(self.config) | digests)
+        assert trained_on is not None
+        return trained_on
 
     def __str__(self) -> str:
         data, config = self.data, self.config
@@ -163,7 +167,7 @@ def prepare(
     _require_models(config.protocol.augment_evaluation_of)
     weights = weights or read_weights(config.weights, config.model.name, model)
     data = _load_data(config, weights)
-    _require_unseen(weights, data)
+    _require_unseen(weights, data, config)
     with torch.device("meta"):
         family.replace_last_layer(model, len(data.classes))
     fit = match_weights(model, weights, data.classes)
@@ -221,7 +225,7 @@ def _require_models(names: Sequence[str]) -> None:
             raise ConfigError(key, name, error.problem) from error
 
 
-def _require_unseen(weights: Weights, data: ImageData) -> None:
+def _require_unseen(weights: Weights, data: ImageData, config: Config) -> None:
     """Raise ConfigError where a run of the same images had others among them for testing: its
     weights may have been trained on what is to be tested now."""
     seen = weights.trained_on
@@ -231,8 +235,9 @@ def _require_unseen(weights: Weights, data: ImageData) -> None:
         problem = (
             "their run tested on other images and may have trained on those of this job's test"
         )
-        split = " ".join(f"{name}={value}" for name, value in seen.split.items())
-        raise ConfigError("weights", weights.source, f"{problem}; split as it did: {split}")
+        split = seen.advice(texts(config))
+        advice = f"split as it did: {split}" if split else "take those of another run"
+        raise ConfigError("weights", weights.source, f"{problem}; {advice}")
 
 
 @contextmanager

@@ -125,11 +125,26 @@ def test_pictures_become_smaller_as_the_weights_know_it(tmp_path: Path) -> None:
 def test_weights_that_saw_the_test_images_at_another_size_are_refused(tmp_path: Path) -> None:
     root = _folder(tmp_path)
     small = _load(root)
-    seen = TrainedOn(small.files_digest, small.test_digest, {"data.seed": "0"})
+    split = {"data.seed": "0", "data.fold": "null", "data.test_fraction": "0.2"}
+    seen = TrainedOn(small.files_digest, small.test_digest, split)
     weights = Weights("runs:/1a", "1a", None, trained_on=seen)
     words = ("data=image_folder", f"data.root={root}", "model=simple_cnn", "data.fit=pad")
     assert prepare(config_of(*words), weights=weights).data.test_digest == small.test_digest
     with pytest.raises(ConfigError, match=r"split as it did: data\.seed=0"):
         prepare(config_of(*words, "data.seed=1"), weights=weights)
+    for typed, advice in (
+        ("data.fold=1", "data.fold=null"),
+        ("data.seed=1 data.fold=1", "data.seed=0 data.fold=null"),
+        ("data.test_fraction=0.3", "data.test_fraction=0.2"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            prepare(config_of(*words, *typed.split()), weights=weights)
+        assert refused.value.problem.endswith(f"; split as it did: {advice}")
+    unknown = replace(weights, trained_on=None)
+    job = prepare(config_of(*words, "data.fold=2", "data.folds=4"), weights=unknown)
+    folded = replace(weights, trained_on=job.trained_on)
+    with pytest.raises(ConfigError, match=r"split as it did: data\.fold=2 data\.folds=4$"):
+        prepare(config_of(*words), weights=folded)
+    assert prepare(config_of(*words, "data.fold=2", "data.folds=4"), weights=folded)
     other = replace(weights, trained_on=replace(seen, digest="of another folder"))
     assert prepare(config_of(*words, "data.seed=1"), weights=other)

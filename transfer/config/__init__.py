@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transfer.config.check import check_config
-from transfer.config.fingerprint import configuration, fingerprint, flatten
+from transfer.config.fingerprint import configuration, fingerprint, flatten, texts
 from transfer.config.schema import Config, register_schema
 from transfer.config.unused import refuse_unused
 from transfer.config.weights import weights_for
@@ -22,6 +22,7 @@ __all__ = [
     "flatten",
     "refuse_unused",
     "register_schema",
+    "texts",
     "typed_config",
 ]
 

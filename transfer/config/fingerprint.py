@@ -22,6 +22,13 @@ def flatten(config: Config) -> dict[str, Any]:
     return {name: value for name, _, value in leaves(config)}
 
 
+def texts(config: Config) -> dict[str, str]:
+    """The same in text, as they are a run's parameters: ``{"data.fold": "null", …}``."""
+    return {
+        name: "null" if value is None else str(value) for name, value in flatten(config).items()
+    }
+
+
 def fingerprint(config: Config, *, data_digest: str, weights_digest: str) -> str:
     """16 hexadecimal digits over everything that was chosen and changes a run's numbers: the keys
     that differ from their defaults and that the job uses.

@@ -12,8 +12,9 @@ from transfer.models.normalization import Normalization
 from transfer.system.digest import hex_digest, state_digest
 from transfer.system.errors import ConfigError
 
-# What of a run's choices drew its test images.
-SPLIT_KEYS = ("data.seed", "data.fold", "data.folds")
+# What of a run's choices drew its test images: a fold, or a fraction.
+_OF_FOLDS = ("data.seed", "data.fold", "data.folds")
+_OF_FRACTION = ("data.seed", "data.fold", "data.test_fraction")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class TrainedOn:
     Attributes:
         digest, test_digest: content hashes of all images, and of those held out as a test, of
             pictures in files the same whatever they are decoded to.
-        split: the choices that drew the test images, as they are typed: {"data.seed": "0"}.
+        split: the choices that drew the test images, as they are typed: data.seed, data.fold, and
+            data.folds or, where data.fold is "null", data.test_fraction. Less what is not known.
     """
 
     digest: str
@@ -37,9 +39,9 @@ class TrainedOn:
         digest = params.get("data.files_digest", params.get("data.digest"))
         if digest is None or not {"data.test_digest", "data.seed"} <= params.keys():
             return None
-        folded = params.get("data.fold", "null") != "null"
-        names = SPLIT_KEYS if folded else ("data.seed",)
-        return cls(digest, params["data.test_digest"], {name: params[name] for name in names})
+        names = _OF_FRACTION if params.get("data.fold", "null") == "null" else _OF_FOLDS
+        split = {name: params[name] for name in names if name in params}
+        return cls(digest, params["data.test_digest"], split)
 
     def metadata(self) -> dict[str, str]:
         """As a safetensors file holds it beside its tensors, by the names of a run's parameters."""
@@ -48,6 +50,15 @@ class TrainedOn:
             "data.test_digest": self.test_digest,
             **self.split,
         }
+
+    def advice(self, chosen: Mapping[str, str]) -> str:
+        """What to type for the same split; "" where all of it is chosen already.
+
+        Args:
+            chosen: what a job has for each key, as it is typed.
+        """
+        differing = (each for each in self.split.items() if chosen.get(each[0]) != each[1])
+        return " ".join(f"{name}={value}" for name, value in differing)
 
 
 @dataclass(frozen=True)
