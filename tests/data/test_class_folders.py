@@ -161,6 +161,18 @@ def test_an_empty_class_is_named(train: Path) -> None:
     assert "train/mouse: holds no image (.jpg, " in _refusal(train)
 
 
+def test_a_class_that_holds_the_others_is_none(train: Path) -> None:
+    write_images(train / "held out", {"cat": 1, "dog": 1})
+    assert (
+        "train/held out: holds cat, dog, the classes beside it, and so is no class itself; name "
+    ) in _refusal(train)
+    listing = list_images(train, [(train / "held out").resolve()])
+    assert listing.classes == ("cat", "dog") and len(listing.samples) == 6
+    # One of them may be a word for a sort as well.
+    (train / "held out" / "cat").rename(train / "held out" / "else")
+    assert list_images(train).classes == ("cat", "dog", "held out")
+
+
 @pytest.mark.parametrize(
     ("classes", "words"),
     [

@@ -3,12 +3,14 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
+from transfer.data.other_kinds import kind_by_suffix
 from transfer.system.errors import ConfigError, printable
 
 _SUFFIXES = (
@@ -34,20 +36,31 @@ class Listing:
     left_out: Counter[str]
 
 
-def list_images(folder: Path) -> Listing:
-    """Find the class folders and their images. Links are followed; no folder is read twice.
+def class_folders(folder: Path) -> list[str]:
+    """The names of the folders in it, sorted, without what file managers leave behind.
 
     Raises:
-        ConfigError: fewer than two classes; a class without images; a folder that cannot be read;
-            a link to nowhere or to a folder around it; a class name that cannot be printed.
+        ConfigError: it cannot be read.
+    """
+    return [name for name in _names_in(folder) if is_folder(folder / name)]
+
+
+def list_images(folder: Path, no_classes: Collection[Path] = ()) -> Listing:
+    """Find the class folders and their images. Links are followed; no folder is read twice.
+
+    Args:
+        no_classes: folders, resolved, that are left out, such as a test set beside the classes.
+
+    Raises:
+        ConfigError: fewer than two classes; a class without images, or with the other classes in
+            it; a folder that cannot be read; a link to nowhere or to a folder around it; a class
+            name that cannot be printed.
     """
     names, left_out = [], Counter[str]()
-    try:
-        found = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        _refuse_folder(error)
-    for name in filter(_is_wanted, found):
+    for name in _names_in(folder):
         path = folder / name
+        if no_classes and path.resolve() in no_classes:
+            continue
         if is_folder(path):
             if printable(name) != name:
                 # It goes into tables, figures and files.
@@ -57,16 +70,17 @@ def list_images(folder: Path) -> Listing:
         else:
             _leave_out(path, left_out)
     if not names:
-        _refuse(folder, "holds no class folder; make one a class, with its images")
+        _refuse_without_classes(folder, left_out)
     if len(names) < 2:
         _refuse(folder, f"holds one class only ({names[0]}); a classifier needs two or more")
     samples = []
     for label, name in enumerate(names):
+        before = left_out.copy()
         paths = _images_of(folder, folder / name, left_out)
         if not paths:
-            known = ", ".join(_SUFFIXES)
-            _refuse(folder / name, f"holds no image ({known}); add some, or remove the folder")
+            _refuse_without_images(folder / name, left_out - before)
         samples += [(path, label) for path in paths]
+    _require_no_part(folder, names)
     return Listing(tuple(names), samples, left_out)
 
 
@@ -93,7 +107,7 @@ def require_same_classes(
             _refuse(root, f"{problem}; rename one of the folders")
         if extra or missing:
             sides = [(there, missing), (here, extra)]
-            only = "; ".join(f"only {side} has {_some(names)}" for side, names in sides if names)
+            only = "; ".join(f"only {side} has {some(names)}" for side, names in sides if names)
             problem = f"{here} and {there} hold different classes: {only}"
             otherwise = f"data.{part}_folder=null holds images out of {there}"
             _refuse(root, f"{problem}; give both the same folders, or {otherwise}")
@@ -102,6 +116,31 @@ def require_same_classes(
 def is_folder(path: Path) -> bool:
     """Whether it is one that can be reached; Path.is_dir raises where that is forbidden."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def some(names: Sequence[str]) -> str:
+    """The first five of some names."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(filter(_is_wanted, (path.name for path in folder.iterdir())))
+    except OSError as error:
+        _refuse_folder(error)
+
+
+def _require_no_part(folder: Path, names: Sequence[str]) -> None:
+    """Raise ConfigError where a class holds the other classes, as a test set among them would."""
+    for name in names:
+        with suppress(OSError):
+            inside = [entry.name for entry in os.scandir(folder / name) if entry.is_dir()]
+            same = sorted(set(inside) & set(names))
+            if len(same) > 1:
+                problem = f"holds {some(same)}, the classes beside it, and so is no class itself"
+                keys = "name it with data.test_folder or data.val_folder, or move it elsewhere"
+                _refuse(folder / name, f"{problem}; {keys}")
 
 
 def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
@@ -151,9 +190,27 @@ def _as_read(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+def _refuse_without_classes(folder: Path, left_out: Counter[str]) -> NoReturn:
+    pictures = sum(count for suffix, count in left_out.items() if _is_picture(suffix))
+    if pictures:
+        found = "a picture" if pictures == 1 else f"{pictures} pictures"
+        problem = f"holds {found} in no class folder, so that nothing says of which class"
+        _refuse(folder, f"{problem}; put them into one folder a class")
+    _refuse(folder, "holds no class folder; make one a class, with its images")
+
+
+def _refuse_without_images(folder: Path, left_out: Counter[str]) -> NoReturn:
+    for suffix, count in left_out.most_common():
+        if kind := kind_by_suffix(suffix):
+            found = f"holds no image that is read, but {count} {suffix}"
+            _refuse(folder, f"{found}, which is {kind.name}; {kind.would_do}")
+    known = ", ".join(_SUFFIXES)
+    _refuse(folder, f"holds no image ({known}); add some, or remove the folder")
+
+
+def _is_picture(suffix: str) -> bool:
+    kind = kind_by_suffix(suffix)
+    return suffix in _SUFFIXES or (kind is not None and kind.picture)
 
 
 def _refuse_folder(error: OSError) -> NoReturn:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
 
+from transfer.data.other_kinds import kind_of_content
 from transfer.system.errors import ConfigError, first_line
 
 # Tried on the file's first bytes, whatever its name says. Pillow knows more kinds, among them
@@ -97,7 +98,10 @@ def decode_or_refuse(
     # Decoders fail over damaged bytes in whatever way the damage leads them to: KeyError,
     # struct.error, MemoryError… To the user all of them mean one thing.
     except Exception as error:
-        problem = f"cannot be read ({_reason(error)}); repair or remove this file"
+        reason, would_do = _reason(error), "repair or remove this file"
+        if isinstance(error, UnidentifiedImageError) and (kind := kind_of_content(path)):
+            reason, would_do = f"it is {kind.name}", kind.would_do
+        problem = f"cannot be read ({reason}); {would_do}"
         raise ConfigError(key, path, problem) from error
 
 
