@@ -13,7 +13,8 @@ import torch
 from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import ImageData, Source, Split
-from transfer.data.image_folder import own_test_folder, read_image_folder
+from transfer.data.image_folder import read_image_folder
+from transfer.data.part_folders import own_test_folder, refuse_fractions
 from transfer.data.sources import READERS, original_files
 from transfer.data.split import fold_split, keep_per_class, stratified_split
 from transfer.system.errors import ConfigError
@@ -56,8 +57,10 @@ class DataSets:
         Raises:
             ConfigError: the data is missing, damaged, or too small to split.
         """
-        if config.fold is not None and isinstance(config, ImageFolderConfig):
-            _refuse_own_test_folder(config, config.fold)
+        if isinstance(config, ImageFolderConfig):
+            if config.fold is not None:
+                _refuse_own_test_folder(config, config.fold)
+            refuse_fractions(config, validation)
         source = self._read(config, stored_size, interpolation)
         settings = {name: value for name, value in asdict(config).items() if name not in _LATER}
         key = json.dumps([source.digest, settings, validation])

@@ -12,10 +12,11 @@ import torch
 from tqdm import tqdm
 
 from transfer.config.schema import ImageFolderConfig
-from transfer.data.class_folders import Listing, is_folder, list_images, require_same_classes
+from transfer.data.class_folders import Listing, list_images, require_same_classes
 from transfer.data.decode import decode_or_refuse
 from transfer.data.image_buffer import ImageBuffer, Pixels
 from transfer.data.image_data import Source, Split, pack_names
+from transfer.data.part_folders import folder_root, no_classes, part_folders, unused_lines
 from transfer.system.errors import ConfigError, printable
 from transfer.system.prefetch import ordered_prefetch
 
@@ -27,7 +28,8 @@ _NEGLIGIBLE = 0.02
 def read_image_folder(
     config: ImageFolderConfig, side: int, file: Path, interpolation: str = "bilinear"
 ) -> Source:
-    """Decode `data.root`'s train folder, and its validation and test folders where they exist.
+    """Decode `data.root`'s train folder, and its validation and test folders where they exist, as
+    `part_folders` finds them.
 
     Square images of one size up to `side` pixels are kept as they are. Else each image becomes a
     square of `side`, as `data.fit` and `interpolation` have it: their bytes then depend on `side`,
@@ -41,9 +43,8 @@ def read_image_folder(
             file cannot be read; of those skipped, one was the last of its class; or the images
             need a file, which cannot be written.
     """
-    root = Path(config.root or "").expanduser()
-    folders = _folders(config, root)
-    found = {part: list_images(root / name) for part, name in folders.items()}
+    root, folders = folder_root(config), part_folders(config)
+    found = dict(_list_parts(root, folders))
     require_same_classes(root, folders, found)
     paths = [path for listing in found.values() for path, _ in listing.samples]
     buffer = ImageBuffer(file, len(paths), side, config.resident_gb)
@@ -72,6 +73,7 @@ def read_image_folder(
         if path in bad
     )
     remarks = (
+        *unused_lines(config, folders),
         *_left_out_lines(folders, found),
         *_skipped_lines(skipped, len(paths)),
         *_cut_off_line(config.fit, cut_off),
@@ -86,27 +88,16 @@ def read_image_folder(
     )
 
 
-def own_test_folder(config: ImageFolderConfig) -> Path | None:
-    """The folder of test images; None where they are held out of the train folder."""
-    folder = Path(config.root or "").expanduser() / (config.test_folder or "")
-    return folder if config.test_folder is not None and is_folder(folder) else None
-
-
-def _folders(config: ImageFolderConfig, root: Path) -> dict[str, str]:
-    """The name of each part's folder, of those that are there."""
-    if not is_folder(root):
-        raise ConfigError("data.root", config.root, "there is no such folder")
-    if not is_folder(root / config.train_folder):
-        problem = f"needs a folder {config.train_folder}/ with one folder a class"
-        raise ConfigError("data.root", config.root, problem)
-    folders = {"train": config.train_folder}
-    for part, name in (("val", config.val_folder), ("test", config.test_folder)):
-        if name is not None and is_folder(root / name):
-            folders[part] = name
-        elif name not in (None, part):
-            problem = f"there is no such folder in {root}; null holds images out of train/"
-            raise ConfigError(f"data.{part}_folder", name, problem)
-    return folders
+def _list_parts(root: Path, folders: dict[str, str]) -> Iterator[tuple[str, Listing]]:
+    elsewhere = no_classes(root, folders)
+    for part, name in folders.items():
+        try:
+            yield part, list_images(root / name, elsewhere if part == "train" else ())
+        except ConfigError as error:
+            if part == "train":
+                raise
+            otherwise = f"data.{part}_folder=null holds images out of {folders['train']}/ instead"
+            raise ConfigError(error.key, error.value, f"{error.problem}; {otherwise}") from error
 
 
 def _name_of(path: Path, folder: str) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.image_data import Source, Split
+from transfer.data.part_folders import folder_root, part_folders
 from transfer.system.errors import ConfigError, first_line
 from transfer.system.network import require_network
 from transfer.system.torchvision import load_torchvision
@@ -86,8 +87,7 @@ READERS: dict[str, Callable[[DataConfig], Source]] = {
 def original_files(config: DataConfig) -> list[Path]:
     """The files and folders that a data set is read from, as far as they are there already."""
     if isinstance(config, ImageFolderConfig):
-        names = (config.train_folder, config.val_folder, config.test_folder)
-        return [Path(config.root or "").expanduser() / name for name in names if name]
+        return [folder_root(config) / name for name in part_folders(config).values()]
     if config.name in ("cifar10", "cifar100"):
         kind = _cifar(config)
         # Reading an archive extracts it beside itself.

@@ -1,0 +1,165 @@
+"""Which folders below `data.root` are the training, validation and test images."""
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+from pathlib import Path
+
+from transfer.config.schema import ImageFolderConfig
+from transfer.data.class_folders import class_folders, is_folder, some
+from transfer.system.errors import ConfigError
+
+# What people and tools call them, in any case. The first is the default of data.<part>_folder.
+_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+def folder_root(config: ImageFolderConfig) -> Path:
+    """`data.root`, with ~ for the home folder."""
+    # Path.expanduser raises where there is no such user.
+    return Path(os.path.expanduser(config.root or ""))  # noqa: PTH111
+
+
+def part_folders(config: ImageFolderConfig) -> dict[str, str]:
+    """The name of each part's folder, relative to `data.root`, of those that are there.
+
+    The defaults stand for the other usual names, too: `data.val_folder=val` for valid/,
+    Validation/ and so on. Without any train folder the class folders lie in `data.root` itself, and
+    the train folder is ".".
+
+    Raises:
+        ConfigError: a folder is missing; two may be meant; one is, or holds, another part's.
+    """
+    root = folder_root(config)
+    if not is_folder(root):
+        raise ConfigError("data.root", config.root, "there is no such folder")
+    folders = {}
+    for part in _NAMES:
+        name = getattr(config, f"{part}_folder")
+        found = None if name is None else _find(root, part, name)
+        if found is not None:
+            folders[part] = found
+        elif part == "train" and name == "train":
+            folders[part] = _class_folders_alone(config, root)
+        elif name not in (None, part):
+            otherwise = "" if part == "train" else "; null holds images out of the train folder"
+            problem = f"there is no such folder in {root}{otherwise}"
+            raise ConfigError(f"data.{part}_folder", name, problem)
+    _require_apart(root, folders)
+    return folders
+
+
+def own_test_folder(config: ImageFolderConfig) -> Path | None:
+    """The folder of test images; None where they are held out of the train folder."""
+    name = part_folders(config).get("test")
+    return None if name is None else folder_root(config) / name
+
+
+def refuse_fractions(config: ImageFolderConfig, validation: str) -> None:
+    """Raise ConfigError where a share was chosen of what nothing is held out for."""
+    folders = part_folders(config)
+    used = {"test": "test", "val": "validation"} if validation != "test" else {"test": "test"}
+    for part, word in used.items():
+        name, default = f"{word}_fraction", ImageFolderConfig()
+        share = getattr(config, name)
+        if part in folders and share != getattr(default, name):
+            own = f"this job does not use it: {word} images lie in {folders[part]}/"
+            would = f"data.{part}_folder=null holds them out of {folders['train']}/"
+            raise ConfigError(f"data.{name}", share, f"{own}; what would: {would}")
+
+
+def no_classes(root: Path, folders: dict[str, str]) -> set[Path]:
+    """Folders in the train folder that are parts themselves, or are called so beside the classes
+    in `data.root`: they are not classes."""
+    train = (root / folders["train"]).resolve()
+    parts = {(root / name).resolve() for part, name in folders.items() if part != "train"}
+    if train == root.resolve():
+        called = (_called(root, part) for part in _NAMES)
+        parts |= {(root / name).resolve() for names in called for name in names}
+    return parts
+
+
+def unused_lines(config: ImageFolderConfig, folders: dict[str, str]) -> Iterator[str]:
+    """What else lies beside the parts: images there would be missed by nobody."""
+    root = folder_root(config)
+    used = {(root / name).resolve() for name in folders.values()}
+    refused = (part for part in _NAMES if getattr(config, f"{part}_folder") is None)
+    declined = {name for part in refused for name in _called(root, part)}
+    alone = root.resolve() in used
+    beside = no_classes(root, folders) if alone else {root / name for name in class_folders(root)}
+    spare = {path.name for path in beside if not _within(path.resolve(), used - {root.resolve()})}
+    # A folder that holds a part is there for that.
+    spare -= {Path(name).parts[0] for name in folders.values() if Path(name).parts}
+    if spare := spare - declined:
+        names = some([f"{name}/" for name in sorted(spare)])
+        keys = "data.train_folder, data.val_folder and data.test_folder name those that are"
+        yield f"{config.root}: not used: {names}; {keys}"
+    if alone:
+        if config.train_folder != ".":
+            yield f"{config.root}: has no folder train/; the folders in it are the classes"
+        around = root.resolve().parent
+        if root.resolve().name.lower() in _NAMES["train"]:
+            others = [name for part in ("val", "test") for name in _called(around, part)]
+            if others:
+                names = some([f"{name}/" for name in others])
+                yield f"{config.root}: not used: {names} beside it; data.root={around} takes all"
+
+
+def _find(root: Path, part: str, name: str) -> str | None:
+    """The folder that the key of a part means; None where there is none."""
+    if is_folder(root / name):
+        return name
+    if name != _NAMES[part][0]:
+        return None
+    called = _called(root, part)
+    if len(called) > 1:
+        both = " and ".join(f"{each}/" for each in called)
+        problem = f"{root} has {both}; choose one with data.{part}_folder={called[0]}"
+        raise ConfigError(f"data.{part}_folder", name, problem)
+    return called[0] if called else None
+
+
+def _called(root: Path, part: str) -> list[str]:
+    return [name for name in class_folders(root) if name.lower() in _NAMES[part]]
+
+
+def _class_folders_alone(config: ImageFolderConfig, root: Path) -> str:
+    """ "." where the folders of `data.root` are classes and nothing else."""
+    parts = {name for part in _NAMES for name in _called(root, part)}
+    names = [name for name in class_folders(root) if name not in parts]
+    inside = {name: class_folders(root / name) for name in names}
+    for name, below in inside.items():
+        if any(each.lower() in _NAMES["train"] for each in below):
+            problem = f"needs a folder train/; there is one in {name}/: data.root={root / name}"
+            raise ConfigError("data.root", config.root, problem)
+    for one, other in combinations(names, 2):
+        if len(same := sorted(set(inside[one]) & set(inside[other]))) > 1:
+            keys = f"data.train_folder={one}, data.test_folder={other} or the like name them"
+            problem = f"needs a folder train/; {one}/ and {other}/ both hold {some(same)}: {keys}"
+            raise ConfigError("data.root", config.root, problem)
+    if not names:
+        problem = "needs a folder train/ with one folder a class, or the class folders alone"
+        raise ConfigError("data.root", config.root, problem)
+    return "."
+
+
+def _require_apart(root: Path, folders: dict[str, str]) -> None:
+    """Raise ConfigError where images of one part would be another's as well."""
+    places = {part: (root / name).resolve() for part, name in folders.items()}
+    for one, other in permutations(places, 2):
+        key, name = f"data.{other}_folder", folders[other]
+        if places[one] == places[other]:
+            problem = f"is the same folder as data.{one}_folder={folders[one]}; choose another"
+            raise ConfigError(key, name, problem)
+        # Beside the classes it can be left out.
+        beside = one == "train" and places[other].parent == places[one]
+        if places[one] in places[other].parents and not beside:
+            problem = f"lies within data.{one}_folder={folders[one]}; keep the two apart"
+            raise ConfigError(key, name, problem)
+
+
+def _within(path: Path, folders: Sequence[Path] | set[Path]) -> bool:
+    return any(folder in (path, *path.parents) for folder in folders)
