@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from transfer.config.schema import DataConfig, ImageFolderConfig
+from transfer.data.copies import copy_lines, file_copies
 from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import ImageData, Source, Split
 from transfer.data.image_folder import read_image_folder
@@ -20,11 +20,6 @@ from transfer.data.split import fold_split, keep_per_class, stratified_split
 from transfer.system.errors import ConfigError
 
 log = logging.getLogger(__name__)
-
-_SHARED = (
-    "%d of %d test images are also among the training or validation images, file for file: test "
-    "accuracies are too good"
-)
 
 # What is done to images after they were split.
 _LATER = ("normalization", "mean", "std")
@@ -122,9 +117,10 @@ def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
     if config.train_per_class is not None:
         train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
     _require_every_class(config, train, val, test, source.classes)
-    shared = _shared_files(test, (split for split in (train, val) if split is not test))
-    if shared:
-        log.warning(_SHARED, shared, len(test))
+    for line in copy_lines(train, val, test):
+        log.warning(line)
+    others = [train] if val is test else [train, val]
+    shared = int(torch.stack([file_copies(test, other) for other in others]).any(0).sum())
     bound = config.resident_gb * 10**9
     resident = sum(split.nbytes for split in (train, val, test)) <= bound
     if resident and source.nbytes > bound:
@@ -171,14 +167,6 @@ def _require_foldable(config: DataConfig, source: Source) -> None:
         fewer = f", or take data.folds={count}" if count > 1 and enough(count) else ""
         problem = f"{source.classes[smallest]} has {images}, too few for each fold to test on some"
         raise ConfigError("data.folds", config.folds, f"{problem}; give it more images{fewer}")
-
-
-def _shared_files(test: Split, others: Iterable[Split]) -> int:
-    """How many test images are copies of those of other splits, byte for byte."""
-    files = [split.files for split in others if split.files is not None]
-    if test.files is None or not files:
-        return 0
-    return int(torch.isin(test.files, torch.cat(files)).sum())
 
 
 def _require_every_class(

@@ -23,10 +23,12 @@ from transfer.system.digest import hex_digest
 
 _IMAGES = "images"
 _SPLITS = ("train", "val", "test")
+# What a split holds beside its images and labels.
+_PER_SPLIT = ("files", "names", "sums", "thumbnails")
 # What a source holds beside them: tuples of text.
 _OTHERS = ("classes", "skipped", "remarks")
 # To be raised when a source holds something else.
-_VERSION = 5
+_VERSION = 6
 
 
 def read_through_cache(
@@ -119,7 +121,7 @@ def _save(source: Source, folder: Path) -> None:
     for name, split in source.splits.items():
         names = pack_names(split.file_names(torch.arange(len(split))))
         needed = {"labels": split.labels, "sums": split.channel_sums()}
-        parts = needed | {"files": split.files, "names": names}
+        parts = needed | {"files": split.files, "names": names, "thumbnails": split.thumbnails}
         tensors |= {f"{name}.{part}": each for part, each in parts.items() if each is not None}
     write_tensors(tensors, folder)
 
@@ -143,7 +145,7 @@ def _load(folder: Path, resident_gb: float) -> Source | None:
     parts: dict[str, Any] = {name: tuple(about[name]) for name in _OTHERS}
     for name in _SPLITS:
         if (labels := tensors.get(f"{name}.labels")) is not None:
-            more = {part: tensors.get(f"{name}.{part}") for part in ("files", "names", "sums")}
+            more = {part: tensors.get(f"{name}.{part}") for part in _PER_SPLIT}
             parts[name] = Split(images[: len(labels)], labels, **more)
             images = images[len(labels) :]
     source = Source(**parts, known_digest=None if resident else about["digest"])

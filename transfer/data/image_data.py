@@ -32,6 +32,7 @@ class Split:
             `data.root`, with a zero byte between two; None where images have no files.
         sums: int64 [N, 2, 3], of each image's channels the sum of the levels and that of their
             squares; None where nobody has added them up yet.
+        thumbnails: uint8 [N, 64], each image as 8x8 grey levels; None where images have no files.
     """
 
     stored: Tensor
@@ -40,6 +41,7 @@ class Split:
     files: Tensor | None = None
     names: Tensor | None = None
     sums: Tensor | None = None
+    thumbnails: Tensor | None = None
 
     def __post_init__(self) -> None:
         assert self.stored.dtype == torch.uint8 and self.stored.ndim == 4
@@ -94,9 +96,18 @@ class Split:
     def subset(self, indices: Tensor) -> Self:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
         rows = indices if self.rows is None else self.rows[indices]
-        files = None if self.files is None else self.files[indices]
-        sums = None if self.sums is None else self.sums[indices]
-        return replace(self, labels=self.labels[indices], rows=rows, files=files, sums=sums)
+
+        def chosen(each: Tensor | None) -> Tensor | None:
+            return None if each is None else each[indices]
+
+        return replace(
+            self,
+            labels=self.labels[indices],
+            rows=rows,
+            files=chosen(self.files),
+            sums=chosen(self.sums),
+            thumbnails=chosen(self.thumbnails),
+        )
 
     def in_memory(self) -> Self:
         """The same with the images, and no others, copied into memory."""

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from transfer.config.schema import ImageFolderConfig
 from transfer.data.class_folders import Listing, list_images, require_same_classes
+from transfer.data.copies import thumbnails, two_classes_lines
 from transfer.data.decode import decode_or_refuse
 from transfer.data.image_buffer import ImageBuffer, Pixels
 from transfer.data.image_data import Source, Split, pack_names
@@ -67,6 +69,7 @@ def read_image_folder(
             names=pack_names(names),
         )
         images, hashes = images[count:], hashes[count:]
+    splits = {part: replace(split, thumbnails=thumbnails(split)) for part, split in splits.items()}
     skipped = tuple(
         f"{printable(os.path.relpath(path, root))}: {bad[path].problem}"
         for path in paths
@@ -77,6 +80,7 @@ def read_image_folder(
         *_left_out_lines(folders, found),
         *_skipped_lines(skipped, len(paths)),
         *_cut_off_line(config.fit, cut_off),
+        *two_classes_lines(list(splits.values())),
     )
     return Source(
         found["train"].classes,
