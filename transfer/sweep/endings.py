@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from transfer.config.weights import EXAMPLE
+from transfer.sweep.quoting import quoted_arguments
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, exit_with, first_line, is_for_people
 
@@ -38,6 +39,9 @@ def exit_for_people(error: Exception) -> NoReturn:
             print(error.__cause__, file=sys.stderr)
         if any(each.startswith("weights={") and not each.endswith("}") for each in sys.argv):
             print(f"The shell took the mapping apart; in quotes: {EXAMPLE}", file=sys.stderr)
+        elif isinstance(error, OverrideParseException):
+            for each in quoted_arguments(sys.argv[1:]):
+                print(f"For a name with such characters, type {each}", file=sys.stderr)
         print(f"\n{FULL_ERROR}=1 in the environment shows where it comes from.", file=sys.stderr)
     elif is_for_people(error):
         print(first_line(error), file=sys.stderr)
