@@ -11,7 +11,7 @@ from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.intervals import overlap_of
 from transfer.compare.replicates import Replicate, by_test_set
-from transfer.compare.rows import mean_scores
+from transfer.compare.rows import Row, mean_scores
 from transfer.tracking.find import RunRecord
 
 _POOL = {"data.digest": "all", "data.pool_digest": "all", "data.validation_fraction": "0.1"}
@@ -56,6 +56,30 @@ def test_a_row_that_lacks_the_hard_fold_does_not_come_first_for_that() -> None:
     runs = [make_run("a", 0, s, 0.9 - 0.1 * s) for s in range(3)] + [make_run("b", 0, 1, 0.85)]
     assert [row.label for row in make_rows(runs)] == ["b", "a"]
     assert Comparison(make_rows(runs)).lacking[0] == [Replicate(0, 0, -1), Replicate(2, 0, -1)]
+
+
+def _folded(accuracies: dict[str, list[float]], images: int) -> list[Row]:
+    """Rows of folds that are right on so many of their images, the first ones of them."""
+    runs, answers = [], {}
+    for model, own in accuracies.items():
+        for fold, accuracy in enumerate(own):
+            run = _fold(model, fold, accuracy)
+            runs.append(run)
+            answers[run.id] = make_predictions(np.arange(images) < round(images * accuracy))
+    return make_rows(runs, predictions=answers)
+
+
+def test_folds_that_came_out_alike_leave_the_luck_of_their_images() -> None:
+    rows = _folded({"a": [0.9, 0.9], "b": [0.8, 0.8]}, images=50)
+    pair = Comparison(rows).pair(0, 1)
+    # On 5 of 50 images in either fold they differ: the variance is 0.1 * 0.9 / 98.
+    half = 1.959964 * np.sqrt(0.09 / 98)
+    assert pair.difference.high - pair.difference.estimate == pytest.approx(half, rel=1e-3)
+    assert 0.0005 < pair.recipe.p_value < 0.002
+    assert 0.8 < rows[0].accuracy.low < 0.85 and 0.93 < rows[0].accuracy.high < 0.96
+    # Of as many images, agreement says little.
+    pair = Comparison(_folded({"a": [0.9, 0.8], "b": [0.9, 0.8]}, images=30)).pair(0, 1)
+    assert pair.recipe.kind == "undecided"
 
 
 def test_splits_of_one_pool_are_one_row_by_whatever_they_are_named() -> None:

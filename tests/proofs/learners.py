@@ -8,9 +8,9 @@ from transfer.compare.rows import Row, build_rows
 from transfer.tracking.artifacts import NO_HISTORY, Predictions
 from transfer.tracking.find import RunRecord
 
-# Five folds of all images, five drawn test sets of a fifth, and five drawn validation sets of a
-# tenth with one test set that stays.
-LAYOUTS = ("folds", "drawn test sets", "one test set")
+# Five folds of all images, or two, five drawn test sets of a fifth, and five drawn validation sets
+# of a tenth with one test set that stays.
+LAYOUTS = ("folds", "two folds", "drawn test sets", "one test set")
 _IMAGES, _CLASSES, _FEATURES, _TEST, _REPEATS = 300, 3, 10, 60, 5
 
 
@@ -23,9 +23,10 @@ def learned_sweep(layout: str, random: np.random.Generator) -> list[Row]:
     images = random.normal(size=(_IMAGES, 2, _FEATURES)) + centres[labels][:, None]
     order = random.permutation(_IMAGES)
     runs, answers = [], {}
-    for repeat in range(_REPEATS):
-        if layout == "folds":
-            test = order[repeat::_REPEATS]
+    repeats = 2 if layout == "two folds" else _REPEATS
+    for repeat in range(repeats):
+        if "folds" in layout:
+            test = order[repeat::repeats]
         elif layout == "one test set":
             test = order[:_TEST]
         else:
@@ -33,14 +34,14 @@ def learned_sweep(layout: str, random: np.random.Generator) -> list[Row]:
         rest = random.permutation(np.setdiff1d(np.arange(_IMAGES), test))
         train = rest[len(rest) // 10 :]
         for learner in range(2):
-            run = _run(layout, learner, repeat, len(train))
+            run = _run(layout, learner, repeat, trained=len(train), tested=len(test))
             right = _predict(images[:, learner], labels, train, test)
             run.metrics["test/acc"] = float(np.mean(right == labels[test]))
             runs.append(run)
             answers[run.id] = Predictions(
                 labels[test].astype(np.int16),
                 right.astype(np.int16),
-                np.full(_TEST, 0.75, dtype=np.float32),
+                np.full(len(test), 0.75, dtype=np.float32),
                 ["a", "b", "c"],
             )
     return build_rows(runs, lambda run: NO_HISTORY, lambda run: answers[run.id])
@@ -54,7 +55,7 @@ def _predict(
     return np.asarray(distances.argmin(axis=1))
 
 
-def _run(layout: str, learner: int, repeat: int, trained: int) -> RunRecord:
+def _run(layout: str, learner: int, repeat: int, *, trained: int, tested: int) -> RunRecord:
     params = {
         "model.name": f"learner{learner}",
         "seed": "0",
@@ -63,11 +64,11 @@ def _run(layout: str, learner: int, repeat: int, trained: int) -> RunRecord:
         "data.test_digest": "one" if layout == "one test set" else f"{repeat}",
         "data.validation_fraction": "0.1",
         "data.test_fraction": "0.2",
-        "data.test_images": f"{_TEST}",
+        "data.test_images": f"{tested}",
         "data.train_images": f"{trained}",
-        "data.seed": "0" if layout == "folds" else f"{repeat}",
-        "data.fold": f"{repeat}" if layout == "folds" else "null",
-        "data.folds": "5",
+        "data.seed": "0" if "folds" in layout else f"{repeat}",
+        "data.fold": f"{repeat}" if "folds" in layout else "null",
+        "data.folds": "2" if layout == "two folds" else "5",
     }
     name = f"{learner}-{repeat}"
     tags = {"transfer.configuration": name}

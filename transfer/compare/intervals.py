@@ -46,8 +46,11 @@ def mean_interval(
     if not on_same_images(chosen, answers):
         if draws.shape[1] < 2:
             return Interval(mean)
-        found = resampled(values[kept] @ draws, overlap_of(chosen, shared=False))
-        return _bounded(mean, half_width(CONFIDENCE, found.variance), criterion, "both")
+        known = [predictions[index] for index in kept]
+        least, images = _of_images(known, draws, criterion)
+        found = resampled(values[kept] @ draws, overlap_of(chosen, shared=False), least)
+        half = half_width(CONFIDENCE, found.variance)
+        return _bounded(mean, half, criterion, "both", images)
     if len(answers) < len(kept) or not all(has_scores(each, criterion) for each in answers):
         return _without_answers(values[kept], criterion)
     scores = image_scores(answers, criterion)
@@ -57,6 +60,23 @@ def mean_interval(
     found = single(scores, range(len(kept)), draws, scatter=scatter, overlap=overlap)
     half = half_width(CONFIDENCE, found.variance)
     return _bounded(mean, half, criterion, "both", scores.images)
+
+
+def _of_images(
+    answers: Sequence[Predictions | None], draws: Floats, criterion: Criterion
+) -> tuple[float, int | None]:
+    """What test images alone make of the variance of a mean over draws of which each has images of
+    its own, and how many they are; 0 and None where some answers are not known."""
+    variances, images = [], 0
+    for share in draws.T:
+        own = [each for each, part in zip(answers, share, strict=True) if part > 0]
+        tested = [each for each in own if each is not None and has_scores(each, criterion)]
+        if len(tested) < len(own) or not on_same_labels(tested):
+            return 0.0, None
+        scores = image_scores(tested, criterion)
+        variances.append(float(scores.covariance.mean()) / scores.images)
+        images += scores.images
+    return math.fsum(variances) / len(variances) ** 2, images
 
 
 def _of_network(
@@ -94,21 +114,29 @@ def overlap_of(runs: Sequence[RunRecord], *, shared: bool) -> float:
     return test / ((1 - test) * (1 - validation))
 
 
-def resampled(values: Floats, overlap: float) -> Differences:
+def resampled(values: Floats, overlap: float, least: Floats | float) -> Differences:
     """The mean of values [..., J], of which each was measured on test images of its own: scores of
-    folds, or differences of such. Student's test with the variance corrected for overlap."""
+    folds, or differences of such. Student's test with the variance corrected for overlap.
+
+    Args:
+        least: what test images alone make of the variance of the mean, [...], 0 where not known:
+            it is no less, however near to each other two folds came out.
+    """
     draws = values.shape[-1]
     mean = values.mean(axis=-1)
     draw = np.var(values, axis=-1, ddof=1)
     zero = np.zeros_like(mean)
-    variance = Variance(draw * (1 / draws + overlap), zero + draws - 1, zero, zero)
+    variance = Variance(draw * (1 / draws + overlap), zero + draws - 1, zero + least, zero)
     return Differences(mean, variance, draw)
 
 
 def on_same_images(runs: Sequence[RunRecord], answers: Sequence[Predictions]) -> bool:
     """Whether some runs were tested on the same images, as far as can be known."""
-    labels = {each.labels.tobytes() for each in answers}
-    return len({test_images_of(run) for run in runs}) == 1 and len(labels) <= 1
+    return len({test_images_of(run) for run in runs}) == 1 and on_same_labels(answers)
+
+
+def on_same_labels(answers: Sequence[Predictions]) -> bool:
+    return len({each.labels.tobytes() for each in answers}) <= 1
 
 
 def _without_answers(values: Floats, criterion: Criterion) -> Interval:

@@ -154,7 +154,8 @@ class Recipes:
             return
         overlap = overlap_of(self._rows[first[0]].runs, shared=len({n for _, n in common}) == 1)
         if len({number for _, number in common}) > 1:
-            self._fill(block, resampled(drawn, overlap))
+            least, self._one_image[block] = self._of_images(common, shares, first, second)
+            self._fill(block, resampled(drawn, overlap, least))
             return
         shares = units([replicate for replicate, _ in known])
         images = self._images[common[0][1]]
@@ -169,6 +170,34 @@ class Recipes:
             )
             self._fill(block, found)
             self._one_image[block] = images.scores.one_image
+
+    def _of_images(
+        self, trials: list[Trial], shares: Floats, first: list[int], second: list[int]
+    ) -> tuple[Floats, float]:
+        """What test images alone make of the variance of mean differences [A, B] over draws of
+        which each has images of its own, and what one image more would; 0 where not known."""
+        draws, total, one_image = shares.shape[1], np.zeros((len(first), len(second))), 0.0
+        for share in shares.T:
+            members = np.flatnonzero(share)
+            own = [trials[member] for member in members]
+            images = self._images[own[0][1]]
+            places = [
+                np.array([[self._trials[row][trial][0] for trial in own] for row in rows])
+                for rows in (first, second)
+            ]
+            same = len({number for _, number in own}) == 1
+            if images.scores is None or not same or min(each.min() for each in places) < 0:
+                return np.zeros_like(total), 0.0
+            weights, covariance = share[members], images.scores.covariance
+            one, other = (
+                np.einsum("rcd,c,d->r", covariance[p[:, :, None], p[:, None, :]], weights, weights)
+                for p in places
+            )
+            block = covariance[places[0][:, None, :, None], places[1][None, :, None, :]]
+            between = np.einsum("abcd,c,d->ab", block, weights, weights)
+            total += (one[:, None] + other - 2 * between).clip(min=0) / images.scores.images
+            one_image += images.scores.one_image
+        return total / draws**2, one_image / draws**2
 
     def _fill(self, block: tuple[NDArray[np.int64], ...], found: Differences) -> None:
         self.tested[block] = True
