@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
@@ -71,6 +72,22 @@ def test_several_seeds_that_answered_the_same_images_have_an_interval_over_both(
     # Wider than that of one network of such accuracy on these images.
     one = wilson_interval(55, 100)
     assert 0 < row.accuracy.low < one.low and one.high < row.accuracy.high < 1
+
+
+@pytest.mark.parametrize("errors", [0, 1])
+def test_few_errors_or_none_leave_no_interval_from_0_to_1(errors: int) -> None:
+    shares = (1.0, 1.0, 1 - errors / 300)
+    # Others scatter by a point, which moderates what seeds of this one do.
+    means = {"a": shares, "b": (0.90, 0.91, 0.89)}
+    runs = [make_run(model, 0, s, own[s]) for model, own in means.items() for s in range(3)]
+    answers = {
+        run.id: make_predictions(np.arange(300) < round(300 * run.metrics["test/acc"]))
+        for run in runs
+    }
+    accuracy = make_rows(runs, predictions=answers)[0].accuracy
+    assert accuracy.estimate == pytest.approx(np.mean(shares))
+    # Of one network without errors Wilson's interval begins at 0.987.
+    assert 0.96 < accuracy.low < 0.987 and accuracy.estimate <= accuracy.high <= 1
 
 
 def test_the_worst_class_of_each_seed() -> None:

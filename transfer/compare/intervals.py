@@ -22,6 +22,9 @@ from transfer.compare.uncertain import Variance, half_width
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.find import RunRecord
 
+# Of the normal distribution, what lies this far out on either side is not within an interval.
+_NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+
 
 def mean_interval(
     runs: Sequence[RunRecord],
@@ -86,8 +89,7 @@ def _of_network(
     if criterion.name == "acc":
         return wilson_interval(int(answers.correct.sum()), len(answers.labels))
     error = math.sqrt(scores.covariance[0, 0] / scores.images)
-    half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
-    return _bounded(mean, half, criterion, "images", scores.images)
+    return _bounded(mean, _NORMAL * error, criterion, "images", scores.images)
 
 
 def overlap_of(runs: Sequence[RunRecord], *, shared: bool) -> float:
@@ -152,17 +154,34 @@ def _bounded(
 ) -> Interval:
     """With bounds; of a share as Wilson's are, for the number of images that would have the same
     uncertainty (Korn and Graubard 1998): a share lies between 0 and 1, and few errors leave more
-    above it than below."""
+    above it than below.
+
+    Args:
+        half: half the width that it would have without bounds.
+        images: on which the mean was measured, where that is known.
+    """
     if criterion.sign < 0:
         return Interval(mean, mean - half, mean + half, over)
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    if half > 0:
-        number = z**2 * mean * (1 - mean) / half**2
-    elif images is not None:
-        number = float(images)
-    else:
+    if half == 0 and images is None:
         return Interval(mean, mean, mean, over)
+    least = mean if images is None else (mean * images + 0.5) / (images + 1)
+    # A share of 1 scatters nowhere, and half an error more does: that many images are not none.
+    variance = max(mean * (1 - mean), least * (1 - least))
+    number = float(images or 0) if half == 0 else _NORMAL**2 * variance / half**2
+    low, high = _wilson(mean, number)
+    # Near its ends that is far too wide for a few images; twice as wide is enough, or what all the
+    # images at hand say.
+    widest = (mean, mean) if images is None else _wilson(mean, float(images))
+    low = max(low, min(mean - 2 * half, widest[0]), 0.0)
+    high = min(high, max(mean + 2 * half, widest[1]), 1.0)
+    return Interval(mean, low, high, over)
+
+
+def _wilson(share: float, number: float) -> tuple[float, float]:
+    """The bounds of a share of so many images, which need not be whole."""
     number = max(number, 1e-9)
-    centre = (mean + z**2 / (2 * number)) / (1 + z**2 / number)
-    around = z / (1 + z**2 / number) * math.sqrt(mean * (1 - mean) / number + (z / number / 2) ** 2)
-    return Interval(mean, max(centre - around, 0.0), min(centre + around, 1.0), over)
+    square = _NORMAL**2 / number
+    centre = (share + square / 2) / (1 + square)
+    around = math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
+    # Rounding must not leave the share outside.
+    return min(centre - around, share), max(centre + around, share)
