@@ -138,6 +138,22 @@ def test_runs_of_before_a_digest_was_kept_belong_to_the_part_of_their_images() -
     assert [len(group) for group in by_test_set([old, new])] == [2]
 
 
+def test_runs_of_before_a_digest_was_kept_are_compared_with_those_of_after() -> None:
+    drawn = {"data.digest": "x", "data.seed": "0", "data.test_fraction": "0.2"}
+    runs = [make_run(model, 0, seed, 0.8, **drawn) for model in "ab" for seed in range(3)]
+    answers = {run.id: make_predictions(np.arange(500) < 400) for run in runs}
+    for run in runs[3:]:
+        run.params["data.test_digest"] = "y"
+    pair = Comparison(make_rows(runs, predictions=answers)).pair(0, 1)
+    assert pair.replicates == 3
+    assert (pair.recipe.kind, pair.network.kind) == ("equivalent", "equivalent")
+    # Labels that differ are of other images.
+    other = make_predictions(np.arange(500) < 400, classes=5)
+    elsewhere = answers | {run.id: other for run in runs[3:]}
+    pair = Comparison(make_rows(runs, predictions=elsewhere)).pair(0, 1)
+    assert (pair.recipe.kind, pair.network.kind) == ("unknown", "unknown")
+
+
 def test_old_runs_differ_from_new_ones_by_what_they_did_alone() -> None:
     old = {"optimizer.name": "adam", "data.augment.flip": "True"}
     new = {

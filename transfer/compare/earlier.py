@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
+from transfer.compare.replicates import drawn_from
 from transfer.config.key import leaves
 from transfer.config.schema import GROUPS, AugmentConfig, Config, ProtocolConfig
 from transfer.tracking.find import RunRecord
@@ -19,7 +20,7 @@ _OTHERWISE = {
 
 def with_later_keys(runs: Iterable[RunRecord]) -> list[RunRecord]:
     """The same runs, each with every key that another has and that it could have had."""
-    runs = [_renamed(run) for run in runs]
+    runs = _with_digests([_renamed(run) for run in runs])
     names = {name for run in runs for name in run.params}
     filled = []
     for run in runs:
@@ -33,6 +34,24 @@ def with_later_keys(runs: Iterable[RunRecord]) -> list[RunRecord]:
         replace(run, params={k: v for k, v in run.params.items() if k != "augment.name"})
         for run in filled
     ]
+
+
+def _with_digests(runs: list[RunRecord]) -> list[RunRecord]:
+    """The digest of test images was not always kept: those that were drawn from the same images in
+    the same way are the same."""
+    kept: dict[tuple[str | None, ...], set[str]] = {}
+    for run in runs:
+        if digest := run.params.get("data.test_digest"):
+            kept.setdefault(drawn_from(run), set()).add(digest)
+    return [_with_digest(run, kept.get(drawn_from(run), set())) for run in runs]
+
+
+def _with_digest(run: RunRecord, kept: set[str]) -> RunRecord:
+    known = run.params.get("data.test_digest") or "data.digest" not in run.params
+    # Where several were kept, from folders of their own, nobody knows which it was.
+    if known or len(kept) != 1:
+        return run
+    return replace(run, params=run.params | {"data.test_digest": next(iter(kept))})
 
 
 def _renamed(run: RunRecord) -> RunRecord:

@@ -40,7 +40,7 @@ def replicate_of(run: RunRecord) -> Replicate:
 def test_images_of(run: RunRecord) -> tuple[str | None, ...]:
     """What identifies the images that a run was tested on."""
     known = run.params.get("data.test_digest")
-    return (known,) if known else _drawn(run)
+    return (known,) if known else drawn_from(run)
 
 
 def by_test_set(runs: Iterable[RunRecord]) -> list[list[RunRecord]]:
@@ -56,7 +56,7 @@ def _names_of_test_set(run: RunRecord) -> Iterator[tuple[str | None, ...]]:
     yield ("images", *test_images_of(run))
     if "data.digest" in run.params:
         # Runs of before the digest of test images was kept are found by what these are drawn from.
-        yield ("drawn", *_drawn(run))
+        yield ("drawn", *drawn_from(run))
     # Of folds, their number says how much is tested.
     share = "data.test_fraction" if replicate_of(run).fold < 0 else "data.folds"
     # "null" says that the test set is one of its own.
@@ -68,7 +68,7 @@ def _names_of_test_set(run: RunRecord) -> Iterator[tuple[str | None, ...]]:
                 yield (digest, *(run.params.get(name) for name in (digest, share, *_FOLDERS)))
 
 
-def _drawn(run: RunRecord) -> tuple[str | None, ...]:
+def drawn_from(run: RunRecord) -> tuple[str | None, ...]:
     """What a test set without a folder of its own is drawn from, and by."""
     names = ("data.digest", "data.seed", "data.test_fraction", "data.fold")
     return tuple(run.params.get(name, "null") for name in names)
