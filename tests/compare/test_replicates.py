@@ -82,6 +82,11 @@ def test_folds_that_came_out_alike_leave_the_luck_of_their_images() -> None:
     assert pair.recipe.kind == "undecided"
 
 
+def test_a_difference_of_shares_is_no_more_than_1() -> None:
+    found = Comparison(_folded({"a": [0.1, 0.9], "b": [0.8, 0.2]}, images=30)).pair(0, 1)
+    assert (found.difference.low, found.difference.high) == (-1, 1)
+
+
 def test_splits_of_one_pool_are_one_row_by_whatever_they_are_named() -> None:
     runs = [
         make_run("a", 0, 0, 0.8, **_POOL, **{"data.seed": seed, "data.test_digest": seed})
@@ -106,6 +111,10 @@ def test_what_overlapping_training_sets_add() -> None:
         for run in folds
     ]
     assert overlap_of(without, shared=False) == pytest.approx(0.2 / (0.8 * 0.9))
+    # Of all images a few a class: these overlap no more than all would.
+    few = _fold("a", 0, 0.8)
+    few.params["data.train_images"] = "20"
+    assert overlap_of([few], shared=False) == pytest.approx(60 / 216)
     splits = [make_run("a", 0, 0, 0.8, **_POOL, **{"data.seed": seed}) for seed in "01"]
     assert overlap_of(splits, shared=True) == pytest.approx(1 / 9)
     assert overlap_of(splits[:1], shared=True) == 0

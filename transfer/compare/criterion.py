@@ -1,8 +1,10 @@
 """By which measure configurations are ordered and compared: the one that they were selected by."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from transfer.compare.statistics import Interval, Over
 from transfer.tracking.find import RunRecord
 
 
@@ -27,6 +29,12 @@ class Criterion:
     def validation(self) -> str:
         """The metric of the best epoch on the validation images."""
         return f"best/val_{self.name}"
+
+    def difference(self, mean: float, half: float, over: Over) -> Interval:
+        """A difference of two with its interval, this far to either side; shares differ by 1 at
+        most."""
+        most = 1.0 if self.sign > 0 else math.inf
+        return Interval(mean, max(mean - half, -most), min(mean + half, most), over)
 
 
 CRITERIA = {

@@ -108,12 +108,15 @@ def overlap_of(runs: Sequence[RunRecord], *, shared: bool) -> float:
     if shared:
         splits = {run.params.get("data.seed", "0") for run in runs}
         return validation / (1 - validation) if len(splits) > 1 else 0.0
-    if {"data.test_images", "data.train_images"} <= params.keys():
-        return int(params["data.test_images"]) / max(int(params["data.train_images"]), 1)
     test = float(params.get("data.test_fraction", "0.2"))
     if params.get("data.fold", "null") != "null":
         test = 1 / int(params["data.folds"])
-    return test / ((1 - test) * (1 - validation))
+    of_all = test / ((1 - test) * (1 - validation))
+    if not {"data.test_images", "data.train_images"} <= params.keys():
+        return of_all
+    counted = int(params["data.test_images"]) / max(int(params["data.train_images"]), 1)
+    # Training sets that are small parts of what is left overlap less than those that are all of it.
+    return min(counted, of_all)
 
 
 def resampled(values: Floats, overlap: float, least: Floats | float) -> Differences:

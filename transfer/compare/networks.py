@@ -38,7 +38,7 @@ class Networks:
     """
 
     def __init__(self, rows: Sequence[Row], criterion: Criterion) -> None:
-        count = len(rows)
+        self._criterion, count = criterion, len(rows)
         self.lead, self.variance, self.p_value = (np.full((count, count), np.nan) for _ in range(3))
         self.own = np.full(count, np.nan)
         self.images = [0] * count
@@ -65,7 +65,7 @@ class Networks:
         if not math.isfinite(lead):
             return Interval(math.nan)
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
-        return Interval(lead, lead - half, lead + half, "images")
+        return self._criterion.difference(lead, half, "images")
 
     def beyond(self, bound: float) -> Floats:
         """Two-sided p-values that a difference is as large as `bound`, on its own side of 0."""

@@ -228,4 +228,4 @@ class Recipes:
         if not self.tested[first, second]:
             return Interval(mean)
         half = half_width(CONFIDENCE, self.found.variance[first, second])
-        return Interval(mean, mean - half, mean + half, "both")
+        return self._criterion.difference(mean, half, "both")
