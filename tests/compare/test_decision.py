@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
@@ -62,6 +63,22 @@ def test_equals_share_the_chance_and_little_is_lost_by_either() -> None:
     assert decision.probability_best[decision.rival] == max(decision.probability_best[1:])
 
 
+@pytest.mark.parametrize("measure", ["acc", "loss"])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_what_answers_alike_has_the_same_chance(seeds: int, measure: str) -> None:
+    runs, answers = [], {}
+    for model in "bcd":
+        for seed in range(seeds):
+            run = make_run(model, 0, seed, 1.0, select_by=measure)
+            run.metrics.update({"test/loss": 0.1, "best/val_loss": 0.1})
+            loss = np.full(30, 0.1, dtype=np.float32)
+            answers[run.id] = dataclasses.replace(make_predictions(np.ones(30, bool)), loss=loss)
+            runs.append(run)
+    decision = Comparison(make_rows(runs, predictions=answers)).decision
+    assert decision is not None
+    assert decision.probability_best == pytest.approx([1 / 3] * 3, abs=0.05)
+
+
 def test_the_tests_favourite_is_named_beside_what_validation_chose() -> None:
     decision = _decide([0.7, 0.9], seeds=2, validation=[0.95, 0.6])
     assert (decision.chosen, decision.favourite) == (0, 1)
@@ -115,7 +132,7 @@ def test_where_the_folds_do_not_suffice_those_of_another_split_are_needed() -> N
     of_ten, of_five = (
         _lacking(two, "data.fold", **pool, **{"data.folds": folds}) for folds in ("10", "5")
     )
-    assert (of_ten.needs, of_ten.more_of) == ("replicates", (4, 4))
+    assert (of_ten.needs, of_ten.more_of) == ("replicates", (5, 5))
     # Three are left, and the folds of another split come all together.
     assert (of_five.needs, of_five.more_of) == ("splits", (8, 8))
 

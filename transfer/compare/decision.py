@@ -101,8 +101,9 @@ def decide(
         lead = float(means[0] - means[1])
     elif len(upper) > 1:
         scores = _draws(len(upper), means, recipes, networks, about)
-        wins = np.bincount(scores.argmax(axis=1), minlength=len(upper))
-        best = (wins / len(scores)).tolist()
+        # Networks that answer alike share the chance.
+        wins = scores >= scores.max(axis=1, keepdims=True) - 1e-12
+        best = (wins / wins.sum(axis=1, keepdims=True)).mean(axis=0).tolist()
         lost = scores.max(axis=1) - scores[:, 0]
         low, high = np.quantile(lost, [0.025, 0.975])
         over: Literal["both", "images"] = "both" if about == "recipe" else "images"
@@ -161,7 +162,7 @@ def _draws(
         spread = np.maximum(variance.estimated, variance.least)
         leads, known, estimated = (
             _symmetric(each[upper, upper], sign)
-            for each, sign in ((found.mean, -1), (variance.known, 1), (spread, 1))
+            for each, sign in ((found.mean, -1), (recipes.known, 1), (spread, 1))
         )
         tested = np.triu(recipes.tested[upper, upper], k=1)
         freedom = float(np.median(variance.freedom[upper, upper][tested])) if tested.any() else 1.0

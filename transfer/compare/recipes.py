@@ -211,10 +211,14 @@ class Recipes:
 
     def beyond(self, bound: float) -> Floats:
         """Likewise, that the difference is as large as `bound`, on its own side of 0."""
-        # Recipes that agree on all of a few images need not agree on others.
-        variance = self.found.variance
-        variance = replace(variance, known=variance.known + self._one_image)
+        variance = replace(self.found.variance, known=self.known)
         return self._tail(bound - np.abs(self.found.mean), variance)
+
+    @property
+    def known(self) -> Floats:
+        """The known part of the variance, with one image more either way: recipes that agree on all
+        of a few images need not agree on others."""
+        return self.found.variance.known + self._one_image
 
     def _tail(self, distance: Floats, variance: Variance) -> Floats:
         found = np.full(distance.shape, np.nan)

@@ -59,7 +59,9 @@ def find_needed(
     if recipes.tested[0, rival]:
         if verdicts.verdict(0, rival).kind != "undecided":
             return Needed("nothing")
-        draw, variance = float(found.draw[0, rival]), found.variance[0, rival]
+        variance = found.variance[0, rival]
+        # Draws that came out alike are no nearer to each other than their images leave them.
+        draw = max(float(found.draw[0, rival]), have * float(variance.least))
         total = float(np.maximum(variance.estimated, variance.least) + variance.known)
         rest, assumed = max(total - draw / have, 0.0), False
     else:
