@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
+from transfer.compare.replication import Need
 from transfer.report.frame import rows_frame
 from transfer.report.front import duration, front
 from transfer.report.language import LANGUAGES, Words
@@ -87,6 +90,64 @@ def test_a_chance_says_among_how_many_where_these_are_not_all() -> None:
 def test_where_seeds_would_not_help_more_test_images_would() -> None:
     text = _front(compare(CLOSE, seeds=2, images=100))
     assert "more test images; 100 more seeds would not tell it from `c`." in text
+
+
+def test_why_nothing_more_is_needed_follows_the_verdict() -> None:
+    better = _front(compare(APART))
+    assert "surer**: nothing is needed; the nearest rival, `a`, is the worse recipe." in better
+    equal = _front(compare(CLOSE, 5, 20_000, validation={"b": 0.9, "c": 0.8}))
+    assert "nothing is needed; the nearest rival, `c`, is equivalent: either will do." in equal
+    contradicted = {"models": {"b": 0.6, "c": 0.9}, "validation": {"b": 0.9, "c": 0.6}}
+    text = _front(compare(**contradicted))  # type: ignore[arg-type]
+    assert (
+        "sure**: Validation and test contradict each other: on the test images `c` is the" in text
+    )
+    assert "is the better recipe. < 1 % that" in text
+    assert "surer**: more validation images, which would tell" in text
+    text = _front(compare(**contradicted, seeds=1))  # type: ignore[arg-type]
+    assert "contradict each other: on the test images `c` is the better network. " in text
+
+
+def test_where_no_answers_were_kept_nobody_knows_how_many_more() -> None:
+    runs = [make_run(model, 0, seed, 0.7) for model in "bc" for seed in range(3)]
+    comparison = Comparison(make_rows(runs))
+    text = _front(comparison)
+    assert "surer**: not known, for the runs did not keep how they answered each" in text
+    assert "Which recipe would win again is not known: no answers were kept." in text
+    assert "%" not in text.partition("How sure")[2].partition("What it costs")[0]
+    line = ranking_table(comparison, WORDS).cells[1]
+    assert list(line[5:7]) == ["not known: no answers were kept"] * 2
+
+
+@pytest.mark.parametrize(
+    ("needs", "more_of", "text"),
+    [
+        ("replicates", (2, 2), "2 more folds of it and of `c`, 8 s of training."),
+        ("replicates", (1, 2), "1 more fold of it and 2 more folds of `c`, 6 s of training."),
+        ("replicates", (3, 0), "3 more folds of it, 6 s of training."),
+        ("replicates", (0, 1), "1 more fold of `c`, 2 s of training."),
+        ("splits", (5, 5), "the images divided anew (another `data.seed`): 5 more folds of it and"),
+        ("images", (0, 0), "more images; 100 more folds would not tell it from `c`."),
+    ],
+)
+def test_what_would_make_it_surer_counts_what_each_lacks(
+    needs: Need, more_of: tuple[int, int], text: str
+) -> None:
+    runs = []
+    for model, accuracy in (("b", 0.9), ("c", 0.8)):
+        for fold in range(2):
+            folds = {"data.fold": f"{fold}", "data.folds": "5", "data.pool_digest": "all"}
+            run = make_run(model, 0, 0, accuracy, **folds)
+            runs.append(replace(run, tags={"transfer.configuration": model}))
+    comparison = Comparison(make_rows(runs))
+    assert comparison.decision is not None
+    seconds = 2.0 * sum(more_of) if needs != "images" else math.nan
+    decision = replace(
+        comparison.decision, needs=needs, more_of=more_of, more_seconds=seconds, assumed=False
+    )
+    # However many the statistics find.
+    comparison.__dict__["decision"] = decision
+    assert f"surer**: {text}" in _front(comparison)
 
 
 def test_the_test_images_favourite_is_named_as_such_and_not_taken() -> None:

@@ -1,6 +1,7 @@
 """What is read in ten seconds: which network to take, how sure that is and what it costs."""
 
 import math
+from collections.abc import Sequence
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.decision import MOST_GIVEN_UP, Decision
@@ -22,6 +23,7 @@ from transfer.report.verdicts import (
     counted,
     difference_text,
     has_answer,
+    missing_text,
     replicates_kind,
     verdict_phrase,
 )
@@ -102,6 +104,9 @@ def _sure(comparison: Comparison, decision: Decision, words: Words) -> str:
     if len(rows) == 1:
         return ""
     sentences = []
+    if decision.rival and decision.verdict and decision.verdict.kind == "worse":
+        rival = rows[decision.rival].label
+        sentences.append(words(f"front.contradicted.{decision.about}", rival=rival))
     if math.isfinite(probability) and math.isfinite(loss.estimate):
         all_of_them = len(decision.probability_best) == len(rows)
         of_which = f"front.count.{decision.about if all_of_them else 'upper'}"
@@ -115,10 +120,9 @@ def _sure(comparison: Comparison, decision: Decision, words: Words) -> str:
         )
         sentences.append(told)
     if decision.about == "network":
-        kind = replicates_kind(rows)
-        alone = len(rows[decision.chosen].runs) == 1
-        why = f"one.{kind}" if alone else f"few.{kind}"
-        sentences.append(words("front.one", why=words(why)))
+        pair = comparison.pair(decision.chosen, decision.rival or 1)
+        why = missing_text(pair.recipe, pair, rows, words)
+        sentences.append(words("front.one", why=why))
     return words("front.sure", sentences=" ".join(sentences)) if sentences else ""
 
 
@@ -135,18 +139,41 @@ def _surer(comparison: Comparison, decision: Decision, words: Words) -> str:
     rows, rival = comparison.rows, decision.rival
     if rival is None:
         return ""
-    replicates = words(f"replicates.{replicates_kind(rows)}")
-    if decision.more_replicates == 0:
-        return words("front.decided", rival=rows[rival].label)
-    if decision.more_replicates is None:
-        return words("front.surer_images", replicates=replicates, rival=rows[rival].label)
-    more = counted(decision.more_replicates, rows, words, more=True)
-    parts = [words("front.more", count=more, rival=rows[rival].label)]
+    label = rows[rival].label
+    verdict = decision.verdict.kind if decision.verdict else "unknown"
+    if decision.needs == "nothing":
+        # The verdict is on recipes, or more trainings would still tell something.
+        decided = "front.more_validation" if verdict == "worse" else f"front.decided.{verdict}"
+        told = words(decided, rival=label)
+    elif decision.needs == "unknown":
+        told = words("front.surer_unknown")
+    elif decision.needs == "images":
+        folds = any(each.fold >= 0 for row in rows for each in row.replicates)
+        replicates = words(f"replicates.{replicates_kind(rows)}")
+        # Of folds, every image is a test image.
+        key = f"front.surer_images.{'folds' if folds else 'test'}"
+        told = words(key, replicates=replicates, rival=label)
+    else:
+        told = _more(decision, rows, label, words)
+    return words("front.surer", parts=told)
+
+
+def _more(decision: Decision, rows: Sequence[Row], rival: str, words: Words) -> str:
+    """How many more trainings of either would decide, and what these cost."""
+    mine, its = (counted(count, rows, words, more=True) for count in decision.more_of)
+    if mine == its:
+        more = words("front.more", count=mine, rival=rival)
+    elif all(decision.more_of):
+        more = words("front.more_each", mine=mine, its=its, rival=rival)
+    else:
+        alone = "front.more_mine" if decision.more_of[0] else "front.more_its"
+        more = words(alone, mine=mine, its=its, rival=rival)
+    parts = [words("front.another_split", more=more) if decision.needs == "splits" else more]
     if math.isfinite(decision.more_seconds):
         parts.append(words("cost.time/train_s", value=duration(decision.more_seconds, words)))
     if decision.assumed:
         parts.append(words("front.assumed"))
-    return words("front.surer", parts=words("comma").join(parts))
+    return words("comma").join(parts)
 
 
 def _favourite(comparison: Comparison, decision: Decision, words: Words) -> str:

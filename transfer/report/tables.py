@@ -23,7 +23,13 @@ from transfer.report.columns import (
 from transfer.report.document import Table
 from transfer.report.facts import evaluates_augmented, validates_apart
 from transfer.report.language import Words
-from transfer.report.verdicts import chance, has_answer, replicates_kind, verdict_of_second
+from transfer.report.verdicts import (
+    chance,
+    has_answer,
+    missing_text,
+    replicates_kind,
+    verdict_of_second,
+)
 from transfer.tracking.find import RunRecord
 
 # Nobody reads a longer table; report.csv has all.
@@ -54,8 +60,8 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
         words(f"column.replicates.{replicates_kind(rows)}"): [str(len(row.runs)) for row in rows],
         words.header(validation.metric): validation.cells(rows, spread=False),
         words.header(test.metric): _scores(rows, comparison, words),
-        words("column.recipe"): ["–", *(_recipe(pair, rows, words) for pair in pairs)],
-        words("column.network"): ["–", *(_cell(pair.network, words) for pair in pairs)],
+        words("column.recipe"): ["–", *(_cell(pair.recipe, pair, rows, words) for pair in pairs)],
+        words("column.network"): ["–", *(_cell(pair.network, pair, rows, words) for pair in pairs)],
         words("column.best"): (best + ["–"] * len(rows))[: len(rows)],
         **{
             words.header(column.metric): column.cells(rows, spread=False)
@@ -134,7 +140,7 @@ def pair_table(comparison: Comparison, words: Words) -> Table:
             str(pair.replicates),
         ]
         for verdict in (pair.recipe, pair.network):
-            line.append(_cell(verdict, words))
+            line.append(words(f"verdict.{verdict_of_second(verdict)}"))
             line += map(p_text, (verdict.p_value, verdict.corrected))
         cells.append(line)
     return Table([words(f"column.{name}") for name in names], cells, 1, words={4, 7})
@@ -184,15 +190,11 @@ def _bounds(interval: Interval, column: Column, words: Words) -> str:
     return words("range", low=low, high=high)
 
 
-def _cell(verdict: Verdict, words: Words) -> str:
+def _cell(verdict: Verdict, pair: Pair, rows: Sequence[Row], words: Words) -> str:
+    """A verdict as seen from the second of a pair, and of an unknown one what it lacks."""
+    if verdict.kind == "unknown":
+        return words("verdict.missing", missing=missing_text(verdict, pair, rows, words))
     return words(f"verdict.{verdict_of_second(verdict)}")
-
-
-def _recipe(pair: Pair, rows: Sequence[Row], words: Words) -> str:
-    alone = min(len(rows[index].runs) for index in (pair.first, pair.second)) == 1
-    if alone and pair.recipe.kind == "unknown":
-        return words("verdict.one", replicate=words(f"one.{replicates_kind(rows)}"))
-    return _cell(pair.recipe, words)
 
 
 def _why(row: Row, words: Words) -> str:

@@ -42,6 +42,14 @@ def verdict_phrase(pair: Pair, words: Words, *, second: bool = False) -> str:
     return words(f"phrase.{about}.{kind}")
 
 
+def missing_text(verdict: Verdict, pair: Pair, rows: Sequence[Row], words: Words) -> str:
+    """What an unknown verdict on a pair of rows lacks."""
+    if verdict.missing in ("answers", "images"):
+        return words(f"few.{verdict.missing}")
+    alone = min(len(rows[index].runs) for index in (pair.first, pair.second)) == 1
+    return words(f"{'one' if alone else 'few'}.{replicates_kind(rows)}")
+
+
 def _about(pair: Pair) -> Literal["recipe", "network"] | None:
     """What is told of a pair."""
     if pair.recipe.kind != "unknown":
