@@ -102,6 +102,26 @@ def test_answers_to_other_images_are_not_set_beside_one_another(tmp_path: Path) 
     assert [gallery.title for gallery in galleries] == ["The surest mistakes"]
 
 
+def test_networks_of_folds_are_compared_on_the_fold_of_the_first_ones(tmp_path: Path) -> None:
+    runs, found = [], {}
+    for model, scores in {"a": (0.7, 0.9), "b": (0.8, 0.6)}.items():
+        for fold, score in enumerate(scores):
+            images = {
+                "data.fold": f"{fold}",
+                "data.test_digest": f"{fold}",
+                "data.folds": "2",
+            }
+            run = make_run(model, 0, 0, score, **images)
+            runs.append(replace(run, tags={"transfer.configuration": model}))
+            answers = [0, 1, 1, 1, 2, 2] if model == "a" else [0, 0, 1, 1, 2, 2]
+            found[run.id] = _answers(answers, [0.9] * 6, ["cat", "cow", "dog"])
+    comparison = Comparison(make_rows(runs, predictions=found))
+    kept = _examples(tmp_path, [1], "")
+    (tmp_path / "figures").mkdir()
+    [_, differences] = build_galleries(comparison, lambda run: kept, Words(), tmp_path)
+    assert "**A** is `a data.fold=1`, **B** is `b data.fold=1`. Of the 1" in differences.text
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_of_classes_and_files_stay_text(tmp_path: Path, language: str) -> None:
     file = '"><img src=x onerror=alert(1)>_*.jpg'

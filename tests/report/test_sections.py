@@ -184,6 +184,9 @@ def test_folds_are_named_wherever_replicates_are() -> None:
     assert report.startswith("# Comparison: 2 configurations, 6 runs")
     assert "| folds |" in " ".join(report.split()) and "common folds" in report
     assert "- folds (`data.fold`): 0, 1, 2\n" in report and "- seeds: 0\n" in report
+    of_images = "each other row's best of those that were tested on the same images is compared"
+    flat = " ".join(report.split())
+    assert (of_images in flat) and of_images not in " ".join(_report(RUNS).split())
     assert "points over 3 folds." in report and "repeat the result" not in report
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.criterion import Criterion
 from transfer.compare.keys import REPLICATE_KEYS
 from transfer.compare.replicates import test_images_of
 from transfer.compare.rows import Row
@@ -54,14 +53,14 @@ def build_galleries(
         folder: of the report; the pictures go into figures/ in it.
         prefix: of the files' names.
     """
-    rows, criterion = comparison.rows, comparison.criterion
-    best = _best_network(rows[0], criterion) if rows else None
+    rows, runs = comparison.rows, comparison.networks
+    best = _network(rows[0], runs[0]) if rows else None
     if best is None:
         return []
     examples = dict(read(best.run) or {})
     galleries = [_gallery([best], best.answers.surest_mistakes, examples, words, prefix)]
-    second = _its_rival(rows[1], criterion, best) if len(rows) > 1 else None
-    if second is not None:
+    second = _network(rows[1], runs[1]) if len(rows) > 1 else None
+    if second is not None and _on_same_images(best, second):
         different = _surest_differences(best.answers, second.answers)
         examples |= read(second.run) or {}
         galleries.append(_gallery([best, second], different, examples, words, prefix))
@@ -71,29 +70,8 @@ def build_galleries(
     return shown
 
 
-def _best_network(row: Row, criterion: Criterion) -> _Network | None:
-    """The network that a row gives to use; None where its answers are lost."""
-    return _network(row, row.deployed(criterion))
-
-
-def _its_rival(row: Row, criterion: Criterion, other: _Network) -> _Network | None:
-    """The network that was best on validation, of those of a row that were tested on the same
-    images as another: with folds, each has images of its own."""
-    same = [
-        index
-        for index, run in enumerate(row.runs)
-        if test_images_of(run) == test_images_of(other.run)
-    ]
-    if not same:
-        return None
-    scores = criterion.sign * np.array(row.metric(criterion.validation))[same]
-    rival = _network(row, same[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))])
-    # Of runs of before the images' digest was kept, nobody knows.
-    alike = rival is not None and np.array_equal(rival.answers.labels, other.answers.labels)
-    return rival if alike else None
-
-
 def _network(row: Row, index: int) -> _Network | None:
+    """The network of one of a row's runs; None where its answers are lost."""
     answers, run = row.predictions[index], row.runs[index]
     if answers is None:
         return None
@@ -102,6 +80,13 @@ def _network(row: Row, index: int) -> _Network | None:
     ]
     name = " ".join([row.label, *(f"{key}={run.params.get(key)}" for key in differing)])
     return _Network(name, run, answers)
+
+
+def _on_same_images(one: _Network, other: _Network) -> bool:
+    """Whether two networks answered the same test images."""
+    # Of runs of before the images' digest was kept, nobody knows.
+    alike = np.array_equal(one.answers.labels, other.answers.labels)
+    return alike and test_images_of(one.run) == test_images_of(other.run)
 
 
 def _surest_differences(one: Predictions, other: Predictions) -> NDArray[np.int64]:

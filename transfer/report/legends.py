@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from transfer.compare.comparison import Comparison
+from transfer.compare.replicates import test_images_of
 from transfer.compare.rows import Row
 from transfer.report.columns import BALANCED, of_criterion, score_of, shown_scores, with_unit
 from transfer.report.document import Block, Paragraph
@@ -40,9 +41,15 @@ def ranking_legend(comparison: Comparison, words: Words) -> list[str]:
         *sentences,
         words("legend.recipe", replicates=replicates),
         words("legend.network"),
+        *([words("legend.network_images")] if _on_images_of_first(comparison) else []),
         words("legend.verdicts", within=within, replicates=replicates),
         words(f"legend.rank.{comparison.ranked_by}"),
     ]
+
+
+def _on_images_of_first(comparison: Comparison) -> bool:
+    """Whether a row's networks have test images of their own each, as those of folds."""
+    return any(len({test_images_of(run) for run in row.runs}) > 1 for row in comparison.rows)
 
 
 def pair_legend(comparison: Comparison, words: Words) -> list[Block]:
