@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -9,12 +12,14 @@ from torch import nn
 from tests.conftest import TINY, config_of
 from transfer.features import check
 from transfer.features.check import require_stored_features
+from transfer.features.stored import passes
 from transfer.job import Job, prepare
 from transfer.models.cut import UncutError
 from transfer.system.errors import ConfigError
 from transfer.system.memory import memory_size
 
-WORDS = ("model=mobilenet_v3_small", *TINY, "frozen_features=cache", "feature_views=3")
+WHOLE = ("model=mobilenet_v3_small", "frozen_features=cache", "feature_views=3")
+WORDS = (*WHOLE, *TINY)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +64,27 @@ def test_what_the_disk_does_not_take_is_refused(job: Job, monkeypatch: pytest.Mo
         no.value
     )
     assert "TRANSFER_CACHE_GB" in str(no.value) and "frozen_features=exact" in str(no.value)
+
+
+def test_with_folds_what_is_counted_is_the_pass_over_all_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for words, images in (
+        ("data.fold=0", (3 + 1) * 1797),
+        ("data.fold=0 feature_views=0", 1797),
+        # No more than what is used.
+        ("data.fold=0 data.train_per_class=2", 3 * 20 + 143 + 360),
+    ):
+        folded = prepare(config_of(*WHOLE, *words.split()))
+        assert sum(map(len, passes(folded.data, folded.config))) == images
+        size = images * 576 * (2 if folded.config.precision == "bfloat16" else 4) / 1e9
+        no = pytest.raises(ConfigError, match=f"of {images:,} images, more than the")
+        for share, refused in ((1.01, nullcontext()), (0.99, no)):
+            room = share * size
+            monkeypatch.setenv("TRANSFER_CACHE_GB", f"{room}")
+            monkeypatch.setenv("TRANSFER_CACHE", f"{tmp_path}/{room}")
+            with refused:
+                _require(folded)
 
 
 def test_what_memory_does_not_take_is_refused(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,8 @@ def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:
 
 
 def test_folds_share_one_pass_over_all_images(cache: Path) -> None:
-    words = ("frozen_features=cache", "feature_views=1", "data.folds=3")
+    folds = ("frozen_features=cache", "feature_views=1", "data.folds=3")
+    words = (*folds, "data.train_per_class=null", "data.validation_fraction=0.5", "batch_size=200")
     alone = _train(*words, "data.fold=2", "seed=1")
     shutil.rmtree(cache)
     _train(*words, "data.fold=0")
@@ -72,7 +73,13 @@ def test_folds_share_one_pass_over_all_images(cache: Path) -> None:
     assert sorted(cache.iterdir()) == entries
     # A second an image.
     used = len(trainer.data.train) + len(trainer.data.val)
-    assert used < 400 and epochs[0].seconds == pytest.approx(used, abs=20)
+    assert used == 1198 and epochs[0].seconds == pytest.approx(used, abs=20)
+    # Where few are used, a pass over all would be for nothing.
+    shutil.rmtree(cache)
+    _train(*folds, "data.fold=0")
+    entries = list(cache.iterdir())
+    sizes = [tensors["features"].shape[0] for tensors in map(read_tensors, entries) if tensors]
+    assert sorted(sizes) == [50, 120, 599]
 
 
 def test_views_beyond_the_bound_are_let_go_and_read_again() -> None:

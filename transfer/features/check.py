@@ -7,6 +7,7 @@ from torch import nn
 
 from transfer.config import Config
 from transfer.data import ImageData
+from transfer.features.stored import passes
 from transfer.models.cut import UncutError, require_cut
 from transfer.system.cache import disk_cache
 from transfer.system.device import autocast
@@ -58,14 +59,14 @@ def _require_within_resident(config: Config, data: ImageData, each: int) -> None
 def _require_room(config: Config, data: ImageData, device: torch.device, each: int) -> None:
     """Of the head alone it is a number a channel, mostly, which is little; VGG's and AlexNet's
     heads read whole maps."""
-    others = len(data.val) + len(data.test)
-    images = len(data.train) + others
+    sizes = [len(each) for each in passes(data, config)]
+    images = max(len(data.train) + len(data.val) + len(data.test), *sizes)
     # While they are written to the disk, they are in memory twice.
     memory = memory_size(device) / 2
     if images * each > memory:
         larger = f"more than half of the memory, {_gigabytes(memory)}"
         raise _too_large(images, each, larger, "take a smaller image_size or data.train_per_class")
-    images, disk = max(config.feature_views, 1) * len(data.train) + others, disk_cache().bound()
+    images, disk = sum(sizes), disk_cache().bound()
     if images * each > disk:
         larger = f"more than the {_gigabytes(disk)} that the cache on disk may take"
         raised = f"{larger}; set TRANSFER_CACHE_GB where there is the room"

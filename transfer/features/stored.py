@@ -3,8 +3,9 @@ gave.
 
 What it gave is kept on disk under everything that decides it, the frozen weights and the
 images themselves included, but not the run's seed, optimiser or rates: a sweep over those pays for
-one pass. So does a sweep over folds, for which the pass is over all images that they are made of;
-each split takes its own, and its share of the time. For the seconds that the pass took are kept as
+one pass. So does a sweep over folds, for which the pass is over all images that they are made of,
+unless only a few of each class are taken; each split takes its own, and its share of the time. For
+the seconds that the pass took are kept as
 well: they count in every training that uses it, whoever made it, so that times compare.
 """
 
@@ -28,6 +29,24 @@ from transfer.system.seeds import numbered_generator
 _BATCH_SIZE = 256
 # Part of every key: to be raised when something else is kept under it.
 _VERSION = 2
+
+
+def passes(data: ImageData, config: Config) -> list[Split]:
+    """What each pass of a job is over: its training images once a view, the others once."""
+    views = range(config.feature_views) if config.feature_views else [None]
+    needed = [*((data.train, view) for view in views), (data.val, None), (data.test, None)]
+    wholes = [(_whole(split, data, config), view) for split, view in needed]
+    # Splits of one pool share its pass, as the validation and test images do where they are one.
+    return list({(id(whole), view): whole for whole, view in wholes}.values())
+
+
+def _whole(split: Split, data: ImageData, config: Config) -> Split:
+    """The images that a pass for a split is over: with folds, all that those are of."""
+    pool, chosen = data.pool, config.data
+    # Of a few of each class, most of the pool would be for nothing.
+    if chosen.fold is None or chosen.train_per_class is not None:
+        return split
+    return split if pool is None or split.stored is not pool.stored else pool
 
 
 class StoredFeatures:
@@ -84,7 +103,7 @@ class StoredFeatures:
             if view is not None and not self._another_view_fits():
                 self._loaded = {key: each for key, each in self._loaded.items() if key[1] is None}
             start = time.perf_counter()
-            whole = self._whole(split)
+            whole = _whole(split, self._data, self._config)
             made = disk_cache().tensors(
                 "features", self._key(whole, view), lambda: self._timed(whole, view)
             )
@@ -95,13 +114,6 @@ class StoredFeatures:
             self.spared = seconds - (time.perf_counter() - start)
             self._loaded[name] = features.to(self._device)
         return self._loaded[name]
-
-    def _whole(self, split: Split) -> Split:
-        """The images that a pass for a split is over: with folds, all that those are of."""
-        pool = self._data.pool
-        if self._config.data.fold is None or pool is None or split.stored is not pool.stored:
-            return split
-        return pool
 
     def _another_view_fits(self) -> bool:
         """Whether the views at hand and one more stay within what a data set may take."""
