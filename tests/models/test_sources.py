@@ -39,8 +39,11 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
-    safetensors.torch.save_file(_state(), tmp_path / "weights.safetensors")
-    assert set(_read(tmp_path / "weights.safetensors")) == set(_state())
+    for name in ("weights.safetensors", "pytorch_model.bin", "weights.PTH"):
+        safetensors.torch.save_file(_state(), tmp_path / name)
+        assert set(_read(tmp_path / name)) == set(_state())
+    torch.save(_state(), tmp_path / "pickled.safetensors")
+    assert set(_read(tmp_path / "pickled.safetensors")) == set(_state())
 
 
 class _Attack:

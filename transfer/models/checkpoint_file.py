@@ -22,6 +22,8 @@ from transfer.system.errors import ConfigError, first_line
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
 
+# What safetensors allows, in bytes.
+_LONGEST_HEADER = 100_000_000
 # Between a module's name and those of its parts, where a model was saved as an object.
 _OF_MODULES = ("_modules", "_parameters", "_buffers")
 
@@ -29,6 +31,14 @@ _OF_MODULES = ("_modules", "_parameters", "_buffers")
 def is_checkpoint_name(source: str) -> bool:
     """Whether a file of this name may be read; its suffix tells, in capitals or not."""
     return Path(source).suffix.lower() in SUFFIXES
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is one of safetensors, whatever its name: the length of its header in 8 bytes
+    comes first, and then the header, which is JSON (https://github.com/huggingface/safetensors)."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= _LONGEST_HEADER
 
 
 def read_tensors(path: Path, source: str) -> Mapping[str, Tensor]:
@@ -49,7 +59,7 @@ def read_tensors(path: Path, source: str) -> Mapping[str, Tensor]:
             raise ConfigError("weights", source, problem)
     unread: list[str] = []
     try:
-        if path.suffix.lower() == ".safetensors":
+        if is_safetensors(path):
             content: Any = safetensors.torch.load_file(path)
         else:
             _require_plain(path, source)
@@ -97,11 +107,12 @@ def _unpickle(path: Path, source: str, unread: list[str]) -> object:
     Args:
         unread: gets the names of what is not taken over.
     """
-    with warnings.catch_warnings():
+    # By its name, torch would take it for one of safetensors.
+    with path.open("rb") as file, warnings.catch_warnings():
         # Of an old pickle, torch warns before it refuses it: the refusal is enough.
         warnings.simplefilter("ignore")
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             if not zipfile.is_zipfile(path):
                 # For these, torch compares the source of classes, and may write what differs.
@@ -111,7 +122,8 @@ def _unpickle(path: Path, source: str, unread: list[str]) -> object:
                 )
                 raise ConfigError("weights", source, problem) from error
             reader = _pickle_module(unread)
-            return torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=False, pickle_module=reader)
 
 
 class _Unread:

@@ -13,7 +13,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from transfer.config.weights import CHOICES, EXAMPLE
-from transfer.models.checkpoint_file import is_checkpoint_name, read_tensors
+from transfer.models.checkpoint_file import is_checkpoint_name, is_safetensors, read_tensors
 from transfer.models.families import family_named
 from transfer.models.families.base import PublishedWeights
 from transfer.models.normalization import Normalization
@@ -107,7 +107,7 @@ def describe_file(
 ) -> tuple[Normalization | None, tuple[str, ...] | None, TrainedOn | None]:
     """The normalisation, the class names, and the images trained on, that a safetensors file of
     this project comes with; None of each for others."""
-    if path.suffix.lower() != ".safetensors":
+    if not is_safetensors(path):
         return None, None, None
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
