@@ -15,7 +15,13 @@ from transfer.augment.crops import stored_size
 from transfer.config import Config, configuration, fingerprint, texts
 from transfer.config.tune import last_stages
 from transfer.config.unused import unused_keys
-from transfer.data import ImageData, process_data_sets, training_batches, uneven_classes
+from transfer.data import (
+    ImageData,
+    process_data_sets,
+    refuse_idle_seed,
+    training_batches,
+    uneven_classes,
+)
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.features.check import require_stored_features
 from transfer.models.families import build_model, family_named, meta_model
@@ -207,6 +213,7 @@ def _macs(name: str, image_size: int, classes: int) -> int:
 def _load_data(config: Config, weights: Weights) -> ImageData:
     """The images as the network is to have them: by the interpolation that the weights know, and
     larger than it reads them where parts are taken."""
+    refuse_idle_seed(config)
     # Of images as they are, stored features know no parts.
     whole = "augment.crop_scale" in unused_keys(config)
     size = stored_size(config.image_size, 1.0 if whole else config.augment.crop_scale)

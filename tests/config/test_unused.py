@@ -63,6 +63,7 @@ def _typed(*overrides: str) -> Config:
             "data.validation_fraction",
             "protocol.validation=held_out",
         ),
+        ("data=cifar10 protocol.validation=test data.seed=1", "data.seed", "validation=held_out"),
         (
             "protocol.augment_evaluation_of=[nonsense]",
             "protocol.augment_evaluation_of",

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import config_of, write_images
-from transfer.data import DataSets, ImageData
+from transfer.config import Config
+from transfer.data import DataSets, ImageData, refuse_idle_seed
 from transfer.data.part_folders import part_folders
+from transfer.job import prepare
 from transfer.system.errors import ConfigError
 
 CLASSES = {"cat": 6, "dog": 6}
@@ -139,6 +141,28 @@ def test_a_share_of_what_has_its_own_folder_is_refused(
     )
     (tmp_path / "train" / "cat" / "0.jpg").unlink()
     assert sum(_sizes(_load(tmp_path, f"data.{word}_fraction=0.4", f"data.{part}_folder=null")))
+
+
+def test_a_data_seed_that_draws_nothing_is_refused(tmp_path: Path) -> None:
+    for part, classes in (("train", CLASSES), ("val", FEW), ("test", FEW)):
+        write_images(tmp_path / part, classes)
+
+    def chosen(*overrides: str) -> Config:
+        return config_of("data=image_folder", f"data.root={tmp_path}", "data.seed=1", *overrides)
+
+    with pytest.raises(ConfigError) as refused:
+        refuse_idle_seed(chosen())
+    assert str(refused.value) == (
+        "data.seed=1: this job does not use it: beside val/ and test/ nothing is drawn; what "
+        "would: data.val_folder=null, data.train_per_class, feature_views; seed='range(5)' "
+        "repeats the training"
+    )
+    draw = ("data.train_per_class=2", "feature_views=2", "data.test_folder=null", "data.seed=0")
+    for words in (*draw, "data.val_folder=null"):
+        refuse_idle_seed(chosen(words))
+    with pytest.raises(ConfigError, match=r"^data\.seed=1: .* beside test/ nothing is drawn; "):
+        shutil.rmtree(tmp_path / "val")
+        prepare(chosen("protocol.validation=test", "model=simple_cnn", "weights=none"))
 
 
 def test_pictures_without_labels_are_said_to_be_such(tmp_path: Path) -> None:

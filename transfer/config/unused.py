@@ -13,6 +13,9 @@ from transfer.config.schema import GROUPS, KEYS, Config, DownloadedConfig
 from transfer.config.tune import head_epochs, last_stages
 from transfer.system.errors import ConfigError
 
+# What data.seed draws beside splits.
+DRAWS = "data.train_per_class, feature_views"
+
 
 def unused_keys(config: Config) -> dict[str, str]:
     """The keys that this job does not use, each with what would use it.
@@ -34,6 +37,9 @@ def unused_keys(config: Config) -> dict[str, str]:
     if isinstance(config.data, DownloadedConfig):
         without = "a set without a test split: data=digits, data=image_folder"
         unused["data.test_fraction"] = unused["data.folds"] = without
+        drawn = protocol.validation == "held_out" or config.data.train_per_class is not None
+        if not drawn and not config.feature_views:
+            unused["data.seed"] = f"{DRAWS}, protocol.validation=held_out"
     elif config.data.fold is None:
         unused["data.folds"] = "data.fold, such as data.fold='range(5)'"
     else:

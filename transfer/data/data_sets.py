@@ -14,7 +14,7 @@ from transfer.data.copies import copy_lines, file_copies
 from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import ImageData, Source, Split
 from transfer.data.image_folder import read_image_folder
-from transfer.data.part_folders import own_test_folder, refuse_fractions
+from transfer.data.part_folders import own_test_folder, part_folders, refuse_fractions
 from transfer.data.sources import READERS, original_files
 from transfer.data.split import fold_split, keep_per_class, stratified_split
 from transfer.system.errors import ConfigError
@@ -145,8 +145,9 @@ def _refuse_own_test_folder(config: ImageFolderConfig, fold: int) -> None:
     """Before hours of decoding."""
     if folder := own_test_folder(config):
         own = f"there is a test set of its own in {folder}"
-        otherwise = "data.seed='range(5)' repeats the split of the others"
-        problem = f"{own}; data.test_folder=null folds all of {config.train_folder}/; {otherwise}"
+        problem = f"{own}; data.test_folder=null folds all of {config.train_folder}/"
+        if "val" not in part_folders(config):
+            problem += "; data.seed='range(5)' repeats the split of the others"
         raise ConfigError("data.fold", fold, problem)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 from pathlib import Path
 
-from transfer.config.schema import ImageFolderConfig
+from transfer.config.schema import Config, ImageFolderConfig
+from transfer.config.unused import DRAWS
 from transfer.data.class_folders import class_folders, is_folder, some
 from transfer.system.errors import ConfigError
 
@@ -69,6 +70,24 @@ def refuse_fractions(config: ImageFolderConfig, validation: str) -> None:
             own = f"this job does not use it: {word} images lie in {folders[part]}/"
             would = f"data.{part}_folder=null holds them out of {folders['train']}/"
             raise ConfigError(f"data.{name}", share, f"{own}; what would: {would}")
+
+
+def refuse_idle_seed(config: Config) -> None:
+    """Raise ConfigError where a data seed was chosen and draws nothing: runs over several would
+    pass for several splits."""
+    data = config.data
+    if not isinstance(data, ImageFolderConfig) or data.seed == ImageFolderConfig().seed:
+        return
+    folders = part_folders(data)
+    drawn = [part for part in ("val", "test") if part not in folders]
+    if config.protocol.validation == "test":
+        drawn = [part for part in drawn if part == "test"]
+    if not drawn and data.train_per_class is None and not config.feature_views:
+        names = " and ".join(f"{folders[part]}/" for part in ("val", "test") if part in folders)
+        null = "data.val_folder=null" if "val" in folders else "data.test_folder=null"
+        own = f"this job does not use it: beside {names} nothing is drawn"
+        problem = f"{own}; what would: {null}, {DRAWS}; seed='range(5)' repeats the training"
+        raise ConfigError("data.seed", data.seed, problem)
 
 
 def no_classes(root: Path, folders: dict[str, str]) -> set[Path]:
