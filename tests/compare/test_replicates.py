@@ -101,6 +101,18 @@ def test_splits_of_one_pool_are_one_row_by_whatever_they_are_named() -> None:
     assert sorted(len(row.runs) for row in make_rows([*runs, again])) == [1, 3]
 
 
+def test_recipes_that_no_parameter_tells_apart_have_names_of_their_own() -> None:
+    def split(seed: int, version: str) -> RunRecord:
+        drawn = {"data.seed": f"{seed}", "data.test_digest": f"{seed}"}
+        run = make_run("a", 0, 0, 0.8, **_POOL, **drawn)
+        return dataclasses.replace(run, tags={"transfer.configuration": f"{version} {seed}"})
+
+    earlier, later = [split(0, "old"), split(1, "old")], [split(each, "new") for each in range(3)]
+    rows = make_rows([*earlier, *later])
+    # The third split is not taken for one of the earlier recipe.
+    assert {row.label: len(row.runs) for row in rows} == {"a": 2, "a (2)": 3}
+
+
 def test_what_overlapping_training_sets_add() -> None:
     folds = [_fold("a", fold, 0.8) for fold in range(2)]
     assert overlap_of(folds, shared=False) == pytest.approx(60 / 216)

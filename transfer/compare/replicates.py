@@ -90,9 +90,11 @@ def configurations(runs: Sequence[RunRecord]) -> list[dict[Replicate, RunRecord]
     for members in tagged.values():
         choices = _choices(next(iter(members.values())))
         rows = alike.setdefault(choices, [])
-        # The same split by another tag is another recipe, that its parameters do not show.
+        # The same split by another tag is another recipe, that its parameters do not show; and what
+        # came after that is of the later one.
         splits = {replicate.split for replicate in members}
-        row = next((row for row in rows if not splits & {each.split for each in row}), None)
+        free = [row for row in rows if not splits & {each.split for each in row}]
+        row = free[-1] if free else None
         if row is None:
             rows.append(members)
         else:

@@ -1,6 +1,7 @@
 """From runs to rows: one a configuration, its replicates folded together."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,6 +33,8 @@ class Row:
         replicates: by which seed, split and fold each of them was trained.
         histories: of each run.
         predictions: of each run; None where a run has none.
+        number: from 1, of the rows that the same choices name: recipes of which the parameters do
+            not tell by what they differ, such as one of an earlier version; the oldest first.
         scatters: of the replicates of all rows of the report, by the criterion's name.
     """
 
@@ -41,6 +44,7 @@ class Row:
     replicates: Sequence[Replicate]
     histories: Sequence[History]
     predictions: Sequence[Predictions | None]
+    number: int = 1
     scatters: Mapping[str, Scatter] = field(default_factory=dict)
 
     @cached_property
@@ -61,7 +65,8 @@ class Row:
     def label_without(self, left_out: str | None) -> str:
         """The label of what this and others have in common that differ in one key alone."""
         named = [(key, self.keys[key]) for key in self.label_keys if key != left_out]
-        return " ".join(value if key == "model" else f"{key}={value}" for key, value in named)
+        parts = [value if key == "model" else f"{key}={value}" for key, value in named]
+        return " ".join([*parts, f"({self.number})"] if self.number > 1 else parts)
 
     def metric(self, name: str) -> list[float]:
         """A summary metric of every replicate; NaN where a run lacks it."""
@@ -259,6 +264,10 @@ def build_rows(
         )
         for first, members in zip(firsts, folded, strict=True)
     ]
+    seen = Counter[str]()
+    for at, row in enumerate(rows):
+        seen[row.label] += 1
+        rows[at] = replace(row, number=seen[row.label])
     scatters = {name: _scatter(rows, criterion) for name, criterion in CRITERIA.items()}
     rows = [replace(row, scatters=scatters) for row in rows]
     criterion = criterion_of(firsts)
