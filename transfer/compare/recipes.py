@@ -76,12 +76,12 @@ class Recipes:
             kind = tuple((trial, place >= 0) for trial, (place, _) in own.items())
             kinds.setdefault(kind, []).append(index)
         named = [(dict(kind), members) for kind, members in kinds.items()]
-        for trials, first in named:
-            # Both ways round, for rows of two kinds may stand in any order.
-            for others, second in named:
+        for place, (trials, first) in enumerate(named):
+            for others, second in named[place:]:
                 if common := sorted(trials.keys() & others.keys()):
                     known = [trial for trial in common if trials[trial] and others[trial]]
                     self._compare(common, known, first, second)
+        self._mirror()
 
     @property
     def scatter(self) -> Scatter:
@@ -204,6 +204,15 @@ class Recipes:
         self.found.mean[block], self.found.draw[block] = found.mean, found.draw
         for whole, part in zip(self.found.variance.parts, found.variance.parts, strict=True):
             whole[block] = part
+
+    def _mirror(self) -> None:
+        """Fill in the other way round what was compared one way, for rows of two kinds may stand in
+        any order."""
+        missing = (self.replicates == 0) & (self.replicates.T > 0)
+        self.found.mean[missing] = -self.found.mean.T[missing]
+        alike = [self.replicates, self.draws, self.tested, self._one_image, self.found.draw]
+        for whole in (*alike, *self.found.variance.parts):
+            whole[missing] = whole.T[missing]
 
     def p_values(self) -> Floats:
         """Two-sided, that there is no difference; NaN where not tested."""
