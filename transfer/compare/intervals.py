@@ -164,7 +164,8 @@ def _bounded(
         images: on which the mean was measured, where that is known.
     """
     if criterion.sign < 0:
-        return Interval(mean, mean - half, mean + half, over)
+        # No loss is less than none.
+        return Interval(mean, max(mean - half, 0.0), mean + half, over)
     if half == 0 and images is None:
         return Interval(mean, mean, mean, over)
     least = mean if images is None else (mean * images + 0.5) / (images + 1)

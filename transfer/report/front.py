@@ -12,7 +12,6 @@ from transfer.report.columns import (
     TIME,
     of_criterion,
     score_of,
-    signed,
     size,
     with_unit,
 )
@@ -73,8 +72,8 @@ def _take(comparison: Comparison, decision: Decision, words: Words) -> str:
     told = words(
         "front.score" if score.known else "front.score_alone",
         score=words(f"score_by.{criterion.name}", value=text(score.estimate)),
-        low=signed(text(score.low)),
-        high=signed(text(score.high)),
+        low=text(score.low),
+        high=text(score.high),
     )
     key = "front.take" if len(rows) > 1 else "front.only"
     return words(key, label=row.label, count=len(rows), score=told)

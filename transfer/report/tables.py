@@ -18,7 +18,6 @@ from transfer.report.columns import (
     p_text,
     score_of,
     shown_scores,
-    signed,
 )
 from transfer.report.document import Table
 from transfer.report.facts import evaluates_augmented, validates_apart
@@ -186,7 +185,7 @@ def _scores(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[s
 
 
 def _bounds(interval: Interval, column: Column, words: Words) -> str:
-    low, high = (signed(column.metric.text(bound)) for bound in (interval.low, interval.high))
+    low, high = (column.metric.text(bound) for bound in (interval.low, interval.high))
     return words("range", low=low, high=high)
 
 
