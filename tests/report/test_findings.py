@@ -33,6 +33,17 @@ def _findings(
     return "\n".join(findings(Comparison(rows), WORDS))
 
 
+def test_a_row_that_lacks_a_fold_is_named() -> None:
+    runs = []
+    for model, folds in (("a", 3), ("b", 2)):
+        for fold in range(folds):
+            images = {"data.fold": f"{fold}", "data.folds": "3", "data.pool_digest": "all"}
+            run = make_run(model, 0, 0, 0.9 - 0.2 * fold, **images)
+            runs.append(replace(run, tags={"transfer.configuration": model}))
+    assert "`b` lacks `data.fold=2`, which most others have" in _findings(runs)
+    assert "lacks" not in _findings([run for run in runs if run.params["data.fold"] != "2"])
+
+
 def test_what_freezing_changed() -> None:
     runs = [make_run("a", freeze, 0, accuracy) for freeze, accuracy in ((0, 0.6), (5, 0.7))]
     answers = {

@@ -18,6 +18,7 @@ from transfer.report.verdicts import (
     counted,
     difference_text,
     has_answer,
+    replicate_name,
     replicates_kind,
     verdict_phrase,
 )
@@ -40,6 +41,7 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
     if not has_answer(comparison):
         return []
     return [
+        *_lacking(comparison, words),
         *_unbalanced(rows, words),
         *_changes("freeze_epochs", comparison, words),
         *_changes("tune", comparison, words),
@@ -50,6 +52,15 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         *_overfitting(rows, words),
         *_stability(rows, words),
     ]
+
+
+def _lacking(comparison: Comparison, words: Words) -> Iterator[str]:
+    """A row whose hardest fold failed looks better than it is."""
+    lacking = zip(comparison.rows, comparison.lacking, strict=True)
+    for row, replicates in islice(((row, found) for row, found in lacking if found), _SENTENCES):
+        names = [replicate_name(each, comparison.rows) for each in replicates[:_SENTENCES]]
+        names += ["…"] * (len(replicates) > _SENTENCES)
+        yield words("finding.lacking", label=row.label, replicates=words("comma").join(names))
 
 
 def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from transfer.compare.comparison import Comparison, Pair
 from transfer.compare.criterion import Criterion
+from transfer.compare.keys import REPLICATE_KEYS
+from transfer.compare.replicates import Replicate
 from transfer.compare.rows import Row
 from transfer.compare.verdicts import Verdict
 from transfer.report.columns import ACCURACY, lead, with_unit
@@ -81,6 +83,16 @@ def replicates_kind(rows: Sequence[Row]) -> str:
         if len({getattr(replicate, name) for replicate in row.replicates}) > 1
     }
     return _KINDS[varied.pop()] if len(varied) == 1 else "replicate" if varied else "seed"
+
+
+def replicate_name(replicate: Replicate, rows: Sequence[Row]) -> str:
+    """A replicate by what the trainings of these rows differ in: `data.fold=2`."""
+    every = [each for row in rows for each in row.replicates]
+    differing = [
+        place for place, values in enumerate(zip(*every, strict=True)) if len({*values}) > 1
+    ]
+    named = (f"{REPLICATE_KEYS[place]}={replicate[place]}" for place in differing)
+    return f"`{' '.join(named)}`"
 
 
 def counted(count: int, rows: Sequence[Row], words: Words, *, more: bool = False) -> str:
