@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from transfer.config.key import leaves
-from transfer.config.schema import GROUPS, KEYS, Config, DownloadedConfig
+from transfer.config.schema import GROUPS, KEYS, AugmentConfig, Config, DownloadedConfig
 from transfer.config.tune import head_epochs, last_stages
 from transfer.system.errors import ConfigError
 
@@ -30,7 +30,10 @@ def unused_keys(config: Config) -> dict[str, str]:
     if config.optimizer.decay_norms and config.optimizer.weight_decay == 0:
         unused["optimizer.decay_norms"] = "optimizer.weight_decay above 0"
     if config.feature_views > 0 and not (some_frozen and cached):
-        unused["feature_views"] = "frozen_features=cache with freeze_epochs above 0"
+        frozen = "freeze_epochs above 0, tune=head or tune=last:<k>"
+        unused["feature_views"] = f"frozen_features=cache with {frozen}"
+    elif config.feature_views > 0 and not _augments_views(config.augment):
+        unused["feature_views"] = "an augmentation, such as augment=photo"
     unused |= _unused_augmentation(config, stored_only=(all_frozen or last) and cached)
     if config.data.name == "digits":
         unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
@@ -68,6 +71,16 @@ def _unused_augmentation(config: Config, *, stored_only: bool) -> dict[str, str]
     if augment.mixup == augment.cutmix == 0:
         return {"augment.mix_probability": "augment.mixup or augment.cutmix above 0"}
     return {}
+
+
+def _augments_views(augment: AugmentConfig) -> bool:
+    """Whether one view of an image differs from another; that takes more than mixing images."""
+    mixing = ("mixup", "cutmix", "mix_probability")
+    return any(
+        value != key.default
+        for name, key, value in leaves(augment)
+        if key.identity and name not in mixing
+    )
 
 
 def _unused_normalization(config: Config) -> dict[str, str]:
