@@ -41,6 +41,7 @@ def main(options: Options) -> None:
     # Every picture is tried before the first is classified: a bad one then costs nothing. Kept in
     # memory they would fill it.
     for path in paths:
+        _require_file(path)
         decode_or_refuse(path, key="image")
     classifier = _fetch_classifier(options)
     folder = Path(options.out)
@@ -57,6 +58,14 @@ def main(options: Options) -> None:
         taken[stem] += 1
         number = f"-{taken[stem]}" if taken[stem] > 1 else ""
         print(f"  {_save(picture, predictions, folder / f'{stem}{number}-predicted.png')}")
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        problem = f"is a folder; name the pictures in it: {path / '*.jpg'}"
+        raise ConfigError("image", path, problem)
+    if not path.exists():
+        raise ConfigError("image", path, "there is no such file")
 
 
 def _fetch_classifier(options: Options) -> Classifier:

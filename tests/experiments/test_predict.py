@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tests.conftest import Sweep, config_of
 from transfer.data import DataSets
+from transfer.report.figures.prediction import plot_prediction
 
 
 @pytest.fixture
@@ -50,6 +52,12 @@ def test_pictures_of_one_name_and_of_odd_names_are_all_kept(sweep: Sweep, pictur
     assert len(kept) == len(names)
 
 
+def test_a_class_named_like_a_formula_is_drawn(tmp_path: Path) -> None:
+    bars = [("$$E=mc^2$$", 0.9), ("$\\frac$", 0.1)]
+    plot_prediction(Image.new("RGB", (20, 20)), bars).savefig(tmp_path / "drawn.png")
+    assert (tmp_path / "drawn.png").stat().st_size > 0
+
+
 def test_the_same_class_as_in_the_saved_predictions(sweep: Sweep, picture: str) -> None:
     [run, *_] = [run for run in sweep.workplace.runs() if "resnet18-freeze0" in run.info.run_name]
     process = sweep.workplace.run("experiments/predict.py", f"run={run.info.run_id}", picture)
@@ -61,7 +69,8 @@ def test_the_same_class_as_in_the_saved_predictions(sweep: Sweep, picture: str) 
     ("arguments", "words"),
     [
         (["run=latest"], "name at least one picture"),
-        (["run=latest", "nothing.png"], "nothing.png: cannot be read"),
+        (["run=latest", "nothing.png"], "nothing.png: there is no such file"),
+        (["run=latest", "."], "image=.: is a folder; name the pictures in it: *.jpg"),
         (["run=0123", "digit.png"], "run=0123: the store has no run of this id"),
         (["run=latest", "digit.png", "top=x"], "top=x"),
     ],
