@@ -98,6 +98,7 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
     ("overrides", "line"),
     [
         ("batch_size=1", "batch_size=1: must be at least 2 images"),
+        ("data.train_per_class=0", "data.train_per_class=0: must be at least 1 image"),
         (
             "freeze_epochs=-1",
             "freeze_epochs=-1: must be from 0 (train everything) to epochs=40 (train the head "

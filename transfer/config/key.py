@@ -59,7 +59,9 @@ class Key:
             )
             words = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
         off = "" if self.off is None else f"{self.off} (off), or "
-        return f"{off}{words} {self.unit}".rstrip()
+        # At least 1 image, or 2 images.
+        unit = self.unit.removesuffix("s") if words.endswith(" 1") else self.unit
+        return f"{off}{words} {unit}".rstrip()
 
 
 def key(default: Any, **declared: Any) -> Any:

@@ -33,9 +33,9 @@ def training_loss(
 def steering_loss(
     validation: Evaluation, logits: Tensor, labels: Tensor, weights: Tensor | None
 ) -> float:
-    """The validation loss that a schedule listens to: the one that training brings down, in which
-    each class counts as it does there. Where rare classes count more, the loss of images that all
-    count alike may rise while the training still gets on.
+    """The validation loss that a schedule listens to: the one that training brings down, without
+    label smoothing, in which each class counts as it does there. Where rare classes count more, the
+    loss of images that all count alike may rise while the training still gets on.
 
     Args:
         validation: measures of these logits; its loss is the result where all images count alike.
