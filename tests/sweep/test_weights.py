@@ -56,6 +56,10 @@ def test_jobs_keep_to_what_was_planned(tmp_path: Path) -> None:
             "weights.lenet=none: this job does not use it; what would: the model lenet",
         ),
         (["model=simple_cnn", "weights={simple_cnn: [1]}"], "weights.simple_cnn=[1]: choose from"),
+        (
+            ["model=simple_cnn,resnet18", "weights={resnet18: starter, simple_cnn: starter}"],
+            "weights.simple_cnn=starter: there are none for simple_cnn",
+        ),
         (["weights=resnet18:starter"], ", in quotes: 'weights={resnet18: starter, "),
         (["weights=null"], "weights=null: choose from auto, starter, imagenet, none, a file"),
     ],

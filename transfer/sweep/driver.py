@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_unused, typed_config
+from transfer.config.weights import entry_named
 from transfer.job import memory_explained, prepare
 from transfer.models.sources import resolve_source
 from transfer.report.write import write_report
@@ -157,7 +158,7 @@ def _prepare_all(
     planned, alike = [], dict[str, list[str]]()
     for chosen, overrides in jobs:
         config = auto.pin(chosen)
-        with memory_explained(config):
+        with memory_explained(config), entry_named(config.model.name, overrides):
             # Not kept: it holds the weights.
             job = prepare(config, weights=fetch_run_weights(config))
         planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
