@@ -39,7 +39,7 @@ def test_order_and_ranks_follow(select_by: str, order: list[str]) -> None:
     comparison = Comparison(make_rows(runs, predictions=_good_answers(select_by)))
     assert [row.label for row in comparison.rows] == order
     assert comparison.ranks == [1, 2, 3] and comparison.ranked_by == "recipe"
-    assert all(pair.difference.low > 0 for pair in comparison.against_best())
+    assert all(comparison.pair(0, second).difference.low > 0 for second in (1, 2))
     decision = comparison.decision
     assert decision is not None and decision.probability_best[0] > 0.99
     # What was selected by one thing and by another is compared by accuracy.
@@ -66,7 +66,7 @@ def test_without_losses_of_each_image_nothing_is_told_by_the_loss() -> None:
     answers = {name: replace(each, loss=None) for name, each in _good_answers("loss").items()}
     comparison = Comparison(make_rows(_runs("loss"), predictions=answers))
     assert comparison.ranked_by == "nothing" and comparison.ranks == [None] * 3
-    [pair, _] = comparison.against_best()
+    pair = comparison.pair(0, 1)
     assert pair.recipe.kind == pair.network.kind == "unknown"
     assert pair.difference.estimate == pytest.approx(0.3, abs=0.01)
 
@@ -87,7 +87,8 @@ def test_one_seed_is_tested_on_its_images_each_class_counting_alike() -> None:
         runs[1].id: _answers([True] * 20, [True] * 50 + [False] * 30),
     }
     comparison = Comparison(make_rows(runs, predictions=answers))
-    [pair] = comparison.against_best()
+    assert len(comparison.rows) == 2
+    pair = comparison.pair(0, 1)
     assert comparison.rows[0].label == "b" and comparison.ranks == [1, 2]
     assert comparison.ranked_by == "network"
     # 20 of 20 against none, and 30 of 80 the other way round.

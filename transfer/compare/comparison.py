@@ -1,7 +1,7 @@
 """Which configurations differ significantly, and the ranks that follow."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -72,13 +72,13 @@ class Comparison:
         self._by_recipe = Verdicts(
             self._recipes.found.mean,
             self._recipes.p_values(),
-            self._recipes.beyond(equivalent_within),
+            self._recipes.equivalence_p_values(equivalent_within),
             equivalent_within,
         )
         self._by_network = Verdicts(
             self._networks.lead,
             self._networks.p_value,
-            self._networks.beyond(equivalent_within),
+            self._networks.equivalence_p_values(equivalent_within),
             equivalent_within,
         )
         self.ranked_by: Literal["recipe", "network", "nothing"] = "nothing"
@@ -121,10 +121,6 @@ class Comparison:
         images = self._networks.images
         kept = images[first] > 0 and images[second] > 0
         return replace(found, missing="images" if kept else "answers")
-
-    def against_best(self) -> Iterator[Pair]:
-        """The best row against each other row."""
-        return (self.pair(0, index) for index in range(1, len(self.rows)))
 
     @cached_property
     def decision(self) -> Decision | None:

@@ -48,8 +48,8 @@ class Scatter:
     def moderate(
         self, variances: Floats, freedom: float, share: float = _SHARE
     ) -> tuple[Floats, float]:
-        """Variances of single recipes, each with `freedom` degrees, drawn towards this one; with
-        the degrees that each has then. `share` is what those of the others count."""
+        """Draw variances of single recipes, each with `freedom` degrees, towards this one; return
+        them with the degrees that each has then. `share` is what those of the others count."""
         weight = min(_PRIOR, share * max(self.freedom - freedom, 0.0))
         total = weight + freedom
         return (weight * self.variance + freedom * variances) / total, total
@@ -103,9 +103,9 @@ def single(
     own_variance = np.array(own_scatter(scores, runs, shares))
     # One interval, of which no tail is corrected for many, may trust the others wholly.
     variance, freedom = scatter.moderate(own_variance, float(draws - 1), share=1.0)
-    each, together = _within(own[None], shares)
+    of_one, of_all = _within(own[None], shares)
     found = _variance(
-        variance, each[0], together[0], draws=draws, images=scores.images, overlap=overlap
+        variance, of_one[0], of_all[0], draws=draws, images=scores.images, overlap=overlap
     )
     mean = scores.means[chosen] @ shares.mean(axis=1)
     return Differences(mean, replace(found, freedom=np.array(freedom)), variance)
@@ -159,23 +159,23 @@ def differences(
 
 
 def _within(covariance: Floats, shares: Floats) -> tuple[Floats, Floats]:
-    """Of recipes' [R, C, C]: the variance over images of one draw, mean over draws, and that of
-    the mean of all draws; both [R]."""
+    """Find the variances over images of one draw of each recipe, mean over draws, and of the mean
+    of all its draws, both [R], from covariances [R, C, C]."""
     share = shares.mean(axis=1)
-    each = np.einsum("rcd,cj,dj->r", covariance, shares, shares) / shares.shape[1]
-    return each, np.einsum("rcd,c,d->r", covariance, share, share)
+    of_one = np.einsum("rcd,cj,dj->r", covariance, shares, shares) / shares.shape[1]
+    return of_one, np.einsum("rcd,c,d->r", covariance, share, share)
 
 
 def _variance(
-    variance: Floats, each: Floats, together: Floats, *, draws: int, images: int, overlap: float
+    variance: Floats, of_one: Floats, of_all: Floats, *, draws: int, images: int, overlap: float
 ) -> Variance:
-    """Of the mean, from the variance over draws, and from that over images of one draw and of the
-    mean of all; with the degrees of freedom of a single recipe."""
-    residual = np.maximum(draws / (draws - 1) * (each - together), 0) / images
+    """Build the variance of the mean from that over draws, and from those over images of one draw
+    and of the mean of all; with the degrees of freedom of a single recipe."""
+    residual = np.maximum(draws / (draws - 1) * (of_one - of_all), 0) / images
     return Variance(
         estimated=variance / draws + overlap * np.maximum(variance - residual, 0),
         freedom=np.full_like(residual, draws - 1),
         # On few images draws differ by what is new with each training, and by no less.
         least=residual / draws,
-        known=np.maximum(together / images - residual / draws, 0),
+        known=np.maximum(of_all / images - residual / draws, 0),
     )

@@ -1,18 +1,18 @@
-"""Things that share a name belong together, and so do things of things."""
+"""Items that share a name belong together, and so do those of theirs."""
 
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
-def join(things: Sequence[Thing], names: Sequence[Sequence[Hashable]]) -> list[list[Thing]]:
-    """Groups of things that are linked by names which they share, in order of appearance.
+def join(items: Sequence[Item], names: Sequence[Sequence[Hashable]]) -> list[list[Item]]:
+    """Groups of items that are linked by names which they share, in order of appearance.
 
     Args:
-        names: of each thing.
+        names: of each item.
     """
-    leader = list(range(len(things)))
+    leader = list(range(len(items)))
 
     def find(index: int) -> int:
         while leader[index] != index:
@@ -25,7 +25,7 @@ def join(things: Sequence[Thing], names: Sequence[Sequence[Hashable]]) -> list[l
         for name in own:
             one, other = find(index), find(first.setdefault(name, index))
             leader[max(one, other)] = min(one, other)
-    groups: dict[int, list[Thing]] = {}
-    for index, thing in enumerate(things):
-        groups.setdefault(find(index), []).append(thing)
+    groups: dict[int, list[Item]] = {}
+    for index, item in enumerate(items):
+        groups.setdefault(find(index), []).append(item)
     return list(groups.values())

@@ -85,7 +85,7 @@ def _of_images(
 def _of_network(
     mean: float, answers: Predictions, scores: Scores, criterion: Criterion
 ) -> Interval:
-    """Of one network: what a finite test set says of it."""
+    """Say of one network what a finite test set does."""
     if criterion.name == "acc":
         return wilson_interval(int(answers.correct.sum()), len(answers.labels))
     error = math.sqrt(scores.covariance[0, 0] / scores.images)
@@ -141,11 +141,12 @@ def on_same_images(runs: Sequence[RunRecord], answers: Sequence[Predictions]) ->
 
 
 def on_same_labels(answers: Sequence[Predictions]) -> bool:
+    """Whether all have the same labels in the same order."""
     return len({each.labels.tobytes() for each in answers}) <= 1
 
 
 def _without_answers(values: Floats, criterion: Criterion) -> Interval:
-    """Of replicates alone: how many images there were is not known."""
+    """Count the luck of replicates alone, for it is not known how many images there were."""
     found = student_interval(values)
     if not found.known:
         return found

@@ -67,7 +67,7 @@ class Networks:
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
         return self._criterion.difference(lead, half, "images")
 
-    def beyond(self, bound: float) -> Floats:
+    def equivalence_p_values(self, bound: float) -> Floats:
         """Two-sided p-values that a difference is as large as `bound`, on its own side of 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             size = np.abs(bound - np.abs(self.lead)) / np.sqrt(self.variance)

@@ -89,8 +89,8 @@ class Recipes:
         return max(known, key=lambda each: each.freedom, default=NO_SCATTER)
 
     def _sort_trials(self, row: Row) -> dict[Trial, tuple[int, float]]:
-        """By trial, in order: the run's place among the images' answers, -1 without answers, and
-        its score."""
+        """Give of each trial, in order, the run's place among the images' answers, -1 without
+        answers, and its score."""
         values = self._criterion.sign * np.array(row.metric(self._criterion.test))
         trials = {}
         for run, replicate, answers, value in zip(
@@ -218,8 +218,9 @@ class Recipes:
         """Two-sided, that there is no difference; NaN where not tested."""
         return self._tail(self.found.mean, self.found.variance)
 
-    def beyond(self, bound: float) -> Floats:
-        """Likewise, that the difference is as large as `bound`, on its own side of 0."""
+    def equivalence_p_values(self, bound: float) -> Floats:
+        """Two-sided p-values that the difference is as large as `bound`, on its own side of 0; NaN
+        where not tested."""
         variance = replace(self.found.variance, known=self.known)
         return self._tail(bound - np.abs(self.found.mean), variance)
 

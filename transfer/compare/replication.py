@@ -19,7 +19,7 @@ Need = Literal["nothing", "replicates", "splits", "images", "unknown"]
 MOST = 100
 _POWER = 0.8
 RESIDUAL = 0.17
-_WOBBLE = 0.008
+_TRAINING = 0.008
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,12 @@ def assumed_draw(own: float, other: float, both: float, images: int) -> float:
 
     As in three trainings of each of two recipes on CIFAR-10 that the project recorded
     (experiments/results/cifar10): `RESIDUAL` of a network's variance over images is new with each
-    training, and its score on very many images scatters by `_WOBBLE` of its standard deviation over
-    images.
+    training, and its score on very many images scatters by `_TRAINING` of its standard deviation
+    over images.
 
     Args:
         own, other: the variances of two networks' scores over test images.
         both: that of their difference.
         images: how many test images there are.
     """
-    return min(RESIDUAL * (own + other), both) + _WOBBLE**2 * images * (own + other)
+    return min(RESIDUAL * (own + other), both) + _TRAINING**2 * images * (own + other)

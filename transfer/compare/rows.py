@@ -220,7 +220,7 @@ def mean_scores(rows: Sequence[Row], measure: str, sign: int = 1) -> Floats:
 
 
 def _scatter(rows: Sequence[Row], criterion: Criterion) -> Scatter:
-    """Of replicates that were tested on the same images, over all rows."""
+    """How far replicates that were tested on the same images scatter, over all rows."""
     variances, freedoms = [], []
     for row in rows:
         values = np.array(row.metric(criterion.test))

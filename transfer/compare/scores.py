@@ -77,7 +77,7 @@ def balanced_weights(labels: NDArray[np.int16]) -> Floats:
 def _part(
     runs: Sequence[Predictions], criterion: Criterion, part: slice, weights: Floats
 ) -> NDArray[np.float32]:
-    """Of some images: [M, images]."""
+    """How each run did on some of the images: [M, images]."""
     if criterion.name == "loss":
         found = [each.loss[part] for each in runs if each.loss is not None]
         return -np.stack(found).astype(np.float32)

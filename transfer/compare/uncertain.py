@@ -74,7 +74,7 @@ def p_values(difference: ArrayLike, variance: Variance) -> Floats:
 def _p_values(
     size: Floats, estimated: Floats, freedom: Floats, least: Floats, known: Floats
 ) -> Floats:
-    """The same of arrays [N, 1]; [N]."""
+    """Find the p-values [N] of arrays [N, 1]."""
     # In y = log(Q / freedom): smooth and falling to nothing at both ends, where the trapezoidal
     # rule converges fast.
     spread = np.sqrt(4 * _NEGLIGIBLE / freedom)

@@ -14,7 +14,7 @@ Missing = Literal["replicates", "answers", "images"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of two things compared, seen from the first.
+    """What a test makes of two things compared, seen from the first.
 
     Attributes:
         kind: "better" or "worse" where the corrected p-value is below 0.05; "equivalent" where the
@@ -47,12 +47,12 @@ class Verdicts:
         undecided: how many of these are neither different nor equivalent.
     """
 
-    def __init__(self, lead: Floats, p_value: Floats, beyond: Floats, within: float) -> None:
+    def __init__(self, lead: Floats, p_value: Floats, equivalence: Floats, within: float) -> None:
         """Correct p-values and find what is equivalent.
 
         Args:
             lead, p_value: [R, R], of which the upper triangle is read.
-            beyond: [R, R], the p-values that the differences are as large as `within`, two-sided.
+            equivalence: [R, R], the two-sided p-values that differences are as large as `within`.
             within: differences smaller than this count as none.
         """
         upper = np.triu(np.isfinite(p_value), k=1)
@@ -61,13 +61,13 @@ class Verdicts:
         self.corrected = np.full_like(p_value, np.nan)
         self.corrected[upper] = holm(p_value[upper])
         # Both one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies within the bounds.
-        self._equivalent = (np.abs(lead) < within) & (beyond <= 2 * (1 - CONFIDENCE))
+        self._equivalent = (np.abs(lead) < within) & (equivalence <= 2 * (1 - CONFIDENCE))
         self.tested = int(upper.sum())
         left = upper & ~(self.corrected < 1 - CONFIDENCE) & ~self._equivalent
         self.undecided = int(left.sum())
 
     def verdict(self, first: int, second: int) -> Verdict:
-        """Of two rows, the smaller index first."""
+        """Return that on two rows, the smaller index first."""
         p_value, corrected = (float(each[first, second]) for each in (self.p_value, self.corrected))
         if not math.isfinite(p_value):
             return Verdict("unknown")
