@@ -50,7 +50,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
     keep_freed_memory()
     with memory_explained(config):
         job = prepare(config, context.number, fetch_run_weights(config))
-    if config.resume and (former := _former_result(job, context)) is not None:
+    if (former := _former_result(job, context)) is not None:
         return former
     log.info(job)
     with (
@@ -98,13 +98,17 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
 
 
 def _former_result(job: Job, context: JobContext) -> float | None:
-    """What the finished run of the same job gave, if there is one."""
+    """What the finished run of the same job gave, if there is one: with `resume` any, else one of
+    this very sweep."""
     from transfer.tracking.previous_run import folder_of
-    from transfer.tracking.start import find_finished
+    from transfer.tracking.start import find_finished, find_repeated
     from transfer.training.checkpoint import Checkpoints
     from transfer.training.epoch import result_of
 
-    finished = find_finished(job, context.sweep)
+    if job.config.resume:
+        finished = find_finished(job, context.sweep)
+    else:
+        finished = find_repeated(job, context.sweep) if context.sweep else None
     if finished is None:
         return None
     log.info("%s: finished before, run %s", job.name, finished.id)

@@ -127,11 +127,16 @@ def test_a_job_alone_equals_the_job_in_the_sweep(sweep: Sweep, workplace: Workpl
 
 
 def test_a_failed_job_is_noted_and_the_others_go_on(workplace: Workplace) -> None:
+    # Also where jobs have folders of other names, and each of them is asked for twice.
+    asked = ("seed=0,0", "hydra.sweep.subdir=${model.name}/lr${optimizer.lr}-${hydra.job.num}")
     process = workplace.run(
-        "train.py", "-m", *PLAIN, *TINY, "optimizer=sgd", "optimizer.lr=1e30,0.001"
+        "train.py", "-m", *PLAIN, *TINY, *asked, "optimizer=sgd", "optimizer.lr=1e30,0.001"
     )
     assert process.returncode == 1
     assert "1 of 2 jobs failed" in process.stderr
+    assert process.stdout.count("the first of them is run, once:") == 2
+    assert "job 3 trains what job 1 trains: left out" in process.stdout
+    assert len(workplace.runs()) == 3
     assert re.search(r"0  .*optimizer.lr=1e\+30: the loss became .* in epoch 2", process.stderr)
     assert "Traceback" not in process.stderr
     statuses = {run.data.params.get("optimizer.lr"): run for run in workplace.runs()}

@@ -10,8 +10,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
 from tests.conftest import ROOT
-from transfer.config import refuse_unused, register_schema, typed_config
-from transfer.sweep.compose import claim_folder, compose_jobs, has_workers
+from transfer.config import refuse_overruled, refuse_unused, register_schema, typed_config
+from transfer.sweep.compose import (
+    claim_folder,
+    compose_jobs,
+    has_workers,
+    require_one_place,
+    require_own_folders,
+)
 from transfer.system.errors import ConfigError
 
 
@@ -83,3 +89,60 @@ def test_a_sweeper_that_chooses_has_every_model_composed() -> None:
     found = [(job.model.name, job.weights, job.seed) for job, _ in jobs]
     assert found == [("lenet", "auto", 0), ("simple_cnn", "none", 0)]
     refuse_unused(jobs)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["hydra.sweep.subdir=same"], "subdir=same: job 1 would write into .*/same, which job 0 "),
+        (["hydra.sweep.subdir=${model.name}"], r"add the number: lenet-\$\{hydra\.job\.num\}$"),
+        (["hydra.sweep.subdir=./${seed}/.."], "job 0 would write into .*, which the sweep itself "),
+        (["hydra.sweep.dir=out/${seed}"], r"sweep\.dir=out/0: is one folder for all jobs; what"),
+        (["hydra.sweep.subdir=${model.name}/seed${seed}"], ""),
+        (["hydra.sweep.dir=out/mine"], ""),
+        # Of a sweeper that may choose the same twice.
+        (["hydra.sweep.subdir=seed${seed}", "chooses"], "job 1 would write into .*seed0, which"),
+        (["chooses"], ""),
+    ],
+)
+def test_no_two_jobs_share_a_folder(typed: list[str], words: str) -> None:
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        own = [each for each in typed if each.startswith("hydra.")]
+        config = compose("config", overrides=own, return_hydra_config=True)
+        with read_write(config):
+            config.hydra.overrides.task = ["model=lenet", "weights=none", "seed=1,0"]
+            config.hydra.overrides.hydra = own
+            if "chooses" in typed:
+                config.hydra.sweeper._target_ = "hydra_plugins.some.OptunaSweeper"
+        jobs = [composed for _, composed in compose_jobs(config)]
+        if not words:
+            require_own_folders(config, jobs)
+            return
+        with pytest.raises(ConfigError, match=words):
+            require_own_folders(config, jobs)
+
+
+def test_what_refers_to_another_key_refers_to_that_of_each_job() -> None:
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", return_hydra_config=True)
+        with read_write(config):
+            config.hydra.overrides.task = ["epochs=3,7", "freeze_epochs=${epochs}"]
+        jobs = [typed_config(composed) for _, composed in compose_jobs(config)]
+    assert [job.freeze_epochs for job in jobs] == [3, 7]
+
+
+def test_jobs_are_not_run_in_their_own_folders() -> None:
+    require_one_place(_config())
+    with pytest.raises(ConfigError, match=r"hydra\.job\.chdir=true: each path that is typed"):
+        require_one_place(_config("hydra.job.chdir=true"))
+
+
+def test_a_model_that_another_key_replaces_is_refused() -> None:
+    for typed in (["model=torchvision", "model.name=mobilenet_v2"], ["model=lenet"], ["seed=1"]):
+        refuse_overruled([(typed_config(_config(*typed)), typed)])
+    typed = ["model=resnet18", "model.name=mobilenet_v2"]
+    words = "model=resnet18: mobilenet_v2 would be trained in its place, .* model.name=resnet18,mob"
+    with pytest.raises(ConfigError, match=words):
+        refuse_overruled([(typed_config(_config(*typed)), typed)])

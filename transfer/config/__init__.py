@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from transfer.config.check import check_config
 from transfer.config.fingerprint import configuration, fingerprint, flatten, texts
+from transfer.config.overruled import refuse_overruled
 from transfer.config.schema import Config, register_schema
 from transfer.config.unused import refuse_unused
 from transfer.config.weights import weights_for
@@ -20,6 +21,7 @@ __all__ = [
     "configuration",
     "fingerprint",
     "flatten",
+    "refuse_overruled",
     "refuse_unused",
     "register_schema",
     "texts",

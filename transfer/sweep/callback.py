@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from transfer.sweep.compose import claim_folder, has_workers, keep_chosen_threads
+from transfer.sweep.compose import (
+    claim_folder,
+    has_workers,
+    keep_chosen_threads,
+    require_one_place,
+)
 from transfer.sweep.endings import one_line_for_people
 from transfer.system import interrupt
 
@@ -31,12 +36,14 @@ class SweepCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
+            require_one_place(config)
             claim_folder(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
             from transfer.sweep.driver import plan_sweep
 
+            require_one_place(config)
             workers = has_workers(config)
             sweep = plan_sweep(config)
             # Whatever interrupts from here on finds the sweep, and ends it.

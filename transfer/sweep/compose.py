@@ -1,6 +1,7 @@
 """What Hydra will make of a command line, before it does: jobs, their processes, their folder."""
 
 import os
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -11,10 +12,23 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from transfer.system.errors import ConfigError
 
+_NUMBER = "${hydra.job.num}"
+
 
 def plans_all(config: DictConfig) -> bool:
     """Whether the sweeper knows all jobs before the first; others (Optuna) choose as they go."""
     return config.hydra.sweeper._target_.endswith(".BasicSweeper")
+
+
+def typed(config: DictConfig, part: str) -> list[str]:
+    """The overrides as they were typed, for `${…}` in them means each job's own.
+
+    Args:
+        part: "task", or "hydra" for those of Hydra itself.
+    """
+    overrides = OmegaConf.to_container(config.hydra.overrides[part], resolve=False)
+    assert isinstance(overrides, list)
+    return [str(each) for each in overrides]
 
 
 def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
@@ -29,7 +43,7 @@ def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     loader = GlobalHydra.instance().config_loader()
-    arguments = list(config.hydra.overrides.task)
+    arguments = typed(config, "task")
     if plans_all(config):
         params = config.hydra.sweeper.params or {}
         arguments = [*(f"{key}={value}" for key, value in params.items()), *arguments]
@@ -49,6 +63,51 @@ def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
         ]
         batch = [[*fixed, *chosen] for chosen in product(*models)]
     return [(overrides, loader.load_sweep_config(config, overrides)) for overrides in batch]
+
+
+def require_own_folders(config: DictConfig, jobs: Sequence[DictConfig]) -> None:
+    """Hold a sweep to one folder for itself, and another for each job: what two jobs write would
+    be one's.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+        jobs: the configurations of its jobs, in their order.
+
+    Raises:
+        ConfigError: two share one, or a sweep's own folder is another in each job.
+    """
+    own = str(config.hydra.sweep.dir)
+    if plans_all(config):
+        numbered = list(enumerate(jobs))
+    else:
+        # The values are not known yet, and may come twice.
+        numbered = [(number, jobs[0]) for number in range(2)]
+    used = {os.path.normpath(own): "the sweep itself"}
+    for number, job in numbered:
+        with read_write(job), open_dict(job):
+            job.hydra.job.num, job.hydra.job.id = number, f"job_{number}"
+        if str(job.hydra.sweep.dir) != own:
+            problem = "is one folder for all jobs; what differs between them belongs into"
+            raise ConfigError("hydra.sweep.dir", own, f"{problem} hydra.sweep.subdir")
+        subdir = str(job.hydra.sweep.subdir)
+        other = used.setdefault(folder := os.path.normpath(Path(own) / subdir), f"job {number}")
+        if other != f"job {number}":
+            problem = f"job {number} would write into {folder}, which {other} has; add the number"
+            raise ConfigError("hydra.sweep.subdir", subdir, f"{problem}: {subdir}-{_NUMBER}")
+
+
+def require_one_place(config: DictConfig) -> None:
+    """Refuse to have each job run in its own folder.
+
+    Raises:
+        ConfigError: `hydra.job.chdir` is true.
+    """
+    if config.hydra.job.chdir:
+        problem = (
+            "each path that is typed, such as data.root, would be looked for in the job's folder;"
+            " leave it false, and find that folder as hydra.runtime.output_dir"
+        )
+        raise ConfigError("hydra.job.chdir", "true", problem)
 
 
 def has_workers(config: DictConfig) -> bool:
@@ -90,7 +149,7 @@ def claim_folder(config: DictConfig, key: str) -> Path:
         ConfigError: it cannot be made.
     """
     asked = Path(OmegaConf.select(config, key))
-    given = any(override.startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+    given = any(override.startswith(f"{key}=") for override in typed(config, "hydra"))
     try:
         if given:
             asked.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import Config, refuse_unused, typed_config
+from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.config.weights import entry_named
 from transfer.job import memory_explained, prepare
 from transfer.models.sources import resolve_source
 from transfer.report.write import write_report
 from transfer.sweep import state
-from transfer.sweep.compose import claim_folder, compose_jobs, plans_all
+from transfer.sweep.compose import (
+    claim_folder,
+    compose_jobs,
+    plans_all,
+    require_own_folders,
+    typed,
+)
 from transfer.sweep.endings import exit_interrupted, resume_command
 from transfer.sweep.preview import preview
 from transfer.system import interrupt
@@ -39,6 +45,7 @@ class Sweep:
     Attributes:
         overrides: the command line's.
         jobs: all of them; none where the sweeper chooses them as it goes.
+        repeats: which of them train nothing.
         auto: what `weights=auto` came to.
         resume: whether to go on with an earlier sweep of the same jobs.
         run: the parent run, from `open` to `close`.
@@ -49,6 +56,7 @@ class Sweep:
     lock: FileLock
     overrides: Sequence[str]
     jobs: Sequence[PlannedJob]
+    repeats: state.Repeats
     auto: state.AutoWeights
     resume: bool
     run: SweepRun | None = None
@@ -59,32 +67,31 @@ class Sweep:
         Raises:
             ConfigError: another process is running the same sweep, or the store cannot be written.
         """
-        self.run = open_sweep(
-            self.client, self.folder, self.overrides, self.jobs, resume=self.resume
-        )
-        state.note(self.folder, self.auto)
-        state.note(self.folder, self.run)
+        run = [job for number, job in enumerate(self.jobs) if str(number) not in self.repeats.of]
+        self.run = open_sweep(self.client, self.folder, self.overrides, run, resume=self.resume)
+        for each in (self.auto, self.repeats, self.run):
+            state.note(self.folder, each)
 
     def end(self) -> None:
         """After the last job: deliver what the store lacks, close and report.
 
         Ends the process with a code other than 0 where a job failed, or the store lacks something.
         """
-        outcomes = state.read_outcomes(self.folder)
+        outcomes = outcomes_of(self.folder, self.jobs, self.repeats)
         statuses = {each.status for each in outcomes.values()}
         if interrupt.requested() or "interrupted" in statuses:
             self.close("KILLED")
             exit_interrupted()
-        left = deliver_noted(self.folder)
+        left = deliver_noted([Path(each.folder) for each in outcomes.values() if each.folder])
         closed = self.close("FAILED" if "failed" in statuses else "FINISHED")
         if left:
             jobs = f"{len(left)} of {len(outcomes)} jobs are trained, but not all in the store"
             print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
-        failed = {name: each for name, each in outcomes.items() if each.status == "failed"}
+        failed = {number: each for number, each in outcomes.items() if each.status == "failed"}
         if failed:
             print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
-            for name, outcome in failed.items():
-                print(f"  {name}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
+            for number, outcome in failed.items():
+                print(f"  {number}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
             print(f"to try them again:\n{resume_command()}", file=sys.stderr)
             sys.exit(1)
         if left or not closed:
@@ -118,6 +125,24 @@ class Sweep:
         return True
 
 
+def outcomes_of(
+    folder: Path, jobs: Sequence[PlannedJob], repeats: state.Repeats
+) -> dict[int, state.Outcome]:
+    """How each job of the sweep in a folder ended, by its number; one of which no word came has
+    failed.
+
+    Args:
+        jobs: those that were planned, of which `repeats` are left out.
+    """
+    lost = "it ended without a word; its log may tell why"
+    planned = {
+        number: state.Outcome(job.overrides, "failed", lost)
+        for number, job in enumerate(jobs)
+        if str(number) not in repeats.of
+    }
+    return dict(sorted((planned | state.read_outcomes(folder)).items()))
+
+
 def plan_sweep(config: DictConfig) -> Sweep:
     """Compose and check every job of a sweep before the first one starts; ends the process after
     the table with `preview=true`.
@@ -125,8 +150,11 @@ def plan_sweep(config: DictConfig) -> Sweep:
     Raises:
         ConfigError: a job cannot run, or the folder or the store cannot be used.
     """
-    jobs = [(typed_config(composed), overrides) for overrides, composed in compose_jobs(config)]
+    composed_jobs = compose_jobs(config)
+    jobs = [(typed_config(composed), overrides) for overrides, composed in composed_jobs]
+    refuse_overruled(jobs)
     refuse_unused(jobs)
+    require_own_folders(config, [composed for _, composed in composed_jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     if OmegaConf.select(config, "preview"):
         preview(client, [job for job, _ in jobs])
@@ -137,7 +165,8 @@ def plan_sweep(config: DictConfig) -> Sweep:
             if job.weights == "auto"
         }
     )
-    planned = _prepare_all(jobs, auto)
+    planned = _prepare_all(jobs, auto) if plans_all(config) else []
+    repeats = _repeats(planned)
     folder = claim_folder(config, "hydra.sweep.dir")
     lock = lock_of(folder)
     try:
@@ -146,25 +175,31 @@ def plan_sweep(config: DictConfig) -> Sweep:
         problem = "another sweep is writing there; choose another folder, or wait for it"
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
-    overrides = [each for each in config.hydra.overrides.task if not each.startswith("resume=")]
+    overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
     resume = bool(OmegaConf.select(config, "resume"))
-    planned = planned if plans_all(config) else []
-    return Sweep(client, folder, lock, overrides, planned, auto, resume)
+    return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume)
 
 
 def _prepare_all(
     jobs: Sequence[tuple[Config, Sequence[str]]], auto: state.AutoWeights
 ) -> list[PlannedJob]:
-    planned, alike = [], dict[str, list[str]]()
+    planned = []
     for chosen, overrides in jobs:
         config = auto.pin(chosen)
         with memory_explained(config), entry_named(config.model.name, overrides):
             # Not kept: it holds the weights.
             job = prepare(config, weights=fetch_run_weights(config))
         planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
-        alike.setdefault(job.fingerprint, []).append(planned[-1].overrides)
-    for twins in alike.values():
-        if len(twins) > 1:
-            why = "these jobs train the same, for they differ in keys that none of them uses"
-            log.warning("%s:\n  %s", why, "\n  ".join(twins))
     return planned
+
+
+def _repeats(planned: Sequence[PlannedJob]) -> state.Repeats:
+    """The jobs that an earlier one makes superfluous; says which."""
+    alike = dict[str, list[int]]()
+    for number, job in enumerate(planned):
+        alike.setdefault(job.fingerprint, []).append(number)
+    for first, *others in alike.values():
+        if others:
+            twins = "\n".join(f"  #{each} : {planned[each].overrides}" for each in (first, *others))
+            log.warning("these jobs train the same; the first of them is run, once:\n%s", twins)
+    return state.Repeats({str(each): first for first, *others in alike.values() for each in others})

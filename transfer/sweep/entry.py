@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from transfer.config import Config, refuse_unused, typed_config
+from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.endings import (
     FULL_ERROR,
@@ -116,6 +116,7 @@ def _in_worker() -> bool:
 
 def _run_single(composed: DictConfig, train: Train) -> float:
     config = typed_config(composed)
+    refuse_overruled([(config, HydraConfig.get().overrides.task)])
     refuse_unused([(config, HydraConfig.get().overrides.task)])
     # Imported here, so that a wrong value is answered at once.
     from transfer.sweep.preview import preview
@@ -133,18 +134,29 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
-    from transfer.sweep.state import Outcome, note, read_auto_weights, read_sweep
+    from transfer.sweep.state import (
+        Outcome,
+        note_outcome,
+        read_auto_weights,
+        read_repeats,
+        read_sweep,
+    )
 
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
-    number = int(hydra.job.num) if _in_worker() else 0
-    context = JobContext(folder, number, read_sweep(Path(hydra.sweep.dir).absolute()))
-    overrides = " ".join(hydra.overrides.task)
+    folder, of_sweep = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
+    number, overrides = int(hydra.job.num), " ".join(hydra.overrides.task)
+    if (first := read_repeats(of_sweep).of.get(str(number))) is not None:
+        log.info("job %d trains what job %d trains: left out", number, first)
+        return float("nan")
+
+    def note(status: str, reason: str = "") -> None:
+        note_outcome(of_sweep, number, Outcome(overrides, status, reason, str(folder)))
+
+    context = JobContext(folder, number if _in_worker() else 0, read_sweep(of_sweep))
     try:
-        auto = read_auto_weights(Path(hydra.sweep.dir).absolute())
-        result = train(auto.pin(typed_config(composed)), composed, context)
+        result = train(read_auto_weights(of_sweep).pin(typed_config(composed)), composed, context)
     except KeyboardInterrupt:
-        note(folder, Outcome(overrides, "interrupted"))
+        note("interrupted")
         raise
     except Exception as error:
         # Of an error that is not written for people, the kind is half of the message.
@@ -155,7 +167,7 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         # the job at the end.
         with suppress(OSError):
             (folder / "traceback.txt").write_text(traceback.format_exc())
-        note(folder, Outcome(overrides, "failed", reason))
+        note("failed", reason)
         return float("nan")
-    note(folder, Outcome(overrides, "finished"))
+    note("finished")
     return result

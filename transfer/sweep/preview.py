@@ -34,14 +34,19 @@ def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
         ConfigError: one of them cannot run.
     """
     rows, epochs_left, estimates = [], 0, []
+    seen = set[str]()
     for config in configs:
         job = prepare(config, weights=fetch_run_weights(config))
         former = find_previous_run(client, job.fingerprint)
         epochs = _epochs_left(job, former)
         each = _seconds_an_epoch(client, job)
+        todo = _TO_DO[former.state]
+        if job.fingerprint in seen:
+            todo, epochs = "leave out: as one above", 0
+        seen.add(job.fingerprint)
         size = (f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M")
         estimate = "unknown" if each is None else _duration(epochs * each)
-        rows.append([job.name, _TO_DO[former.state], epochs, *size, estimate])
+        rows.append([job.name, todo, epochs, *size, estimate])
         epochs_left += epochs
         estimates += [] if each is None else [epochs * each]
     total = f"total: {epochs_left} epochs left"

@@ -1,16 +1,18 @@
 """A sweep's state in its folder, where its jobs and its driver find it from any process.
 
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
-`outcome.json` in a job's folder, how the job ended. A file a job, for workers on several machines
-write at the same time.
+`repeats.json`, which jobs would train what another one trains; `outcomes/<number>.json`, how a job
+ended, wherever its own folder is. A file a job, for workers on several machines write at the same
+time.
 """
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from transfer.config import Config
-from transfer.system.disk import atomic_write
+from transfer.system.disk import atomic_write, writing
 from transfer.tracking.sweep_run import SweepRun
 
 
@@ -22,11 +24,13 @@ class Outcome:
         overrides: what distinguishes the job on the command line.
         status: "finished", "failed" or "interrupted".
         error: one line; empty unless it failed.
+        folder: of the job; absolute.
     """
 
     overrides: str
     status: str
     error: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,44 @@ class AutoWeights:
         return config if found is None else replace(config, weights=found)
 
 
-_FILES = {SweepRun: "sweep.json", AutoWeights: "weights.json", Outcome: "outcome.json"}
-_OUTCOMES = f"*/{_FILES[Outcome]}"
+@dataclass(frozen=True)
+class Repeats:
+    """The jobs of a sweep that train nothing, for an earlier one trains the very same.
+
+    Attributes:
+        of: the number of that one, by the number of the job.
+    """
+
+    of: dict[str, int]
 
 
-def note(folder: Path, state: SweepRun | AutoWeights | Outcome) -> None:
-    """Leave a note of a sweep's parent run or plan, or of how a job ended, in its folder.
+_FILES = {SweepRun: "sweep.json", AutoWeights: "weights.json", Repeats: "repeats.json"}
+_OUTCOMES = "outcomes"
+
+
+def note(folder: Path, state: SweepRun | AutoWeights | Repeats) -> None:
+    """Leave a note of a sweep's parent run or plan in its folder.
 
     Raises:
         DiskError: the disk is full, read-only or broken.
     """
-    with atomic_write(folder / _FILES[type(state)]) as file:
-        file.write(json.dumps(asdict(state)).encode())
+    _write(folder / _FILES[type(state)], state)
+
+
+def note_outcome(sweep_folder: Path, number: int, outcome: Outcome) -> None:
+    """Leave a note of how a job ended in the folder of its sweep.
+
+    Args:
+        number: of the job within the sweep.
+
+    Raises:
+        DiskError: the disk is full, read-only or broken.
+    """
+    # A folder each, for files are written under one name first, and several workers write.
+    folder = sweep_folder / _OUTCOMES / str(number)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "outcome.json", outcome)
 
 
 def read_sweep(folder: Path) -> SweepRun | None:
@@ -72,13 +102,24 @@ def read_auto_weights(folder: Path) -> AutoWeights:
     return AutoWeights(**json.loads(path.read_text())) if path.is_file() else AutoWeights({})
 
 
-def read_outcomes(sweep_folder: Path) -> dict[str, Outcome]:
-    """The outcomes of a sweep's jobs so far, by the name of their folders, in order."""
-    paths = sorted(sweep_folder.glob(_OUTCOMES), key=lambda path: (len(path.parent.name), path))
-    return {path.parent.name: Outcome(**json.loads(path.read_text())) for path in paths}
+def read_repeats(folder: Path) -> Repeats:
+    """What the sweep noted whose folder this is; none where none did."""
+    path = folder / _FILES[Repeats]
+    return Repeats(**json.loads(path.read_text())) if path.is_file() else Repeats({})
+
+
+def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
+    """The outcomes of a sweep's jobs so far, by their numbers, in order."""
+    paths = (sweep_folder / _OUTCOMES).glob("*/outcome.json")
+    found = {int(path.parent.name): Outcome(**json.loads(path.read_text())) for path in paths}
+    return dict(sorted(found.items()))
 
 
 def forget_outcomes(sweep_folder: Path) -> None:
     """Delete those of an earlier sweep that was given the same folder."""
-    for path in list(sweep_folder.glob(_OUTCOMES)):
-        path.unlink()
+    shutil.rmtree(sweep_folder / _OUTCOMES, ignore_errors=True)
+
+
+def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Outcome) -> None:
+    with atomic_write(path) as file:
+        file.write(json.dumps(asdict(state)).encode())

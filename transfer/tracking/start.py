@@ -16,7 +16,7 @@ from transfer.system.disk import writing
 from transfer.system.errors import ConfigError
 from transfer.system.interrupt import deferred
 from transfer.tracking.environment import environment_tags, without_password
-from transfer.tracking.find import RunRecord
+from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.previous_run import (
     PreviousRun,
@@ -55,6 +55,20 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
             raise
         log.warning(error)
     return find_previous_run(client, job.fingerprint).record
+
+
+def find_repeated(job: Job, sweep: SweepRun) -> RunRecord | None:
+    """The run in which this very sweep has finished the same job, if there is one: a sweeper that
+    chooses as it goes may choose the same again.
+
+    Raises:
+        ConfigError: the store cannot be used.
+    """
+    client = _open_store(job, sweep)
+    with answering(client.tracking_uri, "read"):
+        others = find_by_fingerprint(client, job.fingerprint)
+    own = (each for each in others if each.tags.get("mlflow.parentRunId") == sweep.run_id)
+    return next((each for each in own if each.finished), None)
 
 
 @contextmanager

@@ -273,10 +273,10 @@ def noted_folders(job_folders: Sequence[Path]) -> list[Path]:
     return [folder for folder in folders if not is_in_store(folder)]
 
 
-def deliver_noted(sweep_folder: Path) -> list[Path]:
+def deliver_noted(job_folders: Sequence[Path]) -> list[Path]:
     """Try once more for the jobs of a sweep; returns the folders of those still left."""
     left = []
-    for folder in noted_folders(sorted(sweep_folder.iterdir())):
+    for folder in noted_folders(job_folders):
         try:
             deliver(folder, patience_s=5)
         except ConfigError:
