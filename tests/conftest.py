@@ -28,6 +28,7 @@ from PIL import Image
 from tests.processes import fork_server
 from transfer.config import Config, register_schema, typed_config
 from transfer.tracking.metrics import METRICS
+from transfer.tracking.moved_store import find_beside
 from transfer.tracking.store import experiment_id, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,6 +142,7 @@ def new_workplace(
     def make() -> Workplace:
         folder = tmp_path_factory.mktemp("workplace")
         shutil.copy(empty_store, folder / "mlflow.db")
+        find_beside(folder / "mlflow.db")
         return Workplace(folder, f"sqlite:///{folder}/mlflow.db")
 
     return make

@@ -67,3 +67,19 @@ def test_a_deleted_experiment_is_said_to_be_deleted(workplace: Workplace) -> Non
     workplace.client.delete_experiment(experiment_id(workplace.client))
     with pytest.raises(ConfigError, match="bring it back with: mlflow experiments restore"):
         open_store(workplace.store)
+
+
+def test_the_environment_names_the_experiment(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "flowers / 2026")
+    client = open_store(workplace.store)
+    experiment = client.get_experiment(experiment_id(client))
+    assert experiment.name == "flowers / 2026"
+    folder = workplace.folder / "mlartifacts/flowers___2026"
+    assert experiment.artifact_location == folder.as_uri()
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    assert client.get_experiment(experiment_id(client)).name == "transfer"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "1")
+    with pytest.raises(ConfigError, match=r"MLFLOW_EXPERIMENT_ID=1: give its name, as MLFLOW_EX"):
+        open_store(workplace.store)

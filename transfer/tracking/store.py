@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from filelock import FileLock
 
 from transfer.system.errors import ConfigError, root_cause
 from transfer.system.paths import REPOSITORY
+from transfer.tracking.moved_store import ARTIFACTS, find_beside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +25,7 @@ else:
     # A name for annotations: importing MLflow takes seconds.
     Client = Any
 
-EXPERIMENT = "transfer"
+_EXPERIMENT = "transfer"
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE_S = 5.0
@@ -35,6 +37,19 @@ def store_uri(choice: str | None) -> str:
     The store is always named: MLflow's own default depends on which folders lie about.
     """
     return choice or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{REPOSITORY}/mlflow.db"
+
+
+def experiment_name() -> str:
+    """MLFLOW_EXPERIMENT_NAME, else "transfer".
+
+    Raises:
+        ConfigError: MLFLOW_EXPERIMENT_ID, by which MLflow knows it too, is set in its place.
+    """
+    name, number = (os.environ.get(f"MLFLOW_EXPERIMENT_{each}") for each in ("NAME", "ID"))
+    if number and not name:
+        problem = "give its name, as MLFLOW_EXPERIMENT_NAME: it is made where it is missing"
+        raise ConfigError("MLFLOW_EXPERIMENT_ID", number, problem)
+    return name or _EXPERIMENT
 
 
 def open_store(uri: str, patience_s: float = 0.0) -> Client:
@@ -71,12 +86,15 @@ def _open(uri: str) -> Client:
         # A database server locks its own tables; SQLite's are made by many small transactions.
         lock = FileLock(f"{path}.lock", timeout=60)
         # MLflow's default would be below wherever one happens to stand.
-        artifacts = (path.resolve().parent / "mlartifacts" / EXPERIMENT).as_uri()
+        folder = re.sub(r"[^\w.-]", "_", experiment_name())
+        artifacts = (path.resolve().parent / ARTIFACTS / folder).as_uri()
     with answering(uri, "opened"), lock:
+        if uri.startswith(_SQLITE) and path.exists():
+            find_beside(path)
         client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
+        experiment = client.get_experiment_by_name(experiment_name())
         if experiment is None:
-            client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+            client.create_experiment(experiment_name(), artifact_location=artifacts)
     if experiment is not None and experiment.lifecycle_stage == "deleted":
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         problem = f"its experiment was deleted; bring it back with: {restore}"
@@ -116,7 +134,9 @@ def answering(uri: str, verb: str) -> Iterator[None]:
     except Exception as error:
         # By name: importing MLflow takes seconds, and SQLAlchemy belongs to it.
         library = type(error).__module__.partition(".")[0]
-        if library in ("mlflow", "sqlalchemy") or isinstance(error, OSError | ValueError):
+        if library in ("mlflow", "sqlalchemy", "sqlite3") or isinstance(
+            error, OSError | ValueError
+        ):
             problem = f"the store cannot be {verb} ({root_cause(error)})"
             raise ConfigError("tracking.uri", uri, problem) from error
         raise
@@ -139,6 +159,6 @@ def _require_reachable(uri: str) -> None:
 
 def experiment_id(client: Client) -> str:
     """The id of this project's experiment in an open store."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(experiment_name())
     assert experiment is not None
     return str(experiment.experiment_id)

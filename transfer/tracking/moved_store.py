@@ -1,0 +1,86 @@
+"""A store that was moved or copied with its project finds what lies beside it.
+
+MLflow keeps the places of artifacts as absolute paths, and a run's tags that of its folder: after a
+move they lead nowhere, after a copy to the files of the original.
+"""
+
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+log = logging.getLogger(__name__)
+
+ARTIFACTS = "mlartifacts"
+# Tables with their column of an artifact's address.
+_ADDRESSES = (("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+
+
+def find_beside(database: Path) -> None:
+    """Let a SQLite store whose artifacts this project has laid beside it look for them, and for the
+    folders of its runs, below the folder where it lies now: those of them that are there.
+
+    Args:
+        database: of MLflow; locked by the caller, and left as it is where it was not moved.
+
+    Raises:
+        sqlite3.Error: it cannot be read or written.
+    """
+    here = database.resolve().parent
+    with closing(sqlite3.connect(database, timeout=20)) as store:
+        tables = {name for (name,) in store.execute("SELECT name FROM sqlite_master")}
+        if not {"experiments", "runs", "tags", "logged_models"} <= tables:
+            return
+        moved = [
+            (number, location, root)
+            for number, location in store.execute(
+                "SELECT experiment_id, artifact_location FROM experiments"
+            )
+            if (root := _root_of(location)) is not None and root != here
+        ]
+        if not moved:
+            return
+        with store:
+            for number, location, root in moved:
+                there = (here / _path(location).relative_to(root)).as_uri()
+                found = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?"
+                store.execute(found, (there, number))
+            for root in {root for _, _, root in moved}:
+                if count := _move(store, root, here):
+                    log.warning("the store was in %s; %d of its places are now here", root, count)
+
+
+def _move(store: sqlite3.Connection, root: Path, here: Path) -> int:
+    """How many places were changed."""
+    before = store.total_changes
+    for table, column in _ADDRESSES:
+        for (address,) in store.execute(f"SELECT DISTINCT {column} FROM {table}").fetchall():
+            there = _below(_path(address), root, here)
+            # Nothing was written yet to the place of a run without artifacts.
+            if there is not None and (there.exists() or not _path(address).exists()):
+                change = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"
+                store.execute(change, (there.as_uri(), address))
+    folders = "SELECT DISTINCT value FROM tags WHERE key = 'hydra.output_dir'"
+    for (folder,) in store.execute(folders).fetchall():
+        there = _below(Path(folder), root, here)
+        if there is not None and there.is_dir():
+            change = "UPDATE tags SET value = ? WHERE key = 'hydra.output_dir' AND value = ?"
+            store.execute(change, (str(there), folder))
+    return store.total_changes - before
+
+
+def _root_of(location: str | None) -> Path | None:
+    """The folder of the store that laid an experiment's artifacts where they are; None where
+    somebody else chose the place."""
+    path = _path(location or "")
+    return path.parent.parent if path.parent.name == ARTIFACTS and path.is_absolute() else None
+
+
+def _path(address: str) -> Path:
+    parts = urlparse(address)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(address)
+
+
+def _below(path: Path, root: Path, here: Path) -> Path | None:
+    return here / path.relative_to(root) if path.is_relative_to(root) else None
