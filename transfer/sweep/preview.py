@@ -11,8 +11,10 @@ from tabulate import tabulate
 from transfer.config import Config
 from transfer.job import Job, prepare
 from transfer.tracking.find import find_similar
+from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
 from transfer.tracking.run_weights import fetch_run_weights
+from transfer.tracking.start import params_of
 from transfer.tracking.store import Client
 from transfer.training.checkpoint import Checkpoints
 
@@ -34,7 +36,7 @@ def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
         ConfigError: one of them cannot run.
     """
     rows, epochs_left, estimates = [], 0, []
-    seen = set[str]()
+    seen, notes = set[str](), list[str]()
     for config in configs:
         job = prepare(config, weights=fetch_run_weights(config))
         former = find_previous_run(client, job.fingerprint)
@@ -43,6 +45,8 @@ def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
         todo = _TO_DO[former.state]
         if job.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
+        elif former.record is None and config.resume:
+            notes.append(why_anew(client, job.name, params_of(job)))
         seen.add(job.fingerprint)
         size = (f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M")
         estimate = "unknown" if each is None else _duration(epochs * each)
@@ -52,7 +56,8 @@ def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
     total = f"total: {epochs_left} epochs left"
     if estimates:
         total += f", about {_duration(sum(estimates))} for the runs with an estimate"
-    print(f"{tabulate(rows, _HEADERS, disable_numparse=True)}\n\n{total}")
+    table = tabulate(rows, _HEADERS, disable_numparse=True)
+    print("\n".join([table, "", *filter(None, notes), total]))
     sys.exit(0)
 
 

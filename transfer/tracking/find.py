@@ -114,6 +114,11 @@ def find_by_fingerprint(client: Client, fingerprint: str) -> list[RunRecord]:
     return _search(client, f"tags.`transfer.fingerprint` = '{fingerprint}'")
 
 
+def find_named(client: Client, name: str) -> list[RunRecord]:
+    """The newest runs of a name, a hundred at most."""
+    return _search(client, f"attributes.run_name = '{name}'", limit=100)
+
+
 def find_similar(client: Client, params: dict[str, str]) -> RunRecord | None:
     """The newest finished run with these parameters."""
     conditions = [f"params.`{name}` = '{value}'" for name, value in params.items()]

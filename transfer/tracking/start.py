@@ -18,6 +18,7 @@ from transfer.system.interrupt import deferred
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
+from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import (
     PreviousRun,
     find_previous_run,
@@ -88,6 +89,9 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
     client = _open_store(job, sweep)
     with answering(client.tracking_uri, "used"):
         former, lock = _take(client, job, folder)
+        new = job.config.resume and former.record is None
+        if new and (why := why_anew(client, job.name, params_of(job))):
+            log.info(why)
     own = former.folder or folder
     run: JobRun | None = None
     try:
@@ -170,7 +174,7 @@ def _open_run(
     with answering(client.tracking_uri, "written"):
         if record is None:
             tags = _tags(job, folder, sweep)
-            state = RunState(folder, job.name, tags, params=_params(job), data_set=_data_set(job))
+            state = RunState(folder, job.name, tags, params=params_of(job), data_set=_data_set(job))
             create_run(client, state)
             state.write()
         else:
@@ -193,7 +197,7 @@ def _go_on(
         uri=client.tracking_uri,
         tags=state.tags | past | here,
         # What was first told holds: where the images lie may have changed since.
-        params=_params(job) | record.params | state.params,
+        params=params_of(job) | record.params | state.params,
         status="RUNNING",
         end_time=None,
     )
@@ -216,7 +220,8 @@ def _tags(job: Job, folder: Path, sweep: SweepRun | None) -> dict[str, str | Non
     }
 
 
-def _params(job: Job) -> dict[str, str]:
+def params_of(job: Job) -> dict[str, str]:
+    """What the run of a job has as its parameters."""
     choices = flatten(job.config)
     # How a run was started is no property of its result.
     del choices["resume"], choices["preview"]

@@ -1,0 +1,46 @@
+"""Why `resume=true` begins anew beside a run that looks like the one meant."""
+
+from collections.abc import Mapping
+
+from transfer.config.schema import KEYS
+from transfer.tracking.find import RunRecord, find_named
+from transfer.tracking.store import Client
+
+_IDENTITY = [name for name, key in KEYS.items() if key.identity]
+_MOST_NAMED = 4
+
+
+def why_anew(client: Client, name: str, params: Mapping[str, str]) -> str:
+    """One line on the run of the same name that is nearest to a new job, and what keeps that from
+    being gone on with; empty where the store has none of this name.
+
+    Args:
+        name: of the job's run.
+        params: its parameters, as they will be logged.
+    """
+    others = [run for run in find_named(client, name) if "data.digest" in run.params]
+    if not others:
+        return ""
+    nearest = min(others, key=lambda run: len(_differences(run, params)))
+    found = _differences(nearest, params)
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    what = ", ".join(found[:_MOST_NAMED]) or "it is of another version of this project"
+    return (
+        f"resume=true: {name} begins anew: run {nearest.id} ({nearest.status}) was another "
+        f"training: {what}{more}"
+    )
+
+
+def _differences(run: RunRecord, params: Mapping[str, str]) -> list[str]:
+    there = run.params
+    found = [
+        f"{name}={there[name]} there, {params[name]} here"
+        for name in _IDENTITY
+        if name in there and name in params and there[name] != params[name]
+    ]
+    if there["data.digest"] != params["data.digest"]:
+        counts = [each.get("data.train_images", "?") for each in (there, params)]
+        found.append(f"other images ({counts[0]} to train on there, {counts[1]} here)")
+    if there.get("weights.digest") != params["weights.digest"]:
+        found.append("other initial weights")
+    return found
