@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import ROOT
-from transfer.system.cache import DiskCache, disk_cache
+from transfer.system.cache import DiskCache, cache_folder, disk_cache
 from transfer.system.errors import ConfigError
 
 
@@ -164,3 +164,12 @@ def test_unless_it_is_set_the_bound_leaves_half_of_the_disk(
     room = 5 * size
     DiskCache(cache).tensors("test", "more", _zeros())
     assert len(list(cache.glob("test/*"))) == 2
+
+
+def test_without_a_home_a_folder_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRANSFER_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    # What Python makes of a user whom the system does not know.
+    monkeypatch.setenv("HOME", "~")
+    with pytest.raises(ConfigError, match=r"TRANSFER_CACHE=null: this user has no home folder"):
+        cache_folder()

@@ -25,6 +25,7 @@ from transfer.sweep.endings import (
     one_line_for_people,
     resume_command,
 )
+from transfer.sweep.reader import outlive_reader
 from transfer.system import interrupt
 from transfer.system.errors import first_line, is_for_people
 
@@ -69,6 +70,7 @@ def run_job(composed: DictConfig, train: Train) -> float:
     if not _in_worker():
         interrupt.raise_if_requested()
         return _run_of_sweep(composed, train)
+    outlive_reader()
     try:
         with interrupt.job_of_worker():
             return _run_of_sweep(composed, train)
@@ -81,6 +83,7 @@ def run_job(composed: DictConfig, train: Train) -> float:
 def interruptible() -> Iterator[None]:
     """Let a signal end a run and its sweep as KILLED, with a report of what is done; give a line
     to what Hydra refuses, and to a launcher that fails."""
+    outlive_reader()
     interrupt.listen(f"stopped; to go on:\n{resume_command()}")
     # Hydra prints a traceback for some mistakes on the command line, such as model=7: so what it
     # raises comes here.

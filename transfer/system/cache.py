@@ -174,11 +174,20 @@ class DiskCache:
 
 
 def cache_folder() -> Path:
-    """Where everything is kept; need not exist yet."""
-    if chosen := os.environ.get("TRANSFER_CACHE"):
-        return Path(chosen).expanduser()
+    """Where everything is kept; need not exist yet.
+
+    Raises:
+        ConfigError: nothing names a folder, and there is no home.
+    """
+    chosen = os.environ.get("TRANSFER_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "transfer-comparison"
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        return Path(base).expanduser() / "transfer-comparison"
+    except RuntimeError as error:
+        problem = "this user has no home folder; give a folder for decoded images and the like"
+        raise ConfigError("TRANSFER_CACHE", chosen, problem) from error
 
 
 def disk_cache() -> DiskCache:
