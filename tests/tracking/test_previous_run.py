@@ -19,7 +19,7 @@ from transfer.tracking.find import find_sweep_jobs, find_sweep_run
 from transfer.tracking.previous_run import find_previous_run, lock_of, process_tags, start_of
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
-from transfer.tracking.sweep_run import PlannedJob, open_sweep
+from transfer.tracking.sweep_run import PlannedJob, end_sweep, open_sweep
 from transfer.training.checkpoint import Checkpoints
 from transfer.training.trainer import Trainer
 
@@ -171,3 +171,27 @@ def test_a_sweep_that_lives_is_not_taken_over(workplace: Workplace, tmp_path: Pa
         pytest.raises(ConfigError, match=f"process {os.getpid()} on .* is running this sweep"),
     ):
         open_sweep(client, tmp_path / "second", [], jobs, resume=True)
+
+
+def test_a_sweep_and_jobs_that_are_deleted_meanwhile_are_reported_all_the_same(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    client = workplace.client
+    jobs = [PlannedJob(name, f"seed={name}", name) for name in ("kept", "gone", "never")]
+    sweep = open_sweep(client, tmp_path, [], jobs, resume=False)
+    for fingerprint in ("kept", "gone"):
+        tags = {"transfer.fingerprint": fingerprint, "mlflow.parentRunId": sweep.run_id}
+        run = client.create_run(experiment_id(client), tags=tags).info.run_id
+    client.delete_run(run)
+    assert end_sweep(client, sweep, "FINISHED")
+    client.delete_run(sweep.run_id)
+    assert not end_sweep(client, sweep, "FINISHED")
+    found = find_sweep_run(client, sweep.run_id)
+    assert found.deleted
+    states = {
+        each.tags["transfer.fingerprint"]: each.status for each in find_sweep_jobs(client, found)
+    }
+    assert states == {"kept": "RUNNING", "gone": "DELETED", "never": "NOT STARTED"}
+    # Nobody who does not ask for it by its id meets it again.
+    with pytest.raises(ConfigError):
+        find_sweep_run(client, "latest")

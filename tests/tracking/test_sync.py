@@ -270,8 +270,11 @@ def test_a_run_that_is_deleted_meanwhile_is_said(
         run.log_epoch(*an_epoch(1, [1.0]))
         workplace.client.delete_run(run.id)
         run.log_epoch(*an_epoch(2, [2.0]))
-    [said] = [each for each in caplog.messages if "deliver them with" in each]
-    assert "deleted" in said and "1 status" in said
+    assert run.undelivered == ""
+    said = [each for each in caplog.messages if "was deleted there" in each]
+    assert "the run goes on" in said[0] and f"restore --run-id {run.id}; all of it" in said[-1]
+    # Nothing is left to be delivered, and nothing fails, for as long as it is deleted.
+    assert deliver(tmp_path, patience_s=30) == 0
     workplace.client.restore_run(run.id)
     assert deliver(tmp_path, patience_s=30) > 0
     assert _points(workplace, run.id, "step/loss") == [(1, 1), (2, 2)]

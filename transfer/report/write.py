@@ -109,7 +109,9 @@ def write_report(
     frame.to_parquet(folder / "report.parquet", index=False)
     if len(selection.sweeps) == 1 and not selection.where:
         [sweep] = selection.sweeps
-        _keep(client, sweep, folder, to_markdown(build_summary(parts, words)))
+        # One that was deleted meanwhile takes nothing.
+        if not sweep.deleted:
+            _keep(client, sweep, folder, to_markdown(build_summary(parts, words)))
     return report
 
 

@@ -32,7 +32,7 @@ from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering, open_store, store_uri
-from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_dead_runs, open_sweep
+from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_sweep, open_sweep
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,11 @@ class Sweep:
             run, self.run = self.run, None
             try:
                 with answering(self.client.tracking_uri, "written"):
-                    if status != "FINISHED":
-                        end_dead_runs(self.client, run)
-                    self.client.set_terminated(run.run_id, status)
+                    if not end_sweep(self.client, run, status):
+                        restore = f"mlflow runs restore --run-id {run.run_id}"
+                        log.warning(
+                            "the sweep was deleted in the store; to have it back: %s", restore
+                        )
             except ConfigError as error:
                 print(f"{error}: no report yet; once it can:\n{resume_command()}", file=sys.stderr)
                 return False

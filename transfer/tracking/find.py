@@ -20,6 +20,7 @@ class RunRecord:
 
     Attributes:
         artifacts: address of its artifacts' folder.
+        deleted: whether somebody deleted it in the store, which keeps it hidden.
     """
 
     id: str
@@ -29,13 +30,15 @@ class RunRecord:
     metrics: dict[str, float]
     tags: dict[str, str]
     artifacts: str = ""
+    deleted: bool = False
 
     @classmethod
     def of(cls, run: Any) -> Self:
         """The record of MLflow's Run."""
         info, data = run.info, run.data
         texts = (dict(data.params), dict(data.metrics), dict(data.tags))
-        return cls(info.run_id, info.run_name, info.status, *texts, info.artifact_uri)
+        deleted = info.lifecycle_stage == "deleted"
+        return cls(info.run_id, info.run_name, info.status, *texts, info.artifact_uri, deleted)
 
     @property
     def finished(self) -> bool:
@@ -58,7 +61,8 @@ def find_sweep_run(client: Client, choice: str) -> RunRecord:
     else:
         found = (
             _newest(client, f"{is_sweep} and tags.`transfer.sweep` = '{name}'")
-            or _newest(client, f"{is_sweep} and attributes.run_id = '{name}'")
+            # Asked for by its id, it may be one that was deleted.
+            or _newest(client, f"{is_sweep} and attributes.run_id = '{name}'", deleted_too=True)
             or _find_resumed(client, f"{is_sweep} and tags.`{RESUMED_AS}` LIKE '%{name}%'", name)
         )
     if found is None:
@@ -86,7 +90,8 @@ def find_job_runs(client: Client) -> list[RunRecord]:
 def find_sweep_jobs(client: Client, sweep: RunRecord) -> list[RunRecord]:
     """The runs of a sweep: its own, oldest first, and those that earlier sweeps had begun.
 
-    A job that never started is listed too, without an id and as NOT STARTED. The tag
+    A job that never started is listed too, without an id and as NOT STARTED, and one whose run was
+    deleted in the store as DELETED. The tag
     `transfer.overrides`, which the store does not have, says what the sweep asked of each.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -100,13 +105,24 @@ def find_sweep_jobs(client: Client, sweep: RunRecord) -> list[RunRecord]:
         others = find_by_fingerprint(client, fingerprint)
         finished = [run for run in others if run.finished]
         tags = {"transfer.fingerprint": fingerprint}
-        missing = RunRecord("", job["name"], "NOT STARTED", {}, {}, tags)
-        runs.append(next(iter(finished or others), missing))
+        if not others:
+            gone = _deleted_job(client, sweep, fingerprint)
+            status = "DELETED" if gone else "NOT STARTED"
+            others = [RunRecord(gone, job["name"], status, {}, {}, tags)]
+        runs.append(next(iter(finished or others)))
     asked = {key: {"transfer.overrides": job["overrides"]} for key, job in planned.items()}
     return [
         replace(run, tags=run.tags | asked.get(run.tags["transfer.fingerprint"], {}))
         for run in runs
     ]
+
+
+def _deleted_job(client: Client, sweep: RunRecord, fingerprint: str) -> str:
+    """The id of the deleted run of a sweep's job; empty where it has none."""
+    own = f"tags.`mlflow.parentRunId` = '{sweep.id}'"
+    condition = f"{own} and tags.`transfer.fingerprint` = '{fingerprint}'"
+    found = _newest(client, condition, deleted_too=True)
+    return found.id if found else ""
 
 
 def find_by_fingerprint(client: Client, fingerprint: str) -> list[RunRecord]:
@@ -187,18 +203,24 @@ def fetch_artifact(client: Client, run: RunRecord, name: str, folder: Path) -> P
     return Path(path)
 
 
-def _newest(client: Client, condition: str) -> RunRecord | None:
-    return next(iter(_search(client, condition, limit=1)), None)
+def _newest(client: Client, condition: str, *, deleted_too: bool = False) -> RunRecord | None:
+    found = _search(client, condition, limit=1, deleted_too=deleted_too)
+    return next(iter(found), None)
 
 
-def _search(client: Client, condition: str, limit: int | None = None) -> list[RunRecord]:
+def _search(
+    client: Client, condition: str, limit: int | None = None, *, deleted_too: bool = False
+) -> list[RunRecord]:
     """Runs that fit, newest first."""
+    from mlflow.entities import ViewType
+
     records: list[RunRecord] = []
     token: str | None = None
     while True:
         page = client.search_runs(
             [experiment_id(client)],
             filter_string=condition,
+            run_view_type=ViewType.ALL if deleted_too else ViewType.ACTIVE_ONLY,
             order_by=["attributes.start_time DESC"],
             max_results=limit or _PAGE,
             page_token=token,

@@ -171,7 +171,10 @@ class JobRun:
         # Whoever pressed Ctrl-C waits no longer than must be.
         patience_s = min(self._patience_s, 5.0) if status == "KILLED" else self._patience_s
         self._sync.finish(patience_s)
-        self.undelivered = str(self._sync)
+        if self._sync.deleted:
+            # Who deleted it wants none of it: that is no failure of the training.
+            log.warning("not in the store: %s; all of it is in %s", self._sync.why, self.folder)
+        self.undelivered = "" if self._sync.deleted else str(self._sync)
         if refused and self.undelivered:
             if status == "FINISHED":
                 problem = f"the end of run {self.id} could not be kept {self.undelivered}"

@@ -12,6 +12,10 @@ class UnreadableError(Exception):
     """A file of the run is gone or cannot be read; trying again would not bring it back."""
 
 
+class DeletedError(Exception):
+    """The run was deleted in the store, by somebody who meant it."""
+
+
 def create_run(client: Client, state: RunState) -> None:
     """Create the run in the store, with its name and tags; sets the state's `run_id`."""
     created = client.create_run(
@@ -35,12 +39,14 @@ class StoredRun:
         """What is there, as `RunState.contents` has it; of a point, `...`.
 
         Raises:
-            Exception: the store does not answer, or the run was deleted there.
+            DeletedError: the run was deleted there.
+            Exception: the store does not answer.
         """
         run_id = self._state.run_id
         run = self._client.get_run(run_id)
         if run.info.lifecycle_stage == "deleted":
-            raise ValueError(f"run {run_id} was deleted there")
+            bring_back = f"mlflow runs restore --run-id {run_id}"
+            raise DeletedError(f"run {run_id} was deleted there; to have it back: {bring_back}")
         data_sets = [each.dataset for each in run.inputs.dataset_inputs] if run.inputs else []
         there: dict[Key, Any] = {("status", "status", 0): (run.info.status, run.info.end_time)}
         there |= {("parameter", name, 0): value for name, value in run.data.params.items()}

@@ -85,8 +85,21 @@ def open_sweep(
     return sweep
 
 
-def end_dead_runs(client: Client, sweep: SweepRun) -> None:
-    """Mark as KILLED what a worker left RUNNING that was killed itself."""
+def end_sweep(client: Client, sweep: SweepRun, status: str) -> bool:
+    """End the parent run, and mark as KILLED what a worker left RUNNING that was killed itself.
+
+    Returns:
+        False where it was deleted in the store meanwhile, which is let be.
+    """
+    if status != "FINISHED":
+        _end_dead_runs(client, sweep)
+    if client.get_run(sweep.run_id).info.lifecycle_stage == "deleted":
+        return False
+    client.set_terminated(sweep.run_id, status)
+    return True
+
+
+def _end_dead_runs(client: Client, sweep: SweepRun) -> None:
     parent = find_sweep_run(client, sweep.run_id)
     for run in find_sweep_jobs(client, parent):
         if run.status == "RUNNING" and not is_running(run):

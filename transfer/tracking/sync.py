@@ -29,7 +29,7 @@ from transfer.tracking.run_state import (
     note_in_store,
 )
 from transfer.tracking.store import Client, open_store
-from transfer.tracking.stored_run import StoredRun, UnreadableError
+from transfer.tracking.stored_run import DeletedError, StoredRun, UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +54,11 @@ class Sync:
 
     Attributes:
         delivered: how many things were sent and have arrived.
+        deleted: whether somebody has deleted the run in the store, when it was last asked.
     """
 
     def __init__(self, client: Client, state: RunState) -> None:
-        self.delivered = 0
+        self.delivered, self.deleted = 0, False
         self._state = state
         self._stored = StoredRun(client, state)
         # What the store has, as far as this process knows; without `_sure` it may have more.
@@ -86,6 +87,11 @@ class Sync:
         words = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in left.items())
         return f"({self._failure or 'it gave no answer'}): {words}" if words else ""
 
+    @property
+    def why(self) -> str:
+        """Why something is not in the store; empty where everything is."""
+        return self._failure
+
     def wake(self) -> None:
         """Have what is new sent soon; what comes while something is sent goes together then."""
         with self._changed:
@@ -99,7 +105,7 @@ class Sync:
         self._hurry.set()
         with self._changed:
             while self._done < self._wanted:
-                if time.monotonic() > max(begin, self._progress) + patience_s:
+                if self.deleted or time.monotonic() > max(begin, self._progress) + patience_s:
                     break
                 self._changed.wait(0.1)
             self._stopped = True
@@ -158,7 +164,7 @@ class Sync:
                             self._arrive([key])
         except Exception as error:
             # Nothing else would arrive either. Whatever it is, the next attempt may do better.
-            self._failure = root_cause(error)
+            self._failure = str(error) if self.deleted else root_cause(error)
             return False
         if not self._lacking and not self._refused and not self._stopped:
             self._failure = ""
@@ -177,7 +183,12 @@ class Sync:
     def _ask(self) -> None:
         """Look at what the store has, for whether the last request has arrived, nobody knows."""
         self._sure = False
-        self._there = self._stored.contents()
+        self.deleted = False
+        try:
+            self._there = self._stored.contents()
+        except DeletedError:
+            self.deleted = True
+            raise
         self._lacking = self._left_of(self._lacking)
         self._sure = True
 
@@ -236,7 +247,9 @@ def deliver(folder: Path, patience_s: float, client: Client | None = None) -> in
             client = client or open_store(state.uri)
             sync = Sync(client, state)
             sync.finish(patience_s)
-            if str(sync):
+            if sync.deleted:
+                log.warning("%s: %s", folder, sync.why)
+            elif str(sync):
                 problem = f"the store does not take what is left in {folder} {sync}"
                 raise ConfigError("tracking.uri", client.tracking_uri, problem)
             return sync.delivered
