@@ -38,7 +38,7 @@ def test_a_sweep_over_folds_tests_every_image(workplace: Workplace) -> None:
     words = (*_FOLDS, weights, f"tracking.uri={workplace.store}")
     fetched = fetch_run_weights(config_of(*words))
     assert prepare(config_of(*words, "data.fold=1"), weights=fetched)
-    with pytest.raises(ConfigError, match=r"as it did: data\.seed=0 data\.fold=1 data\.folds=3$"):
+    with pytest.raises(ConfigError, match=r"as it did: data\.fold=1$"):
         prepare(config_of(*words, "data.fold=2"), weights=fetched)
 
 
