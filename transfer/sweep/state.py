@@ -1,9 +1,9 @@
 """A sweep's state in its folder, where its jobs and its driver find it from any process.
 
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
-`repeats.json`, which jobs would train what another one trains; `outcomes/<number>.json`, how a job
-ended, wherever its own folder is. A file a job, for workers on several machines write at the same
-time.
+`repeats.json`, which jobs would train what another one trains; `outcomes/<number>/outcome.json`,
+how a job ended, wherever its own folder is. A file a job, for workers on several machines write at
+the same time.
 """
 
 import json
