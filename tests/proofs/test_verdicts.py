@@ -64,7 +64,9 @@ def test_where_nothing_differs_at_most_one_report_in_twenty_says_so(sweeps: Swee
         _print(lines, [scale, images, recipes, seeds, *map(_percent, rates)])
         share = float(np.mean(false))
         assert share <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / count)
-        assert np.mean(kept) >= 0.93 and np.mean(held) >= 0.93
+        # As far as so many sweeps can tell; two rows of each are looked at.
+        least = 0.93 - 2 * math.sqrt(0.05 * 0.95 / count)
+        assert np.mean(kept) >= least and np.mean(held) >= least
 
 
 def test_what_differs_is_found(sweeps: Sweeps) -> None:
@@ -115,7 +117,8 @@ def test_the_chance_of_being_the_best_comes_true(sweeps: Sweeps) -> None:
         members = (given >= low) & ((given < high) | (high == 1))
         rates = (_percent(given[members]), _percent(best[members]))
         _print(lines, [f"{low:.1f} to {high:.1f}", members.sum(), *rates])
-        error = 2 * math.sqrt(0.25 / max(members.sum(), 1))
+        # Ten shares are looked at.
+        error = 3 * math.sqrt(0.25 / max(members.sum(), 1))
         assert low - error <= best[members].mean() <= high + error
     print(f"expected loss: {100 * np.mean(told):.3f} points told, {100 * np.mean(lost):.3f} lost;")
     print(f"its interval holds the loss in {_percent(held)}")
