@@ -98,7 +98,7 @@ def test_one_seed_says_how_many_would_decide_from_recorded_scatter() -> None:
 
 
 def _lacking(replicates: dict[str, list[int]], key: str, **params: str) -> Decision:
-    """Of two recipes that differ by little, each trained with these values of a key."""
+    """Decide between two recipes that differ by little, each trained with these values of a key."""
     random, runs, answers = np.random.default_rng(1), [], {}
     easy = random.random(2000)
     for model, values in replicates.items():

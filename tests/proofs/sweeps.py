@@ -66,7 +66,7 @@ def recorded_components() -> Components:
 
 
 def _variances(scores: np.ndarray) -> tuple[float, float, float]:
-    """Of images, of seeds, and what is left, from [S, N]: the two-way layout."""
+    """Split scores [S, N] in a two-way layout: variances of images, of seeds, and what is left."""
     seeds, images = scores.shape
     rows, columns, mean = scores.mean(axis=1), scores.mean(axis=0), scores.mean()
     of_seeds = images * np.sum((rows - mean) ** 2) / (seeds - 1)

@@ -57,8 +57,8 @@ def _require_within_resident(config: Config, data: ImageData, each: int) -> None
 
 
 def _require_room(config: Config, data: ImageData, device: torch.device, each: int) -> None:
-    """Of the head alone it is a number a channel, mostly, which is little; VGG's and AlexNet's
-    heads read whole maps."""
+    """Refuse what neither memory nor the cache on disk has room for: most heads read a number a
+    channel, which is little, but VGG's and AlexNet's read whole maps."""
     sizes = [len(each) for each in passes(data, config)]
     images = max(len(data.train) + len(data.val) + len(data.test), *sizes)
     # While they are written to the disk, they are in memory twice.

@@ -10,6 +10,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from transfer.config import Config
 from transfer.system.disk import atomic_write, writing
@@ -63,6 +64,7 @@ class Repeats:
 
 _FILES = {SweepRun: "sweep.json", AutoWeights: "weights.json", Repeats: "repeats.json"}
 _OUTCOMES = "outcomes"
+State = TypeVar("State", SweepRun, AutoWeights, Repeats)
 
 
 def note(folder: Path, state: SweepRun | AutoWeights | Repeats) -> None:
@@ -92,20 +94,17 @@ def note_outcome(sweep_folder: Path, number: int, outcome: Outcome) -> None:
 
 def read_sweep(folder: Path) -> SweepRun | None:
     """The sweep whose folder this is; None where no sweep was opened there."""
-    path = folder / _FILES[SweepRun]
-    return SweepRun(**json.loads(path.read_text())) if path.is_file() else None
+    return _read(folder, SweepRun)
 
 
 def read_auto_weights(folder: Path) -> AutoWeights:
     """What the sweep noted whose folder this is; nothing where none did."""
-    path = folder / _FILES[AutoWeights]
-    return AutoWeights(**json.loads(path.read_text())) if path.is_file() else AutoWeights({})
+    return _read(folder, AutoWeights) or AutoWeights({})
 
 
 def read_repeats(folder: Path) -> Repeats:
     """What the sweep noted whose folder this is; none where none did."""
-    path = folder / _FILES[Repeats]
-    return Repeats(**json.loads(path.read_text())) if path.is_file() else Repeats({})
+    return _read(folder, Repeats) or Repeats({})
 
 
 def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
@@ -118,6 +117,11 @@ def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
 def forget_outcomes(sweep_folder: Path) -> None:
     """Delete those of an earlier sweep that was given the same folder."""
     shutil.rmtree(sweep_folder / _OUTCOMES, ignore_errors=True)
+
+
+def _read(folder: Path, kind: type[State]) -> State | None:
+    path = folder / _FILES[kind]
+    return kind(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Outcome) -> None:
