@@ -125,6 +125,10 @@ def _no_network(*_: object, **__: object) -> NoReturn:
         ("test_vit", 160, 96, "pos_embed"),
         ("swin_s3_tiny_224", 224, 64, "relative_position_bias_table"),
         ("test_convnext", 160, 96, None),
+        # Those whose modules do not convert checkpoints: rows and columns, tokens, channels first.
+        ("volo_d1_224", 64, 96, "pos_embed"),
+        ("convit_tiny", 64, 96, "pos_embed"),
+        ("visformer_tiny", 64, 96, "pos_embed"),
     ],
 )
 def test_weights_of_another_size_are_interpolated(

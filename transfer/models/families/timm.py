@@ -5,7 +5,8 @@ timm is loaded when one of them is asked for, not before.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -22,6 +23,7 @@ from transfer.system.torchvision import load_torchvision
 PREFIX = "timm/"
 _HUB, _BRANCH = "https://huggingface.co/", "/resolve/main/"
 
+_POSITIONS = re.compile(r"(?:^|\.)(?:pos_embed|patch_pos)")
 _DENSE = ("convnext_", "deit_", "densenet", "resnet", "resnext", "swin_", "vgg", "vit_")
 
 # For the few models that do not say (CAFormer, PiT, RDNet), what the others say.
@@ -99,20 +101,30 @@ class Timm(Family):
     def adapt(self, model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As timm does where it loads weights: position embeddings and tables of relative
         positions are interpolated, and the names of a model's first publication understood."""
-        module = import_module(type(model).__module__)
-        convert = getattr(module, "checkpoint_filter_fn", None)
-        head = self.head(model) + "."
-        fits = all(
-            name in state and state[name].shape == tensor.shape
-            for name, tensor in model.state_dict().items()
-            if not name.startswith(head)
-        )
-        if fits or convert is None:
+        own, head = model.state_dict(), self.head(model) + "."
+
+        def fits(state: Mapping[str, Tensor]) -> bool:
+            return all(
+                name in state and state[name].shape == tensor.shape
+                for name, tensor in own.items()
+                if not name.startswith(head)
+            )
+
+        convert = getattr(import_module(type(model).__module__), "checkpoint_filter_fn", None)
+        if convert is not None and not fits(state):
+            # What belongs to another network fails anywhere; that it does not fit is said by its
+            # names.
+            with suppress(Exception):
+                state = dict(convert(dict(state), model))
+        if fits(state):
             return state
-        # What belongs to another network fails anywhere; that it does not fit is said by its names.
-        with suppress(Exception):
-            return dict(convert(dict(state), model))
-        return state
+        # Some models (VOLO, ConViT, CaiT) bring no such function.
+        return {
+            name: _resample_positions(tensor, own[name].shape)
+            if name in own and _POSITIONS.search(name)
+            else tensor
+            for name, tensor in state.items()
+        }
 
     def is_dense(self, name: str) -> bool:
         # Measured as torchvision's models of the same architectures were; the rest was not.
@@ -169,6 +181,30 @@ def _published(cfg: Any) -> PublishedWeights:
         crop=crop,
         interpolation="bilinear" if cfg.interpolation == "bilinear" else "bicubic",
     )
+
+
+def _resample_positions(positions: Tensor, shape: Sequence[int]) -> Tensor:
+    """Position embeddings of a square grid for another one, or as they are where they are none.
+
+    Args:
+        positions: (1, height, width, channels), (1, channels, height, width) or (1, tokens,
+            channels), where the class token may come first.
+        shape: what is wanted, in the same order.
+    """
+    if positions.ndim != len(shape) or positions.shape == shape:
+        return positions
+    layers = load_timm().layers
+    if positions.ndim == 4 and positions.shape[-1] == shape[-1] and shape[1] == shape[2]:
+        return layers.resample_abs_pos_embed_nhwc(positions, list(shape[1:3]))
+    if positions.ndim == 4 and positions.shape[1] == shape[1] and shape[2] == shape[3]:
+        last = layers.resample_abs_pos_embed_nhwc(positions.permute(0, 2, 3, 1), list(shape[2:]))
+        return last.permute(0, 3, 1, 2)
+    if positions.ndim == 3 and positions.shape[-1] == shape[-1]:
+        side, prefix = math.isqrt(shape[1]), shape[1] - math.isqrt(shape[1]) ** 2
+        old = math.isqrt(positions.shape[1])
+        if prefix <= 1 and positions.shape[1] == old**2 + prefix:
+            return layers.resample_abs_pos_embed(positions, [side, side], num_prefix_tokens=prefix)
+    return positions
 
 
 def _matcher(model: Any) -> Any:
