@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, field, fields
 from typing import Any, TypeVar, get_type_hints
 
-from transfer.system.errors import ConfigError, exit_with
+from transfer.system import interrupt
+from transfer.system.errors import ConfigError, exit_with, first_line, is_for_people
 
 Options = TypeVar("Options")
 STORE = "MLflow store; default: MLFLOW_TRACKING_URI, else mlflow.db beside train.py"
@@ -19,7 +20,7 @@ def option(default: Any, text: str) -> Any:
 
 def run(main: Callable[[Options], None], options: type[Options], description: str | None) -> None:
     """Call `main` with the options that were typed; what is wrong with them ends in one line and
-    exit code 2.
+    exit code 2, and so does what a disk refuses, with exit code 1.
 
     Args:
         options: a dataclass of `option` fields of type int, float, str or str | None; a field
@@ -30,6 +31,14 @@ def run(main: Callable[[Options], None], options: type[Options], description: st
         main(parse(sys.argv[1:], options, description))
     except ConfigError as error:
         exit_with(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(interrupt.EXIT_CODE)
+    except Exception as error:
+        if not is_for_people(error):
+            raise
+        print(first_line(error), file=sys.stderr)
+        sys.exit(1)
 
 
 def parse(arguments: Sequence[str], options: type[Options], description: str | None) -> Options:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +24,8 @@ from transfer.report.frame import rows_frame
 from transfer.report.gallery import GALLERIES, build_galleries
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
-from transfer.system.errors import first_line
+from transfer.system.disk import DiskError, disk_fault
+from transfer.system.errors import UserError, first_line, root_cause
 from transfer.tracking.artifacts import (
     NO_HISTORY,
     read_history,
@@ -32,7 +34,7 @@ from transfer.tracking.artifacts import (
 from transfer.tracking.examples import read_examples
 from transfer.tracking.find import RunRecord, fetch_artifact
 from transfer.tracking.selection import Selection
-from transfer.tracking.store import Client
+from transfer.tracking.store import Client, answering
 
 if TYPE_CHECKING:
     from transfer.report.figures.chart import Chart
@@ -79,12 +81,32 @@ def write_report(
         The path of report.md.
 
     Raises:
-        ConfigError: an unknown language, or no font with its characters.
+        ConfigError: an unknown language, no font with its characters, or a store that does not
+            take the report.
+        DiskError: `folder` cannot be written.
     """
-    words = Words(language)
+    with _into(folder):
+        return _write(client, selection, folder, Words(language), equivalent_within)
+
+
+@contextmanager
+def _into(folder: Path) -> Iterator[None]:
+    """Make one line of a folder that cannot be written, whichever library met it."""
+    try:
+        yield
+    except Exception as error:
+        reason = root_cause(error) if isinstance(error, OSError) else disk_fault(error)
+        if reason is None or isinstance(error, UserError):
+            raise
+        raise DiskError(f"{folder} cannot be written ({reason})") from error
+
+
+def _write(
+    client: Client, selection: Selection, folder: Path, words: Words, equivalent_within: float
+) -> Path:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     _remove_figures(folder / "figures")
-    with use_font(language):
+    with use_font(words.language):
         groups = by_test_set(selection.runs)
         parts = []
         for number, runs in enumerate(groups, start=1):
@@ -100,18 +122,20 @@ def write_report(
             figures = _draw(comparison, folder, words, prefix)
             parts.append(Part(comparison, [*galleries, *figures]))
     blocks = build_document(parts, selection, words)
-    report = folder / "report.md"
-    report.write_text(to_markdown(blocks), encoding="utf-8")
     page = folder / "report.html"
-    page.write_text(to_html(blocks, folder, language), encoding="utf-8")
+    page.write_text(to_html(blocks, folder, words.language), encoding="utf-8")
     frame = rows_frame([part.comparison for part in parts])
     frame.to_csv(folder / "report.csv", index=False, float_format="%.6g")
     frame.to_parquet(folder / "report.parquet", index=False)
+    # Last: where it is, all of it is.
+    report = folder / "report.md"
+    report.write_text(to_markdown(blocks), encoding="utf-8")
     if len(selection.sweeps) == 1 and not selection.where:
         [sweep] = selection.sweeps
         # One that was deleted meanwhile takes nothing.
         if not sweep.deleted:
-            _keep(client, sweep, folder, to_markdown(build_summary(parts, words)))
+            with answering(client.tracking_uri, "written"):
+                _keep(client, sweep, folder, to_markdown(build_summary(parts, words)))
     return report
 
 

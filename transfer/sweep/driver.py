@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
@@ -27,7 +30,7 @@ from transfer.sweep.compose import (
 from transfer.sweep.endings import exit_interrupted, resume_command
 from transfer.sweep.preview import preview
 from transfer.system import interrupt
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.selection import select
@@ -36,6 +39,9 @@ from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_sweep, open_sw
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 
 log = logging.getLogger(__name__)
+
+# What came of a sweep's end.
+Ending = Literal["reported", "no report", "no store"]
 
 
 @dataclass
@@ -49,6 +55,7 @@ class Sweep:
         auto: what `weights=auto` came to.
         resume: whether to go on with an earlier sweep of the same jobs.
         run: the parent run, from `open` to `close`.
+        store: `tracking.uri`, where it was given.
     """
 
     client: Client
@@ -60,6 +67,7 @@ class Sweep:
     auto: state.AutoWeights
     resume: bool
     run: SweepRun | None = None
+    store: str | None = None
 
     def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.
@@ -83,30 +91,43 @@ class Sweep:
             self.close("KILLED")
             exit_interrupted()
         left = deliver_noted([Path(each.folder) for each in outcomes.values() if each.folder])
-        closed = self.close("FAILED" if "failed" in statuses else "FINISHED")
-        if left:
-            jobs = f"{len(left)} of {len(outcomes)} jobs are trained, but not all in the store"
-            print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
         failed = {number: each for number, each in outcomes.items() if each.status == "failed"}
-        if failed:
-            print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
-            for number, outcome in failed.items():
-                print(f"  {number}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
-            print(f"to try them again:\n{resume_command()}", file=sys.stderr)
+
+        def tell() -> None:
+            if left:
+                jobs = f"{len(left)} of {len(outcomes)} jobs are trained, but not all in the store"
+                print(f"{jobs}; to deliver the rest: {delivery_command(left)}", file=sys.stderr)
+            if failed:
+                print(f"\n{len(failed)} of {len(outcomes)} jobs failed:", file=sys.stderr)
+                for number, outcome in failed.items():
+                    print(f"  {number}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
+                print(f"to try them again:\n{resume_command()}", file=sys.stderr)
+
+        ending = self.close("FAILED" if failed else "FINISHED", tell)
+        if failed or ending == "no report":
             sys.exit(1)
-        if left or not closed:
+        if left or ending == "no store":
             sys.exit(EXIT_CODE)
 
-    def close(self, status: str) -> bool:
-        """End the parent run and write the report of what there is; once.
+    def close(self, status: str, tell: Callable[[], None] = lambda: None) -> Ending:
+        """End the parent run and write the report of what there is; once. What keeps either from
+        it is said, with the command that makes up for it.
 
-        Returns:
-            False where the store could not be written, and so has no report.
+        Args:
+            tell: called between the two: what else there is to say comes before a report, which
+                may fail.
         """
-        if self.run is None:
-            return True
+        run, self.run = self.run, None
+        if run is None:
+            return "reported"
+        closed = self._close(run, status)
+        tell()
+        if not closed:
+            return "no store"
+        return "reported" if self._report(run) else "no report"
+
+    def _close(self, run: SweepRun, status: str) -> bool:
         with interrupt.deferred():
-            run, self.run = self.run, None
             try:
                 with answering(self.client.tracking_uri, "written"):
                     if not end_sweep(self.client, run, status):
@@ -119,8 +140,26 @@ class Sweep:
                 return False
             finally:
                 self.lock.release()
-        selection = select(self.client, run.run_id)
-        report = write_report(self.client, selection, self.folder)
+        return True
+
+    def _report(self, run: SweepRun) -> bool:
+        store = [f"tracking_uri={self.store}"] if self.store else []
+        again = shlex.join(["python", "experiments/report.py", f"sweep={run.run_id}", *store])
+        try:
+            with answering(self.client.tracking_uri, "read"):
+                selection = select(self.client, run.run_id)
+            report = write_report(self.client, selection, self.folder)
+        except KeyboardInterrupt:
+            # The jobs are done: there is nothing else to go on with.
+            print(f"interrupted: no report; to make it:\n{again}", file=sys.stderr)
+            sys.exit(interrupt.EXIT_CODE)
+        except Exception as error:
+            # Hydra would make a warning of it.
+            if not is_for_people(error):
+                traceback.print_exception(error)
+            why = f"no report: {first_line(error)}"
+            print(f"\n{why}\nto make it (elsewhere: out=FOLDER):\n{again}", file=sys.stderr)
+            return False
         here = Path.cwd()
         shown = report.relative_to(here) if report.is_relative_to(here) else report
         print(f"\nreport: {shown}", flush=True)
@@ -179,7 +218,8 @@ def plan_sweep(config: DictConfig) -> Sweep:
     state.forget_outcomes(folder)
     overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
     resume = bool(OmegaConf.select(config, "resume"))
-    return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume)
+    store = OmegaConf.select(config, "tracking.uri")
+    return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume, store=store)
 
 
 def _prepare_all(

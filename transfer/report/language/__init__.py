@@ -32,6 +32,7 @@ class Words:
     def __init__(self, language: str = "en") -> None:
         if language not in LANGUAGES:
             raise ConfigError("lang", language, f"must be one of {', '.join(LANGUAGES)}")
+        self.language = language
         self._texts = catalogue(language)
 
     def __call__(self, key: str, **values: object) -> str:
