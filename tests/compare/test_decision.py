@@ -44,8 +44,8 @@ def test_a_clear_winner_is_sure_and_needs_nothing_more() -> None:
     assert (decision.more_replicates, decision.more_seconds, decision.assumed) == (0, 0.0, False)
     assert decision.needs == "nothing" and decision.more_of == (0, 0)
     assert decision.verdict is not None and decision.verdict.kind == "better"
-    # m0 is the cheapest as well.
-    assert decision.small == 0
+    # m0 is the cheapest as well: nothing else is smaller.
+    assert decision.small is None
 
 
 def test_a_small_device_gets_no_row_that_is_far_behind() -> None:

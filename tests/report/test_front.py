@@ -13,8 +13,10 @@ from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
 from transfer.compare.replication import Need
+from transfer.report.findings import findings
 from transfer.report.frame import rows_frame
 from transfer.report.front import duration, front
+from transfer.report.guessing import guessing_text, why_guessing
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.tables import ranking_table
 from transfer.report.verdicts import difference_text, verdict_phrase
@@ -40,6 +42,25 @@ def test_what_to_take_and_what_for_a_small_device() -> None:
     assert "> 99 % that no other recipe of 2" in text and "favourite" not in text
     text = _front(compare({"a": 0.60, "b": 0.90}))
     assert "a small device the same**: nothing cheaper comes within 10 points of it." in text
+    # Nothing is cheaper.
+    assert "small device" not in _front(compare({"a": 0.90, "b": 0.60}))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_at_chance_is_recommended(language: str) -> None:
+    words = Words(language)
+    comparison = compare({"a": 0.48, "b": 0.5})
+    lines = front(comparison, words).lines
+    chosen, other = comparison.rows
+    assert len(lines) == 2 and f"`{chosen.label}`" in lines[0]
+    assert "50.00" in lines[0] and "{" not in "".join(lines)
+    assert lines[1].endswith(why_guessing(chosen, words))
+    found = "\n".join(findings(comparison, words))
+    for row in (chosen, other):
+        assert guessing_text(row, words) in found
+    # Nor for a small device, however near: `a` is the cheaper one.
+    text = "\n".join(front(compare({"a": 0.5, "b": 0.61}), words).lines)
+    assert "`b`" in text and "`a`" not in text.splitlines()[1]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -97,7 +118,7 @@ def test_why_nothing_more_is_needed_follows_the_verdict() -> None:
     assert "surer**: nothing is needed; the nearest rival, `a`, is the worse recipe." in better
     equal = _front(compare(CLOSE, 5, 20_000, validation={"b": 0.9, "c": 0.8}))
     assert "nothing is needed; the nearest rival, `c`, is equivalent: either will do." in equal
-    contradicted = {"models": {"b": 0.6, "c": 0.9}, "validation": {"b": 0.9, "c": 0.6}}
+    contradicted = {"models": {"b": 0.7, "c": 0.9}, "validation": {"b": 0.9, "c": 0.6}}
     text = _front(compare(**contradicted))  # type: ignore[arg-type]
     assert (
         "sure**: Validation and test contradict each other: on the test images `c` is the" in text

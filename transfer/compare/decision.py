@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from transfer.compare.criterion import Criterion
+from transfer.compare.guessing import is_guessing, known_mean
 from transfer.compare.networks import Networks
 from transfer.compare.posterior import draw_scores
 from transfer.compare.recipes import Recipes
@@ -25,7 +26,7 @@ from transfer.compare.verdicts import Verdict, Verdicts
 
 # Of a long table, those that may be taken.
 MOST_ROWS = 40
-# Accuracy that a small device may cost: what is further behind is no choice, and may be at chance.
+# Accuracy that a small device may cost: what is further behind is no choice.
 MOST_GIVEN_UP = 0.10
 
 
@@ -56,8 +57,9 @@ class Decision:
             second one; None for a single row.
         verdict: that on `chosen` against it, of what this is about.
         small: the row to take for a small device: the cheapest by MACs of those that no other row
-            beats in both, at most 10 points of test accuracy behind `chosen`, which it is where
-            there is none; None where MACs are not known.
+            beats in both, at most 10 points of test accuracy behind `chosen` and better than
+            guessing; `chosen` where there is none of these, but some are cheaper; None where none
+            is, or MACs are not known.
     """
 
     chosen: int
@@ -132,14 +134,15 @@ def decide(
 
 def _small(rows: Sequence[Row], means: Floats) -> int | None:
     """The row for a small device; the first is the chosen one."""
-    macs = [_known_mean(row.metric("profile/macs")) for row in rows]
-    if not math.isfinite(macs[0]):
+    macs = [known_mean(row.metric("profile/macs")) for row in rows]
+    if not any(each < macs[0] for each in macs):
         return None
     least = rows[0].accuracy.estimate - MOST_GIVEN_UP
     front = [
         index
         for index, on in enumerate(pareto_front(means.tolist(), macs))
         if on and macs[index] < macs[0] and rows[index].accuracy.estimate >= least
+        if not is_guessing(rows[index])
     ]
     return min(front, key=lambda index: macs[index], default=0)
 
@@ -189,12 +192,7 @@ def _seconds(rows: Sequence[Row], rival: int | None, needed: Needed) -> float:
         return math.nan
     # Of nothing it is 0 also where no time is known.
     return math.fsum(
-        count * _known_mean(rows[index].metric("time/train_s"))
+        count * known_mean(rows[index].metric("time/train_s"))
         for index, count in zip((0, rival), needed.trainings, strict=True)
         if count
     )
-
-
-def _known_mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return math.fsum(known) / len(known) if known else math.nan

@@ -8,11 +8,13 @@ from itertools import combinations, islice
 import numpy as np
 
 from transfer.compare.comparison import Comparison
+from transfer.compare.guessing import is_guessing
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
 from transfer.report import columns
 from transfer.report.columns import ACCURACY, percent
 from transfer.report.facts import evaluates_augmented, trains_augmented
+from transfer.report.guessing import guessing_text
 from transfer.report.language import Words
 from transfer.report.verdicts import (
     counted,
@@ -41,6 +43,7 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
     if not has_answer(comparison):
         return []
     return [
+        *_guessing(rows, words),
         *_lacking(comparison, words),
         *_unbalanced(rows, words),
         *_changes("freeze_epochs", comparison, words),
@@ -52,6 +55,11 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         *_overfitting(rows, words),
         *_stability(rows, words),
     ]
+
+
+def _guessing(rows: Sequence[Row], words: Words) -> Iterator[str]:
+    guessing = (row for row in rows if is_guessing(row))
+    yield from (guessing_text(row, words) for row in islice(guessing, _SENTENCES))
 
 
 def _lacking(comparison: Comparison, words: Words) -> Iterator[str]:

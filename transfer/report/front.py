@@ -4,18 +4,22 @@ import math
 from collections.abc import Sequence
 
 from transfer.compare.comparison import Comparison
+from transfer.compare.criterion import Criterion
 from transfer.compare.decision import MOST_GIVEN_UP, Decision
+from transfer.compare.guessing import chance_of, is_guessing
 from transfer.compare.rows import Row
 from transfer.report.columns import (
     COSTS,
     MACS,
     TIME,
     of_criterion,
+    percent,
     score_of,
     size,
     with_unit,
 )
 from transfer.report.document import Box
+from transfer.report.guessing import why_guessing
 from transfer.report.language import Words
 from transfer.report.verdicts import (
     chance,
@@ -40,6 +44,9 @@ def front(comparison: Comparison, words: Words) -> Box:
         return Box([words("front.unsound", rows=len(comparison.unsound))])
     if decision is None or not has_answer(comparison):
         return Box([words("front.no_accuracy", rows=len(rows))])
+    if is_guessing(rows[decision.chosen]):
+        lines = _no_choice(comparison, decision, words)
+        return Box([line for line in lines if line])
     lines = [
         _take(comparison, decision, words),
         _small(comparison, decision, words),
@@ -66,17 +73,33 @@ def duration(seconds: float, words: Words) -> str:
 
 
 def _take(comparison: Comparison, decision: Decision, words: Words) -> str:
-    rows, criterion = comparison.rows, comparison.criterion
-    row = rows[decision.chosen]
+    rows, row = comparison.rows, comparison.rows[decision.chosen]
+    key = "front.take" if len(rows) > 1 else "front.only"
+    told = _score(row, comparison.criterion, words)
+    return words(key, label=row.label, count=len(rows), score=told)
+
+
+def _score(row: Row, criterion: Criterion, words: Words) -> str:
     score, text = score_of(row, criterion), of_criterion(criterion)[0].metric.text
-    told = words(
+    return words(
         "front.score" if score.known else "front.score_alone",
         score=words(f"score_by.{criterion.name}", value=text(score.estimate)),
         low=text(score.low),
         high=text(score.high),
     )
-    key = "front.take" if len(rows) > 1 else "front.only"
-    return words(key, label=row.label, count=len(rows), score=told)
+
+
+def _no_choice(comparison: Comparison, decision: Decision, words: Words) -> list[str]:
+    """What is told where the best on validation is at chance: nothing to take, and why."""
+    row = comparison.rows[decision.chosen]
+    told = {"label": row.label, "score": _score(row, comparison.criterion, words)}
+    counts = {"count": len(comparison.rows), "chance": percent(chance_of(row))}
+    lines = [
+        words("front.guessing", **told, **counts),
+        words("front.guessing_why", why=why_guessing(row, words)),
+    ]
+    better = not is_guessing(comparison.rows[decision.favourite])
+    return [*lines, _favourite(comparison, decision, words) if better else ""]
 
 
 def _small(comparison: Comparison, decision: Decision, words: Words) -> str:
