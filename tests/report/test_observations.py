@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tests.compare.runs import make_history, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
@@ -74,3 +76,19 @@ def test_without_a_sound_row_the_curves_are_told_still() -> None:
     text = to_markdown(_observations(make_rows(runs)))
     # No verdict, for it was the test images that steered.
     assert "+20.00" in text and "+20.00," not in text
+
+
+def test_a_gain_is_that_of_what_the_verdict_beside_it_is_about() -> None:
+    # One seed in common says nothing of the recipes. The networks to use are those of seeds 0
+    # and 2, which are 15 points apart; the means are 2.5.
+    right = {("starter", 0): 95, ("starter", 1): 60, ("none", 1): 70, ("none", 2): 80}
+    runs = [
+        make_run("a", 0, seed, share / 100, weights=weights)
+        for (weights, seed), share in right.items()
+    ]
+    answers = {
+        run.id: make_predictions(np.arange(100) < share)
+        for run, share in zip(runs, right.values(), strict=True)
+    }
+    text = to_markdown(_observations(make_rows(runs, predictions=answers)))
+    assert "+15.00" in text and "+2.50" not in text

@@ -17,6 +17,7 @@ from transfer.report.columns import percent, points
 from transfer.report.document import Block, Bullets, Table
 from transfer.report.language import Words
 from transfer.report.tables import MOST_ROWS
+from transfer.report.verdicts import told_of
 
 
 def observations(comparison: Comparison, words: Words) -> list[Block]:
@@ -79,8 +80,10 @@ def _gain(index: int, comparison: Comparison, words: Words) -> str:
     if comparison.criterion.name != "acc" or not comparison.rows:
         # Verdicts are on another measure, or there is none.
         return points(gain)
-    pair = comparison.pair(min(index, best), max(index, best))
-    verdict = pair.network if pair.recipe.kind == "unknown" else pair.recipe
+    # A mean over replicates is no difference of two networks, which the verdict may be about.
+    difference, verdict = told_of(comparison.pair(min(index, best), max(index, best)))
+    if math.isfinite(difference.estimate):
+        gain = difference.estimate if index < best else -difference.estimate
     if verdict.kind in ("better", "worse"):
         return points(gain)
     return words("gain.with_verdict", gain=points(gain), verdict=words(f"verdict.{verdict.kind}"))

@@ -13,6 +13,7 @@ from transfer.compare.criterion import Criterion
 from transfer.compare.keys import REPLICATE_KEYS
 from transfer.compare.replicates import Replicate
 from transfer.compare.rows import Row
+from transfer.compare.statistics import Interval
 from transfer.compare.verdicts import Verdict
 from transfer.report.columns import ACCURACY, lead, with_unit
 from transfer.report.language import Words
@@ -36,10 +37,9 @@ def verdict_of_second(verdict: Verdict) -> str:
 def verdict_phrase(pair: Pair, words: Words, *, second: bool = False) -> str:
     """What the first of a pair is against the other, or the second: by recipes where that is
     known, else by networks."""
-    about = _about(pair)
+    about, (_, verdict) = _about(pair), told_of(pair)
     if about is None:
         return words("phrase.unknown")
-    verdict: Verdict = getattr(pair, about)
     kind = verdict_of_second(verdict) if second else verdict.kind
     return words(f"phrase.{about}.{kind}")
 
@@ -52,8 +52,15 @@ def missing_text(verdict: Verdict, pair: Pair, rows: Sequence[Row], words: Words
     return words(f"{'one' if alone else 'few'}.{replicates_kind(rows)}")
 
 
+def told_of(pair: Pair) -> tuple[Interval, Verdict]:
+    """How much better the first of a pair is, and the verdict that this is about: of the recipes,
+    or where nothing is known of them, of the networks; where neither is, an unknown verdict."""
+    if _about(pair) == "network":
+        return pair.network_difference, pair.network
+    return pair.difference, pair.recipe
+
+
 def _about(pair: Pair) -> Literal["recipe", "network"] | None:
-    """What is told of a pair."""
     if pair.recipe.kind != "unknown":
         return "recipe"
     return None if pair.network.kind == "unknown" else "network"
@@ -62,7 +69,7 @@ def _about(pair: Pair) -> Literal["recipe", "network"] | None:
 def difference_text(pair: Pair, criterion: Criterion, words: Words, *, second: bool = False) -> str:
     """How much better the first of a pair is than the other, or the second, with its interval: of
     what the verdict beside it is about."""
-    found = pair.network_difference if _about(pair) == "network" else pair.difference
+    found, _ = told_of(pair)
     sign = -1 if second else 1
     if not math.isfinite(found.estimate):
         return words("difference.unknown")
