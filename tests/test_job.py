@@ -14,6 +14,7 @@ from tests.conftest import PLAIN, TINY, Sweep, Workplace, children, config_of
 from transfer.config import flatten
 from transfer.config.schema import FOUND, KEYS
 from transfer.job import Job, memory_explained, prepare
+from transfer.models.families import build_model
 from transfer.system.errors import ConfigError, UserError
 from transfer.tracking.run_weights import fetch_run_weights
 
@@ -101,7 +102,9 @@ def test_a_copy_of_a_runs_weights_tells_what_it_has_seen(sweep: Sweep, tmp_path:
     assert prepare(config_of(*words, "data.seed=1")).weights.trained_on is None
 
 
-def test_a_new_last_layer_beside_a_runs_backbone_is_drawn_apart(sweep: Sweep) -> None:
+def test_a_new_last_layer_beside_a_runs_backbone_is_drawn_apart(
+    sweep: Sweep, tmp_path: Path
+) -> None:
     """With the run's own seed it would be the one that the run began with."""
     [run, *_] = [each for each in sweep.workplace.runs() if "resnet18" in each.info.run_name]
     store = f"tracking.uri={sweep.workplace.store}"
@@ -117,6 +120,17 @@ def test_a_new_last_layer_beside_a_runs_backbone_is_drawn_apart(sweep: Sweep) ->
     new = prepare(config, weights=others)
     drawn = [new.model().state_dict()["fc.weight"] for _ in range(2)]
     assert torch.equal(*drawn) and not torch.equal(drawn[0], first)
+    # A file that does not say whose it is.
+    safetensors.torch.save_file(dict(weights.state), tmp_path / "plain.safetensors")
+    plain = prepare(config_of("model=resnet18", f"weights={tmp_path}/plain.safetensors"))
+    assert not plain.fit.keeps_head
+    assert not torch.equal(plain.model().state_dict()["fc.weight"], first)
+    # What all the world has was drawn from no seed of ours, and recorded results keep their heads.
+    for source in ("starter", "none"):
+        torch.manual_seed(0)
+        head = build_model("resnet18", 10, 32).state_dict()["fc.weight"]
+        recorded = prepare(config_of("model=resnet18", f"weights={source}"))
+        assert torch.equal(recorded.model().state_dict()["fc.weight"], head)
 
 
 def test_any_torchvision_classifier_by_name() -> None:

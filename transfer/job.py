@@ -27,7 +27,7 @@ from transfer.features.check import require_stored_features
 from transfer.models.families import build_model, family_named, meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
-from transfer.models.sources import read_weights, resolve_source
+from transfer.models.sources import is_published, read_weights, resolve_source
 from transfer.models.tuned import require_tunable
 from transfer.models.weights import TrainedOn, Weights, WeightsMatch, match_weights
 from transfer.system.device import (
@@ -129,10 +129,11 @@ class Job:
 
     @property
     def _seed(self) -> int:
-        if self.weights.classes is None:
+        if is_published(self.weights.source):
             return self.config.seed
-        # The weights of a run began with what its own seed drew. Drawn from the same seed, a new
-        # last layer would be the one that they began with, and not independent of them.
+        # The weights of a run, or a file of them, began with what its own seed drew. Drawn from the
+        # same seed, a new last layer would be the one that they grew up with, and fit better than
+        # that of any other seed.
         return int(hex_digest([str(self.config.seed).encode(), self.weights.digest.encode()]), 16)
 
     def model(self) -> nn.Module:

@@ -40,6 +40,11 @@ def resolve_source(source: str, model_name: str) -> str:
     return "imagenet" if published else "none"
 
 
+def is_published(source: str) -> bool:
+    """Whether `weights=` names what all the world has, or nothing: neither a file nor a run."""
+    return source.partition(":")[0] in ("starter", "imagenet", "none")
+
+
 def read_weights(source: str, model_name: str, model: nn.Module | None = None) -> Weights:
     """Read the weights that `weights=` names; a run's are first fetched from the store.
 
