@@ -210,6 +210,23 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (former, most))
 
 
+def without_locks(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Let every Python that is started from now on find a disk without flock, as some network disks
+    and those of clusters are.
+
+    Args:
+        folder: gets the module that sees to it.
+        code: of the system's error, such as `errno.ENOLCK`.
+    """
+    module = f"""import fcntl, os
+def refuse(*_): raise OSError({code}, os.strerror({code}))
+fcntl.flock = refuse
+"""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(module)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+
 @contextmanager
 def locked(workplace: Workplace) -> Iterator[None]:
     """Lock the store as another program would: nobody else can read or write it."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from tests.conftest import PLAIN, ROOT, TIMED, TINY, Sweep, Workplace, children
+from tests.conftest import PLAIN, ROOT, TIMED, TINY, Sweep, Workplace, children, without_locks
 
 # A shell in the background has it ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -94,6 +96,21 @@ def test_an_interrupted_sweep_reports_what_is_done(
     preview = workplace.run("train.py", *command, "resume=true", "preview=true")
     states = [line.split()[1] for line in preview.stdout.splitlines() if "seed" in line]
     assert states == ["skip:", "go", "train"]
+
+
+def test_on_a_disk_without_locks_a_killed_run_goes_on(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(tmp_path / "modules", monkeypatch, errno.ENOLCK)
+    command = ("-m", *PLAIN, *TINY, "epochs=15")
+    kill_after_epochs(workplace, 3, *command)
+    assert len(list(workplace.folder.glob("multirun/*/*/**/lock.held"))) == 2
+    process = workplace.run("train.py", *command, "resume=true")
+    assert process.returncode == 0, process.stderr
+    assert "going on after epoch" in process.stdout
+    assert {run.info.status for run in workplace.runs()} == {"FINISHED"}
+    assert len(children(workplace)) == 1
+    assert not list(workplace.folder.glob("**/*.held"))
 
 
 def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -> None:

@@ -15,8 +15,9 @@ import pytest
 from tests.conftest import PLAIN, TINY, Workplace, config_of
 from transfer.job import Job, prepare
 from transfer.system.errors import ConfigError
+from transfer.system.process import start_of
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
-from transfer.tracking.previous_run import find_previous_run, lock_of, process_tags, start_of
+from transfer.tracking.previous_run import find_previous_run, lock_of, process_tags
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
 from transfer.tracking.sweep_run import PlannedJob, end_sweep, open_sweep
@@ -168,7 +169,10 @@ def test_a_sweep_that_lives_is_not_taken_over(workplace: Workplace, tmp_path: Pa
     open_sweep(client, tmp_path / "first", [], jobs, resume=False)
     with (
         lock_of(tmp_path / "first"),
-        pytest.raises(ConfigError, match=f"process {os.getpid()} on .* is running this sweep"),
+        pytest.raises(
+            ConfigError,
+            match=f"process {os.getpid()} on .* is running this sweep; .* delete --run-id",
+        ),
     ):
         open_sweep(client, tmp_path / "second", [], jobs, resume=True)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
@@ -31,6 +30,7 @@ from transfer.sweep.endings import exit_interrupted, resume_command
 from transfer.sweep.preview import preview
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line, is_for_people
+from transfer.system.lock import Lock, LockedError
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.selection import select
@@ -60,7 +60,7 @@ class Sweep:
 
     client: Client
     folder: Path
-    lock: FileLock
+    lock: Lock
     overrides: Sequence[str]
     jobs: Sequence[PlannedJob]
     repeats: state.Repeats
@@ -212,8 +212,9 @@ def plan_sweep(config: DictConfig) -> Sweep:
     lock = lock_of(folder)
     try:
         lock.acquire()
-    except Timeout as error:
+    except LockedError as error:
         problem = "another sweep is writing there; choose another folder, or wait for it"
+        problem += error.advice
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
     overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]

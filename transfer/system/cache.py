@@ -10,8 +10,10 @@ Everything in the folder may be deleted while nothing runs.
 
 import json
 import logging
+import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -19,12 +21,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import safetensors.torch
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from transfer.system.digest import hex_digest, state_digest
 from transfer.system.errors import ConfigError
+from transfer.system.lock import NO_LOCKS, Lock
 
 try:
     import fcntl
@@ -41,6 +43,8 @@ _MOST_BYTES = 10 * 10**9
 _BOUND = "TRANSFER_CACHE_GB"
 # A process may open about a thousand files.
 _MOST_HELD = 200
+# On a disk without locks nobody knows who needs an entry: what nobody took for a day may go.
+_UNUSED_S = 86_400.0
 
 
 class DiskCache:
@@ -157,7 +161,7 @@ class DiskCache:
                     used[path] = path.stat().st_mtime
                     sizes[path] = sum(file.stat().st_size for file in path.iterdir())
                 else:
-                    with FileLock(path.with_suffix(".lock"), timeout=0):
+                    with Lock(path.with_suffix(".lock")):
                         _delete(path)
                         _delete(path.with_suffix(".lock"))
         total = sum(sizes.values())
@@ -168,9 +172,9 @@ class DiskCache:
         for entry in by_age:
             if total > most and entry not in newest:
                 with suppress(OSError), _main_file(entry).open("rb+") as file:
-                    _lock(file, shared=False)
-                    _delete(entry)
-                    total -= sizes[entry]
+                    if _lock(file, shared=False) or used[entry] < time.time() - _UNUSED_S:
+                        _delete(entry)
+                        total -= sizes[entry]
 
 
 def cache_folder() -> Path:
@@ -247,7 +251,7 @@ def _say_nothing_is_kept(entry: Path, error: OSError) -> None:
 def _alone_with(entry: Path) -> Iterator[bool]:
     """Make an entry while nobody else does; False where that cannot be written. Nothing
     unfinished is there before or after."""
-    lock = FileLock(entry.with_suffix(".lock"))
+    lock = Lock(entry.with_suffix(".lock"), timeout_s=math.inf)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -275,10 +279,17 @@ def _finish(unfinished: Path, entry: Path) -> None:
     unfinished.replace(entry)
 
 
-def _lock(file: BinaryIO, *, shared: bool) -> None:
-    """Lock a file for as long as it is open; OSError where others do that already."""
+def _lock(file: BinaryIO, *, shared: bool) -> bool:
+    """Lock a file for as long as it is open; OSError where others do that already, False where the
+    disk knows no locks."""
     if fcntl is not None:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return False
+            raise
+    return True
 
 
 def _delete(path: Path) -> None:

@@ -1,19 +1,17 @@
 """Which other jobs of this project run on this machine: what a clock says beside them is longer
 than it would be alone.
 
-Each job holds a lock in the cache's folder for as long as it runs; the system takes it off a
-process that is killed. Jobs that keep their caches elsewhere are not seen.
+Each job holds a lock in the cache's folder for as long as it runs; a process that is
+killed loses it. Jobs that keep their caches elsewhere are not seen.
 """
 
 import os
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from transfer.system.cache import cache_folder
+from transfer.system.lock import Lock, LockedError
 
 
 class OtherJobs:
@@ -22,33 +20,32 @@ class OtherJobs:
     def __init__(self) -> None:
         self._folder = cache_folder() / "jobs"
         self._host = socket.gethostname()
-        self._lock = FileLock(self._folder / f"{self._host}-{os.getpid()}.lock")
+        self._lock = Lock(self._folder / f"{self._host}-{os.getpid()}.lock")
         self._most = 0
 
     def __enter__(self) -> Self:
         # Where nothing can be written, nobody is seen.
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            self._lock.acquire()
         self.look()
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):
-            Path(self._lock.lock_file).unlink()
+            self._lock.path.unlink()
         self._lock.release()
 
     def look(self) -> int:
         """How many others run now."""
         running = 0
-        own = self._lock.lock_file
         for path in self._folder.glob(f"{self._host}-*.lock"):
-            if str(path) != own:
+            if path != self._lock.path:
                 try:
-                    with FileLock(path, timeout=0):
+                    with Lock(path):
                         # Its process was killed.
                         path.unlink(missing_ok=True)
-                except Timeout:
+                except LockedError:
                     running += 1
                 except OSError:
                     continue

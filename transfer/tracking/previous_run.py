@@ -1,26 +1,22 @@
 """What the store already holds of a job: the run that `resume=true` skips, goes on with or retries.
 
-A run's folder is locked for as long as its process lives, and the operating system takes the lock
-off a process that is killed: so a run that still reads RUNNING is known to be dead. Where the
-folder is gone, the run's tags say which process it was.
+A run's folder is locked for as long as its process lives, and a process that is killed loses its
+lock: so a run that still reads RUNNING is known to be dead. Where the folder is gone, the run's
+tags say which process it was.
 """
 
-import os
-import socket
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
+from transfer.system.lock import Lock, LockedError
+from transfer.system.process import Process
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.run_state import RunState
 from transfer.tracking.store import Client
 
 State = Literal["new", "finished", "interrupted", "failed", "running"]
-_PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,9 @@ def folder_of(record: RunRecord) -> Path | None:
     return Path(name) if name and Path(name).is_dir() else None
 
 
-def lock_of(folder: Path) -> FileLock:
+def lock_of(folder: Path) -> Lock:
     """The lock that the process of a run, or of a sweep, holds on its folder."""
-    return FileLock(folder / "lock", timeout=0)
+    return Lock(folder / "lock")
 
 
 def is_locked(folder: Path) -> bool:
@@ -91,7 +87,7 @@ def is_locked(folder: Path) -> bool:
     try:
         with lock_of(folder):
             return False
-    except Timeout:
+    except LockedError:
         return True
 
 
@@ -105,12 +101,11 @@ def is_running(record: RunRecord) -> bool:
 
 def process_tags() -> dict[str, str]:
     """This process's host, number and start, by which another can tell whether it lives."""
-    number = os.getpid()
+    process = Process.this()
     return {
-        "transfer.host": socket.gethostname(),
-        "transfer.process": str(number),
-        # The system gives a dead process's number to another one some day.
-        "transfer.process_start": start_of(number),
+        "transfer.host": process.host,
+        "transfer.process": str(process.number),
+        "transfer.process_start": process.start,
     }
 
 
@@ -121,31 +116,10 @@ def working(record: RunRecord) -> str:
 
 
 def _may_live(tags: Mapping[str, str]) -> bool:
-    if tags.get("transfer.host") != socket.gethostname():
-        return True
-    number, start = tags.get("transfer.process", ""), tags.get("transfer.process_start", "")
-    return start != "" and number.isdigit() and start_of(int(number)) == start
-
-
-def start_of(number: int) -> str:
-    """When a process started, in the system's own way to say so; empty where there is none."""
-    if not (_PROC / "self/stat").exists():
-        return _start_by_ps(number)
-    try:
-        # The process's name comes in parentheses and may hold spaces; its state follows.
-        fields = (_PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    if fields[0] in "ZX":
-        return ""
-    boot = (_PROC / "sys/kernel/random/boot_id").read_text()[:8]
-    return f"{fields[19]} ticks after boot {boot}"
-
-
-def _start_by_ps(number: int) -> str:
-    call = ["ps", "-o", "lstart=", "-p", str(number)]
-    try:
-        done = subprocess.run(call, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
+    number = tags.get("transfer.process", "")
+    process = Process(
+        tags.get("transfer.host", ""),
+        int(number) if number.isdigit() else 0,
+        tags.get("transfer.process_start", ""),
+    )
+    return process.may_live()

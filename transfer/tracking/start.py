@@ -8,13 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from transfer.config import flatten
 from transfer.job import Job
 from transfer.system.disk import writing
 from transfer.system.errors import ConfigError
 from transfer.system.interrupt import deferred
+from transfer.system.lock import Lock, LockedError
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
@@ -119,7 +119,7 @@ def _open_store(job: Job, sweep: SweepRun | None) -> Client:
     return open_store(store_uri(tracking.uri), tracking.patience_s if sweep else 0)
 
 
-def _take(client: Client, job: Job, folder: Path) -> tuple[PreviousRun, FileLock]:
+def _take(client: Client, job: Job, folder: Path) -> tuple[PreviousRun, Lock]:
     """The run to go on with, or a new one, and the lock of its folder, acquired.
 
     Raises:
@@ -139,7 +139,7 @@ def _take(client: Client, job: Job, folder: Path) -> tuple[PreviousRun, FileLock
             raise ConfigError("resume", "true", problem)
         lock = lock_of(former.folder or folder)
         if former.state != "running":
-            with suppress(Timeout):
+            with suppress(LockedError):
                 lock.acquire()
                 # Another process may have had the run between the look and the lock.
                 if look().record == former.record:

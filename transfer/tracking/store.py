@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from filelock import FileLock
-
 from transfer.system.errors import ConfigError, root_cause
+from transfer.system.lock import Lock
 from transfer.system.paths import REPOSITORY
 from transfer.tracking.moved_store import ARTIFACTS, find_beside
 
@@ -84,7 +83,7 @@ def _open(uri: str) -> Client:
     if uri.startswith(_SQLITE):
         path = Path(uri.removeprefix(_SQLITE))
         # A database server locks its own tables; SQLite's are made by many small transactions.
-        lock = FileLock(f"{path}.lock", timeout=60)
+        lock = Lock(Path(f"{path}.lock"), timeout_s=60)
         # MLflow's default would be below wherever one happens to stand.
         folder = re.sub(r"[^\w.-]", "_", experiment_name())
         artifacts = (path.resolve().parent / ARTIFACTS / folder).as_uri()

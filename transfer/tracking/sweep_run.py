@@ -7,9 +7,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import Timeout
-
 from transfer.system.errors import ConfigError
+from transfer.system.lock import LockedError
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import (
     RESUMED_AS,
@@ -131,7 +130,8 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
     former = find_sweep_of_jobs(client, digest)
     if former is None:
         return None
-    problem = f"{working(former)} is running this sweep; wait for it"
+    dead = f"if it is known to be dead: mlflow runs delete --run-id {former.id}"
+    problem = f"{working(former)} is running this sweep; wait for it, or {dead}"
     refusal = ConfigError("resume", "true", problem)
     other = folder_of(former)
     if other is None and is_running(former):
@@ -150,7 +150,7 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
                 client.set_tag(again.id, name, value)
             client.update_run(again.id, status="RUNNING")
             return SweepRun(own, again.id)
-    except Timeout as error:
+    except LockedError as error:
         raise refusal from error
 
 

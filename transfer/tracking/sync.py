@@ -16,9 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout
-
 from transfer.system.errors import ConfigError, printable, root_cause
+from transfer.system.lock import LockedError
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_state import (
     STATE,
@@ -253,8 +252,8 @@ def deliver(folder: Path, patience_s: float, client: Client | None = None) -> in
                 problem = f"the store does not take what is left in {folder} {sync}"
                 raise ConfigError("tracking.uri", client.tracking_uri, problem)
             return sync.delivered
-    except Timeout as error:
-        problem = "a process is working in it, and delivers by itself"
+    except LockedError as error:
+        problem = f"a process is working in it, and delivers by itself{error.advice}"
         raise ConfigError("folder", folder, problem) from error
 
 
