@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 import time
@@ -50,6 +52,18 @@ def test_a_server_that_is_down_is_noticed_at_once(uri: str) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         open_store(uri)
     assert time.perf_counter() - start < 10
+
+
+def test_a_disk_on_which_sqlite_cannot_be_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with pytest.raises(ConfigError, match=r"this disk knows no locks, which SQLite needs; name a"):
+        open_store(f"sqlite:///{tmp_path}/mlflow.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_that_open_a_new_store_at_once(tmp_path: Path) -> None:

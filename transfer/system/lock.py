@@ -13,11 +13,17 @@ import uuid
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
 from filelock import FileLock, Timeout
 
 from transfer.system.process import Process
+
+try:
+    import fcntl
+except ImportError:  # Windows, which has its own
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,19 @@ _POLL_S = 0.05
 _SILENT_S = 10.0
 # What a kill between two lines leaves is half a file at most, and nobody's after so long.
 _HALF_S = 60.0
+
+
+def knows_byte_locks(folder: Path) -> bool:
+    """Whether the disk knows the other sort of locks, of bytes in a file, which SQLite needs."""
+    if fcntl is None:
+        return True
+    # Where no file can be made, somebody else says so.
+    with suppress(OSError), TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in NO_LOCKS
+    return True
 
 
 class LockedError(TimeoutError):

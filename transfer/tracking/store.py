@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from transfer.system.errors import ConfigError, root_cause
-from transfer.system.lock import Lock
+from transfer.system.lock import Lock, knows_byte_locks
 from transfer.system.paths import REPOSITORY
 from transfer.tracking.moved_store import ARTIFACTS, find_beside
 
@@ -151,6 +151,9 @@ def _require_reachable(uri: str) -> None:
             with path.open("rb") as file:
                 if file.read(15) not in (b"", b"SQLite format 3"):
                     raise ConfigError("tracking.uri", uri, f"{path} is no SQLite database")
+        if not knows_byte_locks(path.parent):
+            problem = "this disk knows no locks, which SQLite needs; name a place on another disk"
+            raise ConfigError("tracking.uri", uri, f"{problem} (sqlite:////home/…), or a server")
     elif parts.hostname and (parts.port or kind in _PORTS):
         address = (parts.hostname, parts.port or _PORTS[kind])
         socket.create_connection(address, timeout=_PATIENCE_S).close()
