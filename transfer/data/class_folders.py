@@ -78,7 +78,8 @@ def list_images(folder: Path, no_classes: Collection[Path] = ()) -> Listing:
         before = left_out.copy()
         paths = _images_of(folder, folder / name, left_out)
         if not paths:
-            _refuse_without_images(folder / name, left_out - before)
+            would_do = "add some, or remove the folder"
+            _refuse(folder / name, without_images(left_out - before, would_do))
         samples += [(path, label) for path in paths]
     _require_no_part(folder, names)
     return Listing(tuple(names), samples, left_out)
@@ -118,6 +119,30 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def is_image(path: Path) -> bool:
+    """Whether it is one by its name."""
+    return path.name.lower().endswith(_SUFFIXES)
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a file or folder is none of those that file managers leave behind, or hidden."""
+    return not name.startswith(".") and name.lower() not in _CLUTTER
+
+
+def without_images(left_out: Counter[str], otherwise: str) -> str:
+    """What is wrong with a folder of no image.
+
+    Args:
+        left_out: how many files of which suffix it holds.
+        otherwise: what would do where it holds no other kind of picture.
+    """
+    for suffix, count in left_out.most_common():
+        if kind := kind_by_suffix(suffix):
+            found = f"holds no image that is read, but {count} {suffix}"
+            return f"{found}, which is {kind.name}; {kind.would_do}"
+    return f"holds no image ({', '.join(_SUFFIXES)}); {otherwise}"
+
+
 def some(names: Sequence[str]) -> str:
     """The first five of some names."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -126,7 +151,7 @@ def some(names: Sequence[str]) -> str:
 
 def _names_in(folder: Path) -> list[str]:
     try:
-        return sorted(filter(_is_wanted, (path.name for path in folder.iterdir())))
+        return sorted(filter(is_wanted, (path.name for path in folder.iterdir())))
     except OSError as error:
         _refuse_folder(error)
 
@@ -157,13 +182,13 @@ def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
         # Every other class would be read as one more piece of this one.
         if Path(folder).resolve() in around:
             _refuse(folder, "is a link to a folder that holds it; remove the link")
-        folders[:] = sorted(filter(_is_wanted, folders))
-        inside.append((folder, sorted(filter(_is_wanted, files))))
+        folders[:] = sorted(filter(is_wanted, folders))
+        inside.append((folder, sorted(filter(is_wanted, files))))
     paths = [Path(folder, name) for folder, files in sorted(inside) for name in files]
     for path in paths:
-        if not _is_image(path):
+        if not is_image(path):
             _leave_out(path, left_out)
-    return list(filter(_is_image, paths))
+    return list(filter(is_image, paths))
 
 
 def _leave_out(path: Path, left_out: Counter[str]) -> None:
@@ -175,14 +200,6 @@ def _leave_out(path: Path, left_out: Counter[str]) -> None:
             _refuse(path, "is a link that leads nowhere; mend or remove it", error)
         _refuse_folder(error)
     left_out[path.suffix.lower() or "without suffix"] += 1
-
-
-def _is_image(path: Path) -> bool:
-    return path.name.lower().endswith(_SUFFIXES)
-
-
-def _is_wanted(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in _CLUTTER
 
 
 def _as_read(name: str) -> str:
@@ -197,15 +214,6 @@ def _refuse_without_classes(folder: Path, left_out: Counter[str]) -> NoReturn:
         problem = f"holds {found} in no class folder, so that nothing says of which class"
         _refuse(folder, f"{problem}; put them into one folder a class")
     _refuse(folder, "holds no class folder; make one a class, with its images")
-
-
-def _refuse_without_images(folder: Path, left_out: Counter[str]) -> NoReturn:
-    for suffix, count in left_out.most_common():
-        if kind := kind_by_suffix(suffix):
-            found = f"holds no image that is read, but {count} {suffix}"
-            _refuse(folder, f"{found}, which is {kind.name}; {kind.would_do}")
-    known = ", ".join(_SUFFIXES)
-    _refuse(folder, f"holds no image ({known}); add some, or remove the folder")
 
 
 def _is_picture(suffix: str) -> bool:

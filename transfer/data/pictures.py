@@ -1,0 +1,107 @@
+"""The pictures that files and folders hold, of whatever class: what is to be predicted."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from transfer.data.class_folders import is_folder, is_image, is_wanted, without_images
+from transfer.data.other_kinds import kind_by_suffix
+from transfer.system.errors import ConfigError, printable
+
+# Kinds of files that a line names; it counts the others, too.
+_KINDS = 5
+
+
+@dataclass
+class Pictures:
+    """Files that are named, whatever they are called, and what folders hold that is an image by its
+    name. They are gone through anew each time, in the order of their names: of the files of one
+    folder the names alone are in memory. Links are followed; no folder is read twice for one place.
+
+    Attributes:
+        places: files, and folders with all that is below them.
+        made_here: the end of the names of annotated pictures, which are not taken out of folders.
+        count: how many there are.
+        folders: the names of the folders that hold them.
+        left_out: how many files of which suffix are no images by their name.
+    """
+
+    places: Sequence[Path]
+    made_here: str
+    count: int = 0
+    folders: set[str] = field(default_factory=set)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def __iter__(self) -> Iterator[Path]:
+        """Raises ConfigError where a folder cannot be read."""
+        for place in self.places:
+            yield from self._walk(place, Counter())
+
+    def left_out_line(self) -> str:
+        """A sentence on what was left out; empty where nothing was."""
+        if not self.left_out:
+            return ""
+        most = self.left_out.most_common(_KINDS)
+        counts = [f"{count:,} {printable(suffix)}" for suffix, count in most]
+        if rest := self.left_out.total() - sum(count for _, count in most):
+            counts.append(f"{rest:,} others")
+        kinds = {kind.name: kind for suffix, _ in most if (kind := kind_by_suffix(suffix))}
+        ways = [f"{kind.name}: {kind.would_do}" for kind in kinds.values() if kind.picture]
+        return "; ".join([f"left out what is no image by its name: {', '.join(counts)}", *ways])
+
+    def _walk(self, place: Path, left_out: Counter[str]) -> Iterator[Path]:
+        if not is_folder(place):
+            yield place
+            return
+        seen: set[tuple[int, int]] = set()
+        for folder, folders, files in os.walk(place, followlinks=True, onerror=_refuse_folder):
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                # A link led here, in a loop or by a second way.
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(filter(is_wanted, folders))
+            for name in sorted(filter(is_wanted, files)):
+                path = Path(folder, name)
+                if name.endswith(self.made_here):
+                    left_out[self.made_here] += 1
+                elif is_image(path):
+                    yield path
+                else:
+                    left_out[path.suffix.lower() or "without suffix"] += 1
+
+
+def find_pictures(places: Sequence[Path], made_here: str) -> Pictures:
+    """Look into every folder, and into no file.
+
+    Args:
+        places, made_here: as `Pictures` has them.
+
+    Raises:
+        ConfigError: there is no such file, or a folder without images or that cannot be read.
+    """
+    found = Pictures(places, made_here)
+    for place in places:
+        if not os.path.lexists(place):
+            _refuse(place, "there is no such file or folder")
+        before, left_out = found.count, Counter[str]()
+        for path in found._walk(place, left_out):
+            found.count += 1
+            found.folders.add(path.absolute().parent.name)
+        if found.count == before:
+            _refuse(place, without_images(left_out, "name another folder"))
+        found.left_out += left_out
+    return found
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    problem = f"cannot be read ({error.strerror}); mend that, or name the folders beside it"
+    raise ConfigError("image", error.filename, problem) from error
+
+
+def _refuse(place: Path, problem: str) -> NoReturn:
+    raise ConfigError("image", place, problem)
