@@ -87,7 +87,8 @@ def _expected(path: Path, *, transform_input: bool) -> Tensor:
 def test_plain_torchvision_computes_the_same_when_it_is_told(saved: Path) -> None:
     assert _metadata(saved)["transform_input"] == "true"
     on, off = (_expected(saved, transform_input=each) for each in (True, False))
-    torch.testing.assert_close(_logits(saved), on)
+    # Other layouts, and matmuls for convolutions, add up in another order.
+    torch.testing.assert_close(_logits(saved), on, rtol=1e-4, atol=1e-4)
     assert (on - off).abs().max() > 1e-3
 
 

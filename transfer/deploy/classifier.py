@@ -5,60 +5,81 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from transfer.augment import Preprocess
 from transfer.config.schema import AugmentConfig
-from transfer.data.decode import resize_square
 from transfer.models.families import build_model, family_named
+from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import TRANSFORM_INPUT, Normalization
 from transfer.models.weights import TrainedOn
+from transfer.system.device import autocast, memory_format
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """A class name with its probability, 0 to 1."""
+class PictureClassifier(Protocol):
+    """A trained network that knows which pixels it wants, whatever kind of file it came from."""
 
-    name: str
-    probability: float
+    @property
+    def classes(self) -> Sequence[str]:
+        """Their names, in the order of the probabilities."""
+
+    @property
+    def image_size(self) -> int:
+        """Pixels that the network reads, by which whoever feeds it chooses how many at a time."""
+
+    @property
+    def stored_size(self) -> int:
+        """Pixels of the squares in which its test images were kept."""
+
+    @property
+    def fit(self) -> str:
+        """How they became squares, as `resize_square` has it."""
+
+    @property
+    def interpolation(self) -> str:
+        """ "bilinear" or "bicubic", by which they were resized."""
+
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """Of each class, float32 [N, K] on the CPU, for uint8 [N, 3, stored_size, stored_size]."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model in evaluation mode that reads pictures of any size.
+    """A `PictureClassifier` of torch's: a model in evaluation mode.
 
     Attributes:
-        stored_size: pixels of the squares in which its test images were kept.
-        fit: how they became squares, as `resize_square` has it.
+        precision: "float32" or "bfloat16", in which it computes.
     """
 
     model: nn.Module
     classes: tuple[str, ...]
     preprocess: Preprocess
     device: torch.device
+    precision: str
     stored_size: int
     fit: str
 
+    @property
+    def image_size(self) -> int:
+        return self.preprocess.image_size
+
+    @property
+    def interpolation(self) -> str:
+        return self.preprocess.interpolation
+
     @torch.inference_mode()
-    def classify(self, picture: Image.Image) -> list[Prediction]:
-        """Every class with its probability for an RGB picture, the most probable first."""
-        # As the images of a folder are kept.
-        interpolation = self.preprocess.interpolation
-        square = resize_square(picture, self.stored_size, self.fit, interpolation)
-        pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).unsqueeze(0)
-        logits = self.model(self.preprocess(pixels.to(self.device)))
-        probabilities = logits.softmax(dim=1)[0].tolist()
-        pairs = zip(self.classes, probabilities, strict=True)
-        predictions = [Prediction(*pair) for pair in pairs]
-        return sorted(predictions, key=lambda prediction: -prediction.probability)
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        inputs = self.preprocess(pixels.to(self.device))
+        with autocast(self.device, self.precision):
+            logits = self.model(inputs)
+        return logits.float().softmax(dim=1).cpu()
 
 
 def save_classifier(
@@ -80,7 +101,7 @@ def save_classifier(
     Args:
         image_size: pixels that the model reads.
         classes: in the order of the logits.
-        stored_size, fit: as `Classifier` has them.
+        stored_size, fit: as `PictureClassifier` has them.
         normalization: of the images that it reads.
         trained_on: by which whoever trains on from the file can tell what it may be tested on.
     """
@@ -100,8 +121,12 @@ def save_classifier(
     save_file(contiguous, path, metadata=metadata)
 
 
-def load_classifier(path: Path, device: torch.device) -> Classifier:
-    """Read what `save_classifier` wrote."""
+def load_classifier(path: Path, device: torch.device, precision: str = "float32") -> Classifier:
+    """Read what `save_classifier` wrote.
+
+    Args:
+        precision: "float32" or "bfloat16".
+    """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -116,11 +141,17 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
             "%s does not say it: read as weights trained without transform_input", path.name
         )
     preprocess = normal.preprocess(image_size, AugmentConfig())
+    if device.type == "cpu":
+        # As in training.
+        use_matmul_convs(model)
+    layout = memory_format(device)
+    model = model.eval().to(memory_format=layout).to(device)  # type: ignore[call-overload]
     return Classifier(
-        model.eval().to(device),
+        model,
         tuple(classes),
         preprocess,
         device,
+        precision,
         # Files of before these were kept: central squares, of the size that was read.
         int(metadata.get("stored_size", image_size)),
         metadata.get("fit", "crop"),

@@ -56,6 +56,12 @@ def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
     return gaps.abs().sum().item() / len(labels)
 
 
+def evaluation_batch_size(image_size: int) -> int:
+    """Images of so many pixels that go through a network at a time: without gradients more fit into
+    memory, and small ones are faster in large batches."""
+    return max(1, min(256, 2**20 // image_size**2))
+
+
 @torch.inference_mode()
 def predict_logits(
     model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], autocast: torch.autocast

@@ -15,7 +15,7 @@ from transfer.augment.mixing import mix
 from transfer.config import Config
 from transfer.config.tune import last_stages
 from transfer.data import Batches, ImageData, Split
-from transfer.evaluate.metrics import evaluate_logits, predict_logits
+from transfer.evaluate.metrics import evaluate_logits, evaluation_batch_size, predict_logits
 from transfer.features.stored import StoredFeatures
 from transfer.models.cut import cut_at
 from transfer.models.head import FrozenBackbone
@@ -315,5 +315,4 @@ class Trainer:
 
 
 def _evaluation_batch(config: Config) -> int:
-    """Without gradients more images fit into memory, and small ones are faster in large batches."""
-    return max(config.batch_size, min(256, 2**20 // config.image_size**2))
+    return max(config.batch_size, evaluation_batch_size(config.image_size))
