@@ -8,6 +8,7 @@ is dead.
 import errno
 import json
 import logging
+import sys
 import time
 import uuid
 from contextlib import suppress
@@ -20,10 +21,8 @@ from filelock import FileLock, Timeout
 
 from transfer.system.process import Process
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows, which has its own
-    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ _HALF_S = 60.0
 
 def knows_byte_locks(folder: Path) -> bool:
     """Whether the disk knows the other sort of locks, of bytes in a file, which SQLite needs."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return True
     # Where no file can be made, somebody else says so.
     with suppress(OSError), TemporaryFile(dir=folder) as file:
