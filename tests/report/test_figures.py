@@ -15,7 +15,6 @@ from PIL import Image
 
 from tests.compare.runs import RUNS, make_predictions, make_rows, make_run
 from transfer.compare.rows import Row
-from transfer.report.figures import style
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import (
     plot_curves,
@@ -28,7 +27,6 @@ from transfer.report.figures.prediction import plot_prediction
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
-from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import NO_HISTORY, read_history
 
 WORDS = Words()
@@ -184,14 +182,3 @@ def test_a_runs_curves_are_drawn_from_its_folder_whole_or_not_at_all(tmp_path: P
     assert [line.get_label() for line in accuracy.lines[:2]] == ["train", "val"]
     # A line marks the unfreeze, after epoch 1.
     assert accuracy.lines[2].get_xdata()[0] == 1.5  # type: ignore[index]
-
-
-def test_without_a_chinese_font_one_line_says_which_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(style.font_manager.fontManager, "ttflist", [])
-    monkeypatch.setattr(style.font_manager, "findSystemFonts", list)
-    with pytest.raises(ConfigError, match="apt install fonts-noto-cjk"), style.use_font("zh"):
-        pass
-    with style.use_font("en"):
-        pass

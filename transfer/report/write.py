@@ -18,8 +18,9 @@ from transfer.report.document import Picture, to_html, to_markdown
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.effort import plot_effort
+from transfer.report.figures.fonts import use_font
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
-from transfer.report.figures.style import save_png, use_font
+from transfer.report.figures.style import save_png
 from transfer.report.frame import rows_frame
 from transfer.report.gallery import GALLERIES, build_galleries
 from transfer.report.language import Words

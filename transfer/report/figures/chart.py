@@ -1,5 +1,6 @@
 """A figure that knows what it shows where, so that a page can say it below the pointer."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
+
+from transfer.report.figures.fonts import fallback_families
 
 # Of one curve: a page of many must stay small, and a pointer finds no more.
 _MOST_SPOTS = 100
@@ -26,7 +29,8 @@ class _Mark(NamedTuple):
 class Chart(Figure):
     """A figure with marks: what a curve, a bar or a point is called, and its values.
 
-    Its texts are drawn as they are: a class called $x$ is no formula, and $\\frac$ no broken one.
+    Its texts are drawn as they are, in whatever script: a class called $x$ is no formula, and
+    $\\frac$ no broken one.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -34,9 +38,20 @@ class Chart(Figure):
         self._marks: list[_Mark] = []
 
     def draw(self, renderer: RendererBase) -> None:
-        for text in self.findobj(lambda artist: isinstance(artist, Text)):
+        for axes in self.axes:
+            # The words beside an axis come into being when they are asked for.
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.get_ticklabels()
+        texts = [artist for artist in self.findobj(Text) if isinstance(artist, Text)]
+        more = fallback_families(text.get_text() for text in texts)
+        for text in texts:
             text.set(parse_math=False)
-        super().draw(renderer)
+            # A figure may be drawn twice.
+            text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *more])))
+        with warnings.catch_warnings():
+            # Said already, in one line.
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            super().draw(renderer)
 
     def mark(
         self,

@@ -1,13 +1,11 @@
 """One style: colours that colour-blind readers can tell apart, no interactive backend."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 
-from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -15,7 +13,6 @@ from PIL import Image
 
 from transfer.report.figures.chart import Chart
 from transfer.report.language import Words
-from transfer.system.errors import ConfigError
 
 # Okabe and Ito 2008, https://jfly.uni-koeln.de/color/, darkest first; yellow is left out, which
 # is too faint for a line on white.
@@ -30,46 +27,6 @@ DPI = 110
 _LINE_INCHES = 0.22
 _LEGEND_CHARACTERS = 100  # that fit into the width
 _NAME_CHARACTERS = 14  # that fit beside an axis
-
-_CHINESE_FONTS = (
-    *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN"),
-    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC"),
-    *("Heiti SC", "SimHei", "Arial Unicode MS"),
-    # Matplotlib knows the first face of a collection alone; its glyphs are the same.
-    "Noto Sans CJK JP",
-)
-
-
-@contextmanager
-def use_font(language: str) -> Iterator[None]:
-    """Draw and save figures inside with a font that has the language's characters.
-
-    Raises:
-        ConfigError: this machine has none; says which to install.
-    """
-    settings: dict[str, object] = {}
-    if language == "zh":
-        # Each a family, for only then the next one has what one lacks, such as signs.
-        settings["font.family"] = [_chinese_font(), *rcParams["font.sans-serif"][:1]]
-        settings["axes.unicode_minus"] = False
-    with rc_context(settings):  # type: ignore[arg-type]
-        yield
-
-
-def _chinese_font() -> str:
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    for name in _CHINESE_FONTS:
-        if name in there:
-            return name
-    # The cached list may be older than a font that was installed since.
-    found = font_manager.findSystemFonts()
-    # They come in any order, the bold ones among them.
-    for path in sorted(found, key=lambda path: ("Regular" not in path, path)):
-        if any(part in path for part in ("NotoSansCJK", "SourceHanSans", "wqy-")):
-            font_manager.fontManager.addfont(path)
-            return font_manager.FontProperties(fname=path).get_name()
-    problem = "figures in Chinese need a font with its characters: apt install fonts-noto-cjk, say"
-    raise ConfigError("lang", "zh", problem)
 
 
 def new_figure(
