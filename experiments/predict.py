@@ -31,7 +31,8 @@ from transfer.system import interrupt
 from transfer.system.device import is_out_of_memory, keep_freed_memory, resolve_device
 from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, printable
-from transfer.tracking.find import fetch_weights, find_job_run
+from transfer.tracking.find import find_job_run
+from transfer.tracking.kept_weights import fetch_weights
 from transfer.tracking.store import open_store, store_uri
 
 _ANNOTATED = "-predicted.png"

@@ -57,6 +57,8 @@ from transfer.system.errors import ConfigError
         (["feature_views=-1"], "feature_views"),
         (["frozen_features=cache", "protocol.frozen_batchnorm=drifting"], "frozen_features"),
         (["frozen_features=cache", "protocol.augment_evaluation_of=[resnet18]"], "frozen_features"),
+        (["tracking.log_model=true", "tracking.weights=best"], "tracking.log_model"),
+        (["tracking.log_model=true", "tracking.weights=none"], "tracking.log_model"),
         (["schedule.factor=1"], "schedule.factor"),
         (["schedule=one_cycle", "schedule.div_factor=0"], "schedule.div_factor"),
         (["schedule=cosine", "schedule.end_fraction=2"], "schedule.end_fraction"),

@@ -70,6 +70,9 @@ def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.frozen_features == "cache" and config.model.name in protocol.augment_evaluation_of:
         needed = "evaluates images as they are: protocol.augment_evaluation_of=[]"
         yield "frozen_features", "cache", needed
+    if config.tracking.log_model and config.tracking.weights != "all":
+        kept = f"an MLflow model holds the weights, and tracking.weights={config.tracking.weights}"
+        yield "tracking.log_model", True, f"{kept} would not keep them; tracking.weights=all"
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", config.device):
         yield "device", config.device, "choose from auto, cpu, cuda, cuda:<number>, mps"
     if isinstance(data, ImageFolderConfig):

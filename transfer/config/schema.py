@@ -204,6 +204,7 @@ class ProtocolConfig:
 @dataclass
 class TrackingConfig:
     uri: str | None = key(None, **_CIRCUMSTANCE)
+    weights: str = key("all", choices=("all", "best", "none"), **_CIRCUMSTANCE)
     log_model: bool = key(False, **_CIRCUMSTANCE)
     examples: int = key(500, low=0, high=500, unit="images", **_CIRCUMSTANCE)
     patience_s: float = key(60.0, low=0, high=86_400, unit="seconds", **_CIRCUMSTANCE)

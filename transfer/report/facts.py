@@ -45,6 +45,7 @@ def facts(selection: Selection, words: Words) -> list[str]:
     device = {key: of_runs(key) for key in ("device", "precision", "threads")}
     lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
+        *_kept_weights(runs, words),
         *_normalizations(runs, words),
         *_replicates(runs, words),
         words("fact.device", **device),
@@ -56,6 +57,12 @@ def facts(selection: Selection, words: Words) -> list[str]:
     if again := len(results) - len(set(results)):
         lines.append(words("fact.repeated", count=again))
     return lines
+
+
+def _kept_weights(runs: Sequence[RunRecord], words: Words) -> list[str]:
+    """Whose weights can still be had, where that is not everybody's."""
+    chosen = {run.params.get("tracking.weights", "all") for run in runs if run.finished}
+    return [words(f"fact.weights_{each}") for each in ("best", "none") if each in chosen]
 
 
 def _replicates(runs: Sequence[RunRecord], words: Words) -> list[str]:

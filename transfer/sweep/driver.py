@@ -19,6 +19,7 @@ from transfer.job import memory_explained, prepare
 from transfer.models.sources import resolve_source
 from transfer.report.write import write_report
 from transfer.sweep import state
+from transfer.sweep.best_weights import keep_best_weights
 from transfer.sweep.compose import (
     claim_folder,
     compose_jobs,
@@ -54,6 +55,7 @@ class Sweep:
         repeats: which of them train nothing.
         auto: what `weights=auto` came to.
         resume: whether to go on with an earlier sweep of the same jobs.
+        keeps_best: whether jobs lose their weights at the end, with `tracking.weights=best`.
         run: the parent run, from `open` to `close`.
         store: `tracking.uri`, where it was given.
     """
@@ -66,6 +68,7 @@ class Sweep:
     repeats: state.Repeats
     auto: state.AutoWeights
     resume: bool
+    keeps_best: bool = False
     run: SweepRun | None = None
     store: str | None = None
 
@@ -91,6 +94,7 @@ class Sweep:
             self.close("KILLED")
             exit_interrupted()
         left = deliver_noted([Path(each.folder) for each in outcomes.values() if each.folder])
+        self._keep_best_weights()
         failed = {number: each for number, each in outcomes.items() if each.status == "failed"}
 
         def tell() -> None:
@@ -108,6 +112,16 @@ class Sweep:
             sys.exit(1)
         if left or ending == "no store":
             sys.exit(EXIT_CODE)
+
+    def _keep_best_weights(self) -> None:
+        if self.run is None or not self.keeps_best:
+            return
+        try:
+            with answering(self.client.tracking_uri, "written"):
+                removed = keep_best_weights(self.client, self.run.run_id)
+            print(f"tracking.weights=best: the weights of {removed} runs were removed")
+        except ConfigError as error:
+            log.warning("all weights stay: %s", error)
 
     def close(self, status: str, tell: Callable[[], None] = lambda: None) -> Ending:
         """End the parent run and write the report of what there is; once. What keeps either from
@@ -219,8 +233,9 @@ def plan_sweep(config: DictConfig) -> Sweep:
     state.forget_outcomes(folder)
     overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
     resume = bool(OmegaConf.select(config, "resume"))
+    best = any(job.tracking.weights == "best" for job, _ in jobs)
     store = OmegaConf.select(config, "tracking.uri")
-    return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume, store=store)
+    return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume, best, store=store)
 
 
 def _prepare_all(

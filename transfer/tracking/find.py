@@ -1,17 +1,24 @@
 """Finding sweeps and runs again, from MLflow alone."""
 
 import json
+import logging
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from transfer.system.errors import ConfigError
+from transfer.tracking.moved_store import ARTIFACTS
+from transfer.tracking.places import local_path
 from transfer.tracking.store import Client, experiment_id
+
+log = logging.getLogger(__name__)
 
 _PAGE = 1000
 # A sweep's tag: the names of the folders of all commands that went on with it.
 RESUMED_AS = "transfer.resumed_as"
+# A run's tag: the id of the one that kept its weights in its place, by `tracking.weights=best`.
+SURPASSED_BY = "transfer.surpassed_by"
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,11 @@ def _find_resumed(client: Client, condition: str, name: str) -> RunRecord | None
 def find_sweep_of_jobs(client: Client, digest: str) -> RunRecord | None:
     """The latest sweep of exactly these jobs, by the digest of their fingerprints."""
     return _newest(client, f"tags.`transfer.jobs_digest` = '{digest}'")
+
+
+def find_sweep_of_words(client: Client, digest: str) -> RunRecord | None:
+    """The latest sweep that was asked for in these words, by their digest."""
+    return _newest(client, f"tags.`transfer.words_digest` = '{digest}'")
 
 
 def find_job_runs(client: Client) -> list[RunRecord]:
@@ -162,6 +174,9 @@ def find_job_run(
         found = _newest(client, " and ".join(conditions))
         if found is None:
             raise ConfigError(key, given, "the store has no finished run yet")
+        if SURPASSED_BY in found.tags:
+            found = last_in_place_of(client, found)
+            log.warning("%s=latest: %s (%s) kept its sweep's weights", key, found.id, found.name)
         return found
     try:
         record = RunRecord.of(client.get_run(choice))
@@ -174,33 +189,38 @@ def find_job_run(
     return record
 
 
-def fetch_weights(client: Client, run: RunRecord, folder: Path, *, key: str, value: str) -> Path:
-    """The weights of a run, as `fetch_artifact`.
-
-    Args:
-        key, value: what the user wrote, for the message.
-
-    Raises:
-        ConfigError: it has none.
-    """
-    name = "weights.safetensors"
-    if name not in {each.path for each in client.list_artifacts(run.id)}:
-        problem = "the store has this run without its weights, as runs that were kept and restored"
-        raise ConfigError(key, value, f"{problem}; take another, or train it again")
-    return fetch_artifact(client, run, name, folder)
+def last_in_place_of(client: Client, run: RunRecord) -> RunRecord:
+    """The run that kept its weights where this one lost them; itself where it did not. A sweep that
+    went on may have found a better one than the first that did."""
+    seen = set[str]()
+    while (best := run.tags.get(SURPASSED_BY)) and best not in seen:
+        seen.add(best)
+        run = RunRecord.of(client.get_run(best))
+    return run
 
 
 def fetch_artifact(client: Client, run: RunRecord, name: str, folder: Path) -> Path:
-    """One artifact of a run: where it lies if that is on this machine, else a copy in `folder`."""
+    """One artifact of a run: where it lies if that is on this machine, else a copy in `folder`.
+
+    Raises:
+        ConfigError: it is to be on this machine, and is gone.
+        Exception: the store does not give it.
+    """
+    if (place := local_path(run.artifacts)) is not None:
+        if not (place / name).exists():
+            problem = f"{place / name} of run {run.name} is gone; a store is moved with the folders"
+            advice = f"{problem} {ARTIFACTS}/ and multirun/ beside it: bring them there too"
+            raise ConfigError("tracking.uri", client.tracking_uri, advice)
+        return place / name
     from mlflow.artifacts import download_artifacts
 
-    local = run.artifacts.startswith(("file:", "/"))
-    path = download_artifacts(
-        artifact_uri=f"{run.artifacts}/{name}",
-        dst_path=None if local else str(folder),
-        tracking_uri=client.tracking_uri,
+    return Path(
+        download_artifacts(
+            artifact_uri=f"{run.artifacts}/{name}",
+            dst_path=str(folder),
+            tracking_uri=client.tracking_uri,
+        )
     )
-    return Path(path)
 
 
 def _newest(client: Client, condition: str, *, deleted_too: bool = False) -> RunRecord | None:

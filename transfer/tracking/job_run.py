@@ -27,7 +27,7 @@ from transfer.system.disk import DiskError, writing
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.environment import without_password
 from transfer.tracking.examples import write_examples
-from transfer.tracking.run_state import Point, RunState
+from transfer.tracking.run_state import WEIGHTS, Point, RunState
 from transfer.tracking.store import Client
 from transfer.tracking.sync import Sync
 
@@ -102,7 +102,9 @@ class JobRun:
         self._keep("examples.npz", lambda path: write_examples(path, images))
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:
-        """Keep the weights, with all that a prediction needs."""
+        """Keep the weights, with all that a prediction needs; not with `tracking.weights=none`."""
+        if job.config.tracking.weights == "none":
+            return
 
         def save(path: Path) -> None:
             save_classifier(
@@ -117,7 +119,7 @@ class JobRun:
                 trained_on=job.trained_on,
             )
 
-        self._keep("weights.safetensors", save)
+        self._keep(WEIGHTS, save)
 
     def log_model(self, model: nn.Module, image_size: int) -> None:
         """Log an MLflow model as well."""
@@ -206,6 +208,8 @@ class JobRun:
         """Write a file into the run's folder, as an artifact."""
         path = self.folder / name
         with writing(path):
+            # One that an earlier run left here may be the store's file of that run, too.
+            path.unlink(missing_ok=True)
             write(path)
         self.log_file(path)
 

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Self
 from transfer.system.disk import atomic_write, writing
 
 STATE, POINTS, _IN_STORE = "run_state.json", "points.jsonl", "in_store.json"
+# Of a run's artifacts the only large one.
+WEIGHTS = "weights.safetensors"
 
 # Kind, name and step of one thing that a store must have.
 Key = tuple[str, str, int]

@@ -9,7 +9,8 @@ from transfer.models.checkpoint_file import read_tensors
 from transfer.models.sources import describe_file
 from transfer.models.weights import TrainedOn, Weights, make_weights
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import fetch_weights, find_job_run
+from transfer.tracking.find import find_job_run
+from transfer.tracking.kept_weights import fetch_weights
 from transfer.tracking.store import open_store, store_uri
 
 _RUN = "runs:/"

@@ -18,6 +18,7 @@ from transfer.system.lock import Lock, LockedError
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
+from transfer.tracking.kept_weights import has_weights
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import (
     PreviousRun,
@@ -46,6 +47,9 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
     """
     client = _open_store(job, sweep)
     former = find_previous_run(client, job.fingerprint)
+    wanted = job.config.tracking.weights == "all" and former.in_store
+    if wanted and former.record is not None and not has_weights(client, former.record):
+        log.warning("%s has no weights; without resume=true it is trained again", job.name)
     if former.state != "finished" or former.in_store or former.folder is None:
         return former.record if former.state == "finished" else None
     try:

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transfer.tracking.run_state import Key, RunState
+from transfer.tracking.places import local_path, share_room
+from transfer.tracking.run_state import WEIGHTS, Key, RunState
 from transfer.tracking.store import Client, experiment_id
+
+# Bytes; the small files of a model are written again when it is sent again.
+_LARGE = 10**6
 
 
 class UnreadableError(Exception):
@@ -112,6 +116,15 @@ class StoredRun:
         except OSError as error:
             raise UnreadableError(path) from error
         self._client.log_artifact(self._state.run_id, str(path))
+        if path.name == WEIGHTS:
+            self._share(path, self._client.get_run(self._state.run_id).info.artifact_uri)
+
+    def _share(self, path: Path, address: str) -> None:
+        """Let a file, which is never written into again, take the room of one with its copy in a
+        folder of the store."""
+        there = local_path(address)
+        if there is not None:
+            share_room(path, there / path.name)
 
     def _send_model(self, folder: Path) -> None:
         from mlflow.entities import LoggedModelOutput
@@ -132,4 +145,7 @@ class StoredRun:
         description.artifact_path = model.artifact_location
         description.save(folder / "MLmodel")
         self._client.log_model_artifacts(model.model_id, str(folder))
+        for path in folder.rglob("*"):
+            if path.is_file() and path.stat().st_size >= _LARGE:
+                self._share(path, f"{model.artifact_location}/{path.relative_to(folder).parent}")
         self._client.finalize_logged_model(model.model_id, "READY")
