@@ -13,6 +13,7 @@ what=…,…:
   heads      six head-only runs a model over learning rates, exact and on stored features
   growth     time and memory by images, image size, batch and number of runs
   streaming  images a second of unfrozen epochs, resident and streamed
+  predict    pictures a second from files to a table, against torchvision's usual loop
 
 Everything that is no key below goes to the configuration, as on train.py's command line.
 """
@@ -28,6 +29,7 @@ from experiments.speed.growth import growth_table
 from experiments.speed.heads import heads_table
 from experiments.speed.options import Options
 from experiments.speed.precisions import precision_table
+from experiments.speed.predictions import predictions_table
 from experiments.speed.race import race_table
 from experiments.speed.timing import CLOCKS
 from transfer.system.device import keep_freed_memory
@@ -41,6 +43,7 @@ _TABLES = {
     "heads": heads_table,
     "growth": growth_table,
     "streaming": streaming_table,
+    "predict": predictions_table,
 }
 
 

@@ -14,7 +14,9 @@ class Options:
     what: str = option("epochs,augment", "one or several of the above")
     models: str = option("resnet18,mobilenet_v3_small", "with starter weights")
     images: int = option(
-        5000, "training images an epoch; a fifth as many are evaluated (race: all there are)"
+        5000,
+        "training images an epoch; a fifth as many are evaluated (race: all there are; predict: so"
+        " many pictures, again from the first where the data set has fewer)",
     )
     rounds: int = option(
         3,

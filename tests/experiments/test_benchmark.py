@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from experiments.speed.contest import endless, job_of, reference
 from experiments.speed.epochs import streaming_table
 from experiments.speed.options import Options
+from experiments.speed.predictions import predictions_table
 from experiments.speed.race import race_table
 from experiments.speed.reference_loop import article_transforms
 from experiments.speed.timing import ratios
-from tests.conftest import Workplace
+from tests.conftest import Workplace, write_images
 from transfer.config.schema import AugmentConfig
 
 _FEW = ("model=mobilenet_v3_small", "image_size=32")
@@ -75,6 +78,20 @@ def test_resident_and_streamed_images_take_turns() -> None:
         ["simple_cnn", "streamed", "25"],
     ]
     assert rows[2][4].startswith("1.00")
+
+
+def test_predictions_are_timed_over_the_same_files_damaged_ones_among_them(
+    tmp_path: Path,
+) -> None:
+    write_images(tmp_path, {"a": 3, "b": 3}, size=(40, 30))
+    words = ["data=image_folder", f"data.root={tmp_path}", "augment=none"]
+    options = Options(words, models="simple_cnn", images=300, rounds=1)
+    table = predictions_table(options)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:5]]
+    loops = ["torchvision, one at a time", "torchvision, batches", "predict.py"]
+    assert [row[2:4] for row in rows] == [*map(list, zip(loops, ("1", "64", "256"), strict=True))]
+    assert rows[0][-1].startswith("1.0 ")
+    assert table.endswith("300 pictures, 2 damaged.")
 
 
 def test_the_reference_has_the_tutorials_transforms_in_its_order() -> None:
