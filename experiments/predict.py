@@ -182,7 +182,9 @@ def _writer(
         return open_table(Path(options.out), top, labelled=labelled)
 
     def write(answer: Answer, true_class: str | None) -> None:
-        shares = ", ".join(f"{each.name} {each.probability:.1%}" for each in answer.predictions)
+        shares = ", ".join(
+            f"{printable(each.name)} {each.probability:.1%}" for each in answer.predictions
+        )
         _print(f"{printable(str(answer.path))}: {shares}", sys.stdout)
 
     return nullcontext(write)

@@ -204,7 +204,7 @@ def test_one_wrong_job_stops_the_sweep_before_the_first(
 
 
 def test_your_own_images(workplace: Workplace) -> None:
-    write_images(workplace.folder / "pets" / "train", {"cat": 20, "dog": 20}, size=(40, 30))
+    write_images(workplace.folder / "pets" / "train", {"cat": 20, "<b>$*x*": 10}, size=(40, 30))
     (workplace.folder / "pets" / "train" / "cat" / "7.jpg").write_bytes(b"")
     process = workplace.run(
         "train.py", *PLAIN, "data=image_folder", "data.root=pets", "epochs=1",
@@ -214,7 +214,9 @@ def test_your_own_images(workplace: Workplace) -> None:
     [run] = workplace.runs()
     assert run.data.params["data.classes"] == "2"
     assert run.data.params["data.skipped_images"] == "1"
-    assert "1 of 40 images are left out" in process.stdout
+    # Named as text on MLflow's pages too.
+    assert "images (\\<b>\\$\\*x\\*) to" in run.data.tags["mlflow.note.content"]
+    assert "1 of 30 images are left out" in process.stdout
     skipped = workplace.client.download_artifacts(run.info.run_id, "skipped_images.txt")
     assert Path(skipped).read_text().startswith("train/cat/7.jpg: cannot be read (empty); ")
 

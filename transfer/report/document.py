@@ -1,6 +1,6 @@
 """A report as blocks of text, tables and figures, and the two formats that templates/ gives it.
 
-Text may use two marks of Markdown, **bold** and `code`, and nothing else.
+Text may use two marks of Markdown, **bold** and `code`, and nothing else; names in it are literal.
 """
 
 import base64
@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from tabulate import tabulate
+
+from transfer.system.markdown import escape_markdown, unveiled
 
 
 @dataclass(frozen=True)
@@ -112,26 +114,34 @@ def to_html(blocks: Sequence[Block], folder: Path, language: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    """One line of Markdown with the two marks, in which all else is shown as it is: names and
-    messages may hold HTML, links, emphasis or line breaks."""
+    """One line of Markdown with the two marks, in which all else is shown as it is."""
     parts = re.split(r"(`[^`]+`|\*\*)", " ".join(text.splitlines()))
     # Every other part is a mark.
-    return "".join(part if index % 2 else _shown(part) for index, part in enumerate(parts))
+    return "".join(_mark(part) if index % 2 else _shown(part) for index, part in enumerate(parts))
 
 
-def _shown(text: str) -> str:
-    """Text without marks, as Markdown shows it; signs that mean nothing where they stand, such as
-    the < of "< 1" or the _ of test_acc, stay readable in plain text."""
-    punctuation = r"!-/:-@\[-`{-~"
-    signs = rf"\\(?=[{punctuation}]|$)|[*`\[\]~]|(?<![^\W_])_|_(?![^\W_])|<(?=[\w/!?])|&(?=#?\w+;)"
-    return re.sub(signs, lambda found: f"\\{found[0]}", text)
+def _mark(part: str) -> str:
+    code = unveiled(part.strip("`"))
+    if "`" not in code:
+        return unveiled(part)
+    fence = _fence(code, least=1)
+    return f"{fence} {code} {fence}"
+
+
+def _shown(part: str) -> str:
+    return escape_markdown(unveiled(part))
 
 
 def _fenced(text: str) -> str:
     """A block of code, between fences that it does not have itself."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = _fence(text, least=3)
     return f"{fence}text\n{text}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """More backticks than the text has in a row."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    return "`" * max(least, longest + 1)
 
 
 def _aligned(table: Table) -> str:
@@ -153,7 +163,8 @@ def _aligned(table: Table) -> str:
 def _marked(text: str) -> Markup:
     """Escape, then give the two marks their tags."""
     escaped = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
-    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped))
+    tagged = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped)
+    return Markup(unveiled(tagged))
 
 
 def _base64(content: bytes) -> str:

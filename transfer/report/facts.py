@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from transfer.compare.replicates import replicate_of
 from transfer.config.schema import KEYS
 from transfer.report.language import Words
+from transfer.system.markdown import literal
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
 
@@ -15,7 +16,7 @@ def facts(selection: Selection, words: Words) -> list[str]:
 
     def of_runs(key: str) -> str:
         found = dict.fromkeys(run.params[key] for run in runs if key in run.params)
-        return ", ".join(found) or words("unknown")
+        return literal(", ".join(found)) or words("unknown")
 
     def of_tags(tag: str, otherwise: str) -> str:
         # Of the runs themselves: a sweep that was resumed may have seen several versions.
@@ -24,10 +25,10 @@ def facts(selection: Selection, words: Words) -> list[str]:
 
     lines = [] if sweeps else [words("fact.all")]
     for sweep in sweeps:
-        command = sweep.tags.get("transfer.command", words("unknown")).replace("`", "'")
+        command = sweep.tags.get("transfer.command", words("unknown"))
         lines += [
             words("fact.command", text=command),
-            words("fact.sweep", name=sweep.tags["transfer.sweep"], id=sweep.id),
+            words("fact.sweep", name=literal(sweep.tags["transfer.sweep"]), id=sweep.id),
         ]
     if selection.where:
         lines.append(words("fact.where", where=selection.where, left_out=selection.left_out))

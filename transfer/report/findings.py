@@ -24,6 +24,7 @@ from transfer.report.verdicts import (
     replicates_kind,
     verdict_phrase,
 )
+from transfer.system.markdown import literal
 
 # Training accuracy this far above test accuracy, beyond what the test set leaves uncertain.
 _OVERFITTING = 0.02
@@ -86,7 +87,7 @@ def _unbalanced(rows: Sequence[Row], words: Words) -> Iterator[str]:
     best = int(np.argmax(balanced))
     yield words(
         "finding.unbalanced",
-        name=predictions.names[int(shares.argmax())],
+        name=literal(predictions.names[int(shares.argmax())]),
         share=percent(float(shares.max())),
         label=known[best].label,
         balanced=percent(balanced[best]),
@@ -109,8 +110,8 @@ def _changes(key: str, comparison: Comparison, words: Words) -> Iterator[str]:
             "finding.change",
             label=one.label_without(key),
             name=key,
-            one=one.keys[key],
-            other=other.keys[key],
+            one=literal(one.keys[key]),
+            other=literal(other.keys[key]),
             difference=difference_text(pair, comparison.criterion, words),
             verdict=verdict_phrase(pair, words),
             also=_also(one, other, key, words),

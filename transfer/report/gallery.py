@@ -14,6 +14,7 @@ from transfer.compare.rows import Row
 from transfer.report.document import Gallery, Table, Tile
 from transfer.report.figures.contact_sheet import save_contact_sheet
 from transfer.report.language import Words
+from transfer.system.markdown import literal
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.examples import Example
 from transfer.tracking.find import RunRecord
@@ -121,7 +122,7 @@ def _gallery(
     ]
     of_networks = {"first": networks[0].name, "second": networks[-1].name}
     headers = [words("gallery.number"), words("gallery.file")]
-    files = [[str(number), tile.file] for number, tile in enumerate(tiles, start=1)]
+    files = [[str(number), literal(tile.file)] for number, tile in enumerate(tiles, start=1)]
     return Gallery(
         title=words(f"figure.{name}"),
         text=words(f"gallery.{name}", **of_networks, shown=len(shown), all=len(indices)),

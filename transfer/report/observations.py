@@ -18,6 +18,7 @@ from transfer.report.document import Block, Bullets, Table
 from transfer.report.language import Words
 from transfer.report.tables import MOST_ROWS
 from transfer.report.verdicts import told_of
+from transfer.system.markdown import literal
 
 
 def observations(comparison: Comparison, words: Words) -> list[Block]:
@@ -31,7 +32,7 @@ def observations(comparison: Comparison, words: Words) -> list[Block]:
         below, epochs = row.below_validation
         cells.append(
             [
-                row.label,
+                literal(row.label),
                 _passes(row, reference, words),
                 words("below.count", below=below, epochs=epochs) if epochs else "–",
                 _gain(index, comparison, words),

@@ -23,6 +23,7 @@ from transfer.report.tables import (
     ranking_table,
     unsound_table,
 )
+from transfer.system.markdown import literal
 from transfer.tracking.selection import Selection
 
 # With more values than this, what comes with each value of a choice is no line of a legend.
@@ -72,7 +73,8 @@ def _joined(
     for part in parts:
         params = _every(part.comparison)[0].params
         name, images, digest = (
-            params.get(f"data.{key}", words("unknown")) for key in ("name", "test_images", "digest")
+            literal(params.get(f"data.{key}", words("unknown")))
+            for key in ("name", "test_images", "digest")
         )
         joined.append(Heading(words("section.part", name=name, images=images, digest=digest)))
         joined += [
@@ -142,7 +144,9 @@ def _following(keys: Keys, rows: Sequence[Row], words: Words) -> list[str]:
             sentences.append(words("legend.follow", leader=short(leader), names=listed))
             continue
         for value, params in examples.items():
-            brought = [f"`{short(name)}={params[name]}`" for name in names if name in params]
+            brought = [
+                f"`{literal(f'{short(name)}={params[name]}')}`" for name in names if name in params
+            ]
             if brought:
                 known = {"leader": short(leader), "value": value, "names": ", ".join(brought)}
                 sentences.append(words("legend.stands_for", **known))

@@ -29,6 +29,7 @@ from transfer.report.verdicts import (
     replicates_kind,
     verdict_of_second,
 )
+from transfer.system.markdown import literal
 from transfer.tracking.find import RunRecord
 
 # Nobody reads a longer table; report.csv has all.
@@ -55,7 +56,7 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
     best = [chance(value) for value in decision.probability_best] if decision and several else []
     columns = {
         words("column.rank"): ["–" if rank is None else f"{rank}" for rank in ranks],
-        words("column.configuration"): [row.label for row in rows],
+        words("column.configuration"): [literal(row.label) for row in rows],
         words(f"column.replicates.{replicates_kind(rows)}"): [str(len(row.runs)) for row in rows],
         words.header(validation.metric): validation.cells(rows, spread=False),
         words.header(test.metric): _scores(rows, comparison, words),
@@ -74,7 +75,7 @@ def ranking_table(comparison: Comparison, words: Words) -> Table:
 def measures_table(comparison: Comparison, rows: Sequence[Row], words: Words) -> Table:
     """What the ranking has no room for: each choice in a column, and the other measures."""
     rows, spread = rows[:MOST_ROWS], of_criterion(comparison.criterion)[0]
-    columns = {key: [row.keys[key] for row in rows] for key in rows[0].keys}
+    columns = {key: [literal(row.keys[key]) for row in rows] for key in rows[0].keys}
     numbers_from = len(columns)
     if any(len(row.runs) > 1 for row in rows):
         header = "column.std" if comparison.criterion.sign > 0 else "column.std_loss"
@@ -90,7 +91,7 @@ def cost_table(rows: Sequence[Row], words: Words) -> Table:
     """What each configuration costs; marked are those on the Pareto front of accuracy against it,
     and what was measured while other jobs ran on the machine, or otherwise than now."""
     rows = rows[:MOST_ROWS]
-    columns = {words("column.configuration"): [row.label for row in rows]}
+    columns = {words("column.configuration"): [literal(row.label) for row in rows]}
     devices = [_devices(row, words) for row in rows]
     # Times of one device say nothing of another.
     if len(set(devices)) > 1:
@@ -133,7 +134,7 @@ def pair_table(comparison: Comparison, words: Words) -> Table:
         found = pair.difference
         low, high = (behind(bound, criterion) for bound in (found.low, found.high))
         line = [
-            comparison.rows[index].label,
+            literal(comparison.rows[index].label),
             behind(found.estimate, criterion) if math.isfinite(found.estimate) else "–",
             words("range", low=low, high=high) if found.known else "–",
             str(pair.replicates),
@@ -149,7 +150,7 @@ def unsound_table(comparison: Comparison, words: Words) -> Table:
     """Those that have no rank, and why."""
     rows = comparison.unsound[:MOST_ROWS]
     columns = {
-        words("column.configuration"): [row.label for row in rows],
+        words("column.configuration"): [literal(row.label) for row in rows],
         words("column.why"): [_why(row, words) for row in rows],
         words(f"column.replicates.{replicates_kind(rows)}"): [str(len(row.runs)) for row in rows],
     }
@@ -162,10 +163,10 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
     """Runs that did not finish, with what was asked of them and what stopped them."""
     cells = [
         [
-            run.name,
-            run.tags.get("transfer.overrides", "–"),
+            literal(run.name),
+            literal(run.tags.get("transfer.overrides", "–")),
             run.status,
-            " ".join(run.tags.get("transfer.error", "").split())[:_LONGEST_ERROR],
+            literal(" ".join(run.tags.get("transfer.error", "").split())[:_LONGEST_ERROR]),
             run.id,
         ]
         for run in runs

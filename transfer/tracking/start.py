@@ -15,6 +15,7 @@ from transfer.system.disk import writing
 from transfer.system.errors import ConfigError
 from transfer.system.interrupt import deferred
 from transfer.system.lock import Lock, LockedError
+from transfer.system.markdown import escape_markdown
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
@@ -219,7 +220,7 @@ def _tags(job: Job, folder: Path, sweep: SweepRun | None) -> dict[str, str | Non
         "transfer.configuration": job.configuration,
         "hydra.output_dir": str(folder),
         # The run's description on MLflow's pages, in Markdown.
-        "mlflow.note.content": str(job).replace("\n", "  \n"),
+        "mlflow.note.content": "  \n".join(map(escape_markdown, str(job).splitlines())),
         **parent,
     }
 

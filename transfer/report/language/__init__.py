@@ -1,11 +1,13 @@
 """The words of a report, in English or Chinese; both catalogues have the same keys."""
 
+import re
 from functools import cache
 from pathlib import Path
 
 import yaml
 
 from transfer.system.errors import ConfigError
+from transfer.system.markdown import literal
 from transfer.tracking.metrics import Metric
 
 LANGUAGES = ("en", "zh")
@@ -17,6 +19,12 @@ def catalogue(language: str) -> dict[str, str]:
     path = Path(__file__).parent / f"{language}.yaml"
     texts: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return texts
+
+
+@cache
+def _names_in(text: str) -> list[str]:
+    """The placeholders that stand within `code`."""
+    return re.findall(r"\{(\w+)\}", "".join(re.findall(r"`[^`]*`", text)))
 
 
 class Words:
@@ -36,8 +44,11 @@ class Words:
         self._texts = catalogue(language)
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text of `key` with its {placeholders} filled in."""
-        return self._texts[key].format(**values)
+        """The text of `key` with its {placeholders} filled in: those in code are names, of which
+        no sign is a mark."""
+        text = self._texts[key]
+        names = {name: literal(str(values[name])) for name in _names_in(text)}
+        return text.format(**(values | names))
 
     def header(self, metric: Metric) -> str:
         """A metric's title with its unit: for a column or an axis."""
