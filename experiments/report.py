@@ -14,6 +14,7 @@ from experiments.arguments import STORE, option, run
 from transfer.report.write import EQUIVALENT_WITHIN, write_report
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.find import RunRecord
+from transfer.tracking.previous_run import folder_of
 from transfer.tracking.selection import select
 from transfer.tracking.store import open_store, store_uri
 
@@ -59,7 +60,7 @@ def main(options: Options) -> None:
 
 def _folder(options: Options, sweeps: Sequence[RunRecord]) -> Path:
     """Where the report goes; made here, so that a place that cannot be written is told at once."""
-    default = Path(sweeps[0].tags["hydra.output_dir"]) if sweeps else Path("report")
+    default = (folder_of(sweeps[0]) if sweeps else None) or Path("report")
     folder = Path(options.out) if options.out else default
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)

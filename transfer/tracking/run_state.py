@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from transfer.system.disk import atomic_write, writing
+from transfer.tracking.moved_store import uri_beside
 
-STATE, POINTS, _IN_STORE = "run_state.json", "points.jsonl", "in_store.json"
 # Of a run's artifacts the only large one.
 WEIGHTS = "weights.safetensors"
+STATE, POINTS, _IN_STORE = "run_state.json", "points.jsonl", "in_store.json"
 
 # Kind, name and step of one thing that a store must have.
 Key = tuple[str, str, int]
@@ -78,7 +79,16 @@ class RunState:
         except (OSError, ValueError, TypeError):
             return None
         state._load_points()
+        state._follow(folder.absolute())
         return state
+
+    def _follow(self, here: Path) -> None:
+        """Where the folder was moved or copied with its project, mean what lies here."""
+        was = Path(self.tags.get("hydra.output_dir") or here)
+        if was == here or (was.exists() and was.samefile(here)):
+            return
+        self.tags = self.tags | {"hydra.output_dir": str(here)}
+        self.uri = uri_beside(self.uri, was, here)
 
     def contents(self, first: int = 0) -> dict[Key, Any]:
         """What a store must have; of points those from number `first` on.

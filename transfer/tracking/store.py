@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 from transfer.system.errors import ConfigError, root_cause
 from transfer.system.lock import Lock, knows_byte_locks
 from transfer.system.paths import REPOSITORY
-from transfer.tracking.moved_store import ARTIFACTS, find_beside
+from transfer.tracking.moved_store import ARTIFACTS, SQLITE, find_beside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,7 +25,6 @@ else:
     Client = Any
 
 _EXPERIMENT = "transfer"
-_SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE_S = 5.0
 
@@ -80,15 +79,15 @@ def _open(uri: str) -> Client:
 
     lock: AbstractContextManager[object] = nullcontext()
     artifacts = None
-    if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE))
+    if uri.startswith(SQLITE):
+        path = Path(uri.removeprefix(SQLITE))
         # A database server locks its own tables; SQLite's are made by many small transactions.
         lock = Lock(Path(f"{path}.lock"), timeout_s=60)
         # MLflow's default would be below wherever one happens to stand.
         folder = re.sub(r"[^\w.-]", "_", experiment_name())
         artifacts = (path.resolve().parent / ARTIFACTS / folder).as_uri()
     with answering(uri, "opened"), lock:
-        if uri.startswith(_SQLITE) and path.exists():
+        if uri.startswith(SQLITE) and path.exists():
             find_beside(path)
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name(experiment_name())
@@ -146,7 +145,7 @@ def _require_reachable(uri: str) -> None:
     parts = urlparse(uri)
     kind = parts.scheme.partition("+")[0]
     if kind == "sqlite":
-        path = Path(uri.removeprefix(_SQLITE))
+        path = Path(uri.removeprefix(SQLITE))
         if path.exists():
             with path.open("rb") as file:
                 if file.read(15) not in (b"", b"SQLite format 3"):

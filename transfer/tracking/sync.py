@@ -18,6 +18,7 @@ from typing import Any
 
 from transfer.system.errors import ConfigError, printable, root_cause
 from transfer.system.lock import LockedError
+from transfer.tracking.moved_store import SQLITE
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.run_state import (
     STATE,
@@ -243,7 +244,7 @@ def deliver(folder: Path, patience_s: float, client: Client | None = None) -> in
             state = RunState.load(folder)
             if state is None:
                 raise ConfigError("folder", folder, f"{STATE} is gone or cannot be read")
-            client = client or open_store(state.uri)
+            client = client or _store_of(state)
             sync = Sync(client, state)
             sync.finish(patience_s)
             if sync.deleted:
@@ -255,6 +256,16 @@ def deliver(folder: Path, patience_s: float, client: Client | None = None) -> in
     except LockedError as error:
         problem = f"a process is working in it, and delivers by itself{error.advice}"
         raise ConfigError("folder", folder, problem) from error
+
+
+def _store_of(state: RunState) -> Client:
+    path = Path(state.uri.removeprefix(SQLITE).partition("?")[0])
+    # Opened, it would be made anew, without the run.
+    if state.uri.startswith(SQLITE) and not path.is_file():
+        command = f"{delivery_command([state.folder])} tracking_uri={SQLITE}/…/{path.name}"
+        problem = f"the store is gone from there; name the place where it is: {command}"
+        raise ConfigError("tracking.uri", state.uri, problem)
+    return open_store(state.uri)
 
 
 def delivery_command(folders: Sequence[Path]) -> str:
