@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -59,7 +60,8 @@ def code(
     """What the disk says to flock, in this process and those that it starts; None: it knows it."""
     if request.param is not None:
         _forget_locks(tmp_path, monkeypatch, request.param)
-    return request.param  # type: ignore[no-any-return]
+    chosen: int | None = request.param
+    return chosen
 
 
 @pytest.fixture
@@ -113,8 +115,11 @@ def test_of_several_that_find_a_dead_one_one_gets_it(tmp_path: Path, no_locks: N
 def test_what_may_live_out_of_sight_is_left_to_people(tmp_path: Path, no_locks: None) -> None:
     marker = tmp_path / "lock.held"
     marker.write_text(json.dumps([asdict(Process("elsewhere", 7, "")), "0"]))
-    with pytest.raises(LockedError, match=f"process 7 on elsewhere .* dead, delete {marker}$"):
+    with pytest.raises(
+        LockedError, match=f"process 7 on elsewhere .* dead, delete {marker}$"
+    ) as refused:
         Lock(tmp_path / "lock").acquire()
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
     marker.unlink()
     with Lock(tmp_path / "lock"):
         assert marker.exists()

@@ -58,7 +58,11 @@ class LockedError(TimeoutError):
 
     def __init__(self, path: Path, advice: str) -> None:
         super().__init__(f"another process has locked {path}{advice}")
-        self.advice = advice
+        self.path, self.advice = path, advice
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, str]]:
+        # Workers pickle exceptions, and pickle calls the class with the message alone otherwise.
+        return type(self), (self.path, self.advice)
 
 
 class Lock:
