@@ -59,7 +59,7 @@ from transfer.system.errors import ConfigError
         (["frozen_features=cache", "protocol.augment_evaluation_of=[resnet18]"], "frozen_features"),
         (["tracking.log_model=true", "tracking.weights=best"], "tracking.log_model"),
         (["tracking.log_model=true", "tracking.weights=none"], "tracking.log_model"),
-        (["schedule.factor=1"], "schedule.factor"),
+        (["schedule=plateau", "schedule.factor=1"], "schedule.factor"),
         (["schedule=one_cycle", "schedule.div_factor=0"], "schedule.div_factor"),
         (["schedule=cosine", "schedule.end_fraction=2"], "schedule.end_fraction"),
         (["schedule=cosine", "schedule.warmup_epochs=inf"], "schedule.warmup_epochs"),
@@ -103,12 +103,12 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
         ("data.train_per_class=0", "data.train_per_class=0: must be at least 1 image"),
         (
             "freeze_epochs=-1",
-            "freeze_epochs=-1: must be from 0 (train everything) to epochs=40 (train the head "
+            "freeze_epochs=-1: must be from 0 (train everything) to epochs=14 (train the head "
             "only)",
         ),
         ("image_size=4", "image_size=4: must be from 8 to 1024 pixels"),
         ("optimizer.lr=inf", "optimizer.lr=inf: must be a finite number, above 0"),
-        ("schedule.factor=1", "schedule.factor=1.0: must be above 0 and below 1"),
+        ("schedule=plateau schedule.factor=1", "schedule.factor=1.0: must be above 0 and below 1"),
         ("data.mean=[0.5]", "data.mean=[0.5]: give a list of 3 numbers or null"),
         ("precision=half", "precision=half: choose from auto, float32, bfloat16"),
         ("data.fold=5", "data.fold=5: must be from 0 to 4 with data.folds=5"),
@@ -128,7 +128,7 @@ def test_an_interpolation_that_leads_astray(override: str, line: str) -> None:
         ),
         (
             "schedule.name=step",
-            "schedule.name=step: schedule=plateau is called plateau; choose schedule=plateau, "
+            "schedule.name=step: schedule=cosine is called cosine; choose schedule=plateau, "
             "schedule=one_cycle, schedule=cosine, schedule=constant",
         ),
     ],

@@ -25,8 +25,8 @@ def _typed(*overrides: str) -> Config:
     [
         ("freeze_epochs=0 optimizer.head_lr=1", "optimizer.head_lr", "freeze_epochs above 0"),
         ("freeze_epochs=0 optimizer.head_lr=1e-3", "optimizer.head_lr", "optimizer.lr"),
-        ("freeze_epochs=40 optimizer.lr=1", "optimizer.lr", "freeze_epochs below epochs"),
-        ("freeze_epochs=40 ++optimizer.lr=1", "optimizer.lr", "optimizer.head_lr"),
+        ("freeze_epochs=14 optimizer.lr=1", "optimizer.lr", "freeze_epochs below epochs"),
+        ("freeze_epochs=14 ++optimizer.lr=1", "optimizer.lr", "optimizer.head_lr"),
         ("epochs=5 optimizer.backbone_lr_scale=0.1", "optimizer.backbone_lr_scale", "below epochs"),
         (
             "optimizer.decay_norms=true optimizer.weight_decay=0",
@@ -112,7 +112,7 @@ def test_refused_where_the_job_does_not_use_it(overrides: str, key: str, user: s
     "overrides",
     [
         "freeze_epochs=0 optimizer.lr=1",
-        "freeze_epochs=40 optimizer.head_lr=1",
+        "freeze_epochs=14 optimizer.head_lr=1",
         "tune=head optimizer.head_lr=1 frozen_features=cache epochs=3",
         "tune=last:2 freeze_epochs=0 frozen_features=cache feature_views=2",
         "tune=last:2 freeze_epochs=0 protocol.frozen_batchnorm=drifting optimizer.layer_decay=0.7",

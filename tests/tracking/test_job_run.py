@@ -65,7 +65,7 @@ def test_params_tags_and_data_set(workplace: Workplace, job: Job, tmp_path: Path
     assert stored.info.status == "FINISHED"
     assert stored.info.run_name == "simple_cnn-freeze1-seed0"
     assert stored.data.params["optimizer.head_lr"] == "0.001"
-    assert stored.data.params["optimizer.lr"] == "0.0001"
+    assert stored.data.params["optimizer.lr"] == "0.001"
     assert stored.data.params["augment.rotation"] == "15.0"
     assert stored.data.params["data.train_per_class"] == "5"
     assert stored.data.params["data.digest"] == job.data.digest

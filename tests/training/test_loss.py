@@ -90,7 +90,8 @@ def test_the_schedule_listens_to_the_loss_that_training_brings_down(
 ) -> None:
     _grey_pictures(tmp_path)
     words = ("data=image_folder", f"data.root={tmp_path}", "epochs=1", "freeze_epochs=0")
-    job = prepare(config_of(*PLAIN, *words, "image_size=16", f"class_weights={kind}"))
+    words += ("image_size=16", "schedule=plateau", f"class_weights={kind}")
+    job = prepare(config_of(*PLAIN, *words))
     trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
     [epoch] = trainer.epochs()
     state = trainer.state()

@@ -31,7 +31,7 @@ def _rates(*overrides: str, losses: list[float] | None = None) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "rate"), [("adam", Adam, 1e-4), ("adamw", AdamW, 1e-4), ("sgd", SGD, 1e-2)]
+    ("name", "kind", "rate"), [("adam", Adam, 1e-3), ("adamw", AdamW, 1e-3), ("sgd", SGD, 1e-2)]
 )
 def test_by_name(name: str, kind: type[Optimizer], rate: float) -> None:
     config = config_of(f"optimizer={name}", "epochs=2", "freeze_epochs=0")

@@ -17,7 +17,8 @@ def _plan(*overrides: str) -> list[Phase]:
 
 
 def test_frozen_then_everything() -> None:
-    frozen, rest = _plan("epochs=40", "freeze_epochs=5", "optimizer.backbone_lr_scale=0.1")
+    rates = ("optimizer.lr=1e-4", "optimizer.backbone_lr_scale=0.1")
+    frozen, rest = _plan("epochs=40", "freeze_epochs=5", *rates)
     assert (frozen.first_epoch, frozen.last_epoch, frozen.head_alone) == (1, 5, True)
     assert (frozen.head_lr, frozen.backbone_lr) == (1e-3, 0)
     assert (rest.first_epoch, rest.last_epoch, rest.head_alone) == (6, 40, False)
@@ -25,7 +26,7 @@ def test_frozen_then_everything() -> None:
 
 
 def test_without_frozen_epochs_lr_is_the_rate_of_all() -> None:
-    [only] = _plan("epochs=3", "freeze_epochs=0")
+    [only] = _plan("epochs=3", "freeze_epochs=0", "optimizer.lr=1e-4")
     assert (only.first_epoch, only.last_epoch, only.head_alone, only.head_lr) == (1, 3, False, 1e-4)
 
 

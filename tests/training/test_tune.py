@@ -68,7 +68,9 @@ def test_the_head_alone_in_all_epochs_said_in_two_ways() -> None:
 
 
 def test_the_head_comes_first_where_epochs_are_frozen() -> None:
-    first, second = plan_phases(config_of("epochs=9", "freeze_epochs=4", "tune=last:2"))
+    first, second = plan_phases(
+        config_of("epochs=9", "freeze_epochs=4", "tune=last:2", "optimizer.lr=1e-4")
+    )
     assert (first.tune, first.last_epoch, first.head_lr) == ("head", 4, 1e-3)
     assert (second.tune, second.first_epoch, second.head_lr) == ("last:2", 5, 1e-4)
     [only] = plan_phases(config_of("epochs=3", "tune=head"))

@@ -14,7 +14,7 @@ from transfer.config.tune import head_epochs
 from transfer.config.unused import unused_keys
 
 # Raised when the same keys come to mean another training: then all results get new names.
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class OptimizerConfig:
 
 @dataclass
 class AdamConfig(OptimizerConfig):
-    lr: float = key(1e-4, above=0)
+    lr: float = key(1e-3, above=0)
     head_lr: float = key(1e-3, above=0)
     weight_decay: float = key(1e-4, low=0, high=10)
     betas: list[float] = key([0.9, 0.999], low=0, below=1, length=2)
@@ -222,7 +222,7 @@ class Config:
     # Their digest names the result. Composed, it may be a mapping; a checked job has the source of
     # its own model (transfer/config/weights.py).
     weights: Any = key("starter", identity=False)
-    epochs: int = key(40, low=1, unit="epochs")
+    epochs: int = key(14, low=1, unit="epochs")
     freeze_epochs: int = key(5, low=0, unit="epochs")
     # A word of transfer/config/tune.py.
     tune: str = key("all")
