@@ -81,6 +81,11 @@ def test_what_is_cut_off_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureF
         _load(root, "data.fit=pad")
         _load(_folder(tmp_path / "square", 20, 20))
         assert not any("cut off" in each for each in caplog.messages)
+        # Jobs of one process have the same pictures at two sizes, in turns.
+        data_sets = DataSets()
+        for size in (8, 16, 8):
+            data_sets.load(config_of("data=image_folder", f"data.root={root}").data, size)
+        assert len([each for each in caplog.messages if "cut off" in each]) == 1
 
 
 def test_photos_are_kept_larger_where_parts_of_them_are_taken(tmp_path: Path) -> None:

@@ -127,14 +127,18 @@ def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -
 def test_the_preview_says_what_resume_would_do(workplace: Workplace) -> None:
     assert workplace.run("train.py", "-m", *PLAIN, *TINY).returncode == 0
     before = len(workplace.runs())
-    process = workplace.run("train.py", "-m", *PLAIN, "seed=0,1", *TINY, "preview=true")
+    asked = ("seed=0,1", "select_by=acc,loss", "preview=true")
+    process = workplace.run("train.py", "-m", *PLAIN, *TINY, *asked)
     assert process.returncode == 0, process.stderr
-    lines = [line.split() for line in process.stdout.splitlines() if "seed" in line]
-    assert [(line[0], line[1]) for line in lines] == [
-        ("simple_cnn-freeze1-seed0", "skip:"),
-        ("simple_cnn-freeze1-seed1", "train"),
+    lines = [line.split() for line in process.stdout.splitlines() if line.startswith("simple_cnn")]
+    # By what was typed where the run's name does not tell.
+    assert [line[:3] for line in lines] == [
+        ["simple_cnn-freeze1-seed0", "select_by=acc", "skip:"],
+        ["simple_cnn-freeze1-seed0", "select_by=loss", "train"],
+        ["simple_cnn-freeze1-seed1", "select_by=acc", "train"],
+        ["simple_cnn-freeze1-seed1", "select_by=loss", "train"],
     ]
-    assert "total: 2 epochs left" in process.stdout
+    assert "total: 6 epochs left" in process.stdout
     assert len(workplace.runs()) == before
 
 

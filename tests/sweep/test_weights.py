@@ -73,6 +73,15 @@ def test_a_mapping_that_does_not_fit_is_one_line(
     assert workplace.runs() == []
 
 
+@pytest.mark.parametrize("asked", [[], ["preview=true"], ["-m", "preview=true"]])
+def test_an_entry_is_named_in_previews_and_single_runs_too(
+    workplace: Workplace, asked: list[str]
+) -> None:
+    process = workplace.run("train.py", *asked, "weights={resnet18: nosuch.pth}", *TINY)
+    assert process.returncode == 2 and workplace.runs() == []
+    assert process.stderr.startswith("weights.resnet18=nosuch.pth: there is no such file")
+
+
 def test_a_mapping_without_quotes_gets_them_shown(workplace: Workplace) -> None:
     process = workplace.run("train.py", "-m", "weights={resnet18:", "starter,", "lenet:", "none}")
     assert process.returncode == 1 and "Traceback" not in process.stderr

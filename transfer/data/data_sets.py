@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ class DataSets:
     def __init__(self) -> None:
         self._last_read: dict[tuple[str, float], Source] = {}
         self._last_split: dict[str, ImageData] = {}
+        self._said = set[tuple[str | None, str]]()
 
     def load(
         self,
@@ -61,8 +63,15 @@ class DataSets:
         key = json.dumps([source.digest, settings, validation])
         if key not in self._last_split:
             self._last_split.clear()
-            self._last_split[key] = _split(config, source, validation)
+            self._last_split[key] = _split(config, source, validation, self._say)
         return self._last_split[key]
+
+    def _say(self, config: DataConfig, remarks: Iterable[str]) -> None:
+        """Each once: jobs may have the same images at other sizes, or in turns with others."""
+        for remark in remarks:
+            if (config.root, remark) not in self._said:
+                self._said.add((config.root, remark))
+                log.warning(remark)
 
     def _read(self, config: DataConfig, stored_size: int, interpolation: str) -> Source:
         what = {
@@ -92,8 +101,7 @@ class DataSets:
             self._last_read[at_hand] = read_through_cache(
                 key, original_files(config), read, config.resident_gb
             )
-            for remark in self._last_read[at_hand].remarks:
-                log.warning(remark)
+            self._say(config, self._last_read[at_hand].remarks)
         return self._last_read[at_hand]
 
 
@@ -101,7 +109,12 @@ class DataSets:
 process_data_sets = cache(DataSets)
 
 
-def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
+def _split(
+    config: DataConfig,
+    source: Source,
+    validation: str,
+    say: Callable[[DataConfig, Iterable[str]], None],
+) -> ImageData:
     train, test = source.train, source.test
     if test is None:
         if config.fold is None:
@@ -117,8 +130,7 @@ def _split(config: DataConfig, source: Source, validation: str) -> ImageData:
     if config.train_per_class is not None:
         train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
     _require_every_class(config, train, val, test, source.classes)
-    for line in copy_lines(train, val, test):
-        log.warning(line)
+    say(config, copy_lines(train, val, test))
     others = [train] if val is test else [train, val]
     shared = int(torch.stack([file_copies(test, other) for other in others]).any(0).sum())
     bound = config.resident_gb * 10**9

@@ -212,7 +212,7 @@ def plan_sweep(config: DictConfig) -> Sweep:
     require_own_folders(config, [composed for _, composed in composed_jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     if OmegaConf.select(config, "preview"):
-        preview(client, [job for job, _ in jobs])
+        preview(client, jobs)
     auto = state.AutoWeights(
         {
             job.model.name: resolve_source("auto", job.model.name)

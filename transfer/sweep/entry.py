@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
+from transfer.config.weights import entry_named
 from transfer.sweep.callback import SweepCallback
+from transfer.sweep.compose import plans_all
 from transfer.sweep.endings import (
     FULL_ERROR,
     exit_for_people,
@@ -118,18 +120,19 @@ def _in_worker() -> bool:
 
 
 def _run_single(composed: DictConfig, train: Train) -> float:
-    config = typed_config(composed)
-    refuse_overruled([(config, HydraConfig.get().overrides.task)])
-    refuse_unused([(config, HydraConfig.get().overrides.task)])
+    config, overrides = typed_config(composed), HydraConfig.get().overrides.task
+    refuse_overruled([(config, overrides)])
+    refuse_unused([(config, overrides)])
     # Imported here, so that a wrong value is answered at once.
     from transfer.sweep.preview import preview
     from transfer.tracking.store import open_store, store_uri
     from transfer.tracking.sync import EXIT_CODE, noted_folders
 
     if config.preview:
-        preview(open_store(store_uri(config.tracking.uri)), [config])
+        preview(open_store(store_uri(config.tracking.uri)), [(config, overrides)])
     folder = Path(HydraConfig.get().runtime.output_dir)
-    result = train(config, composed, JobContext(folder, 0, None))
+    with entry_named(config.model.name, overrides):
+        result = train(config, composed, JobContext(folder, 0, None))
     if noted_folders([folder]):
         # The training is good, but a command that would read its run from the store comes too soon.
         sys.exit(EXIT_CODE)
@@ -148,6 +151,9 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     hydra = HydraConfig.get()
     folder, of_sweep = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
     number, overrides = int(hydra.job.num), " ".join(hydra.overrides.task)
+    if _in_worker() and plans_all(cast(DictConfig, HydraConfig.instance().cfg)):
+        # The driver has read the same images, and said what there is to say of them.
+        logging.getLogger("transfer.data.data_sets").setLevel(logging.ERROR)
     if (first := read_repeats(of_sweep).of.get(str(number))) is not None:
         log.info("job %d trains what job %d trains: left out", number, first)
         return float("nan")
@@ -157,7 +163,9 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
 
     context = JobContext(folder, number if _in_worker() else 0, read_sweep(of_sweep))
     try:
-        result = train(read_auto_weights(of_sweep).pin(typed_config(composed)), composed, context)
+        config = read_auto_weights(of_sweep).pin(typed_config(composed))
+        with entry_named(config.model.name, hydra.overrides.task):
+            result = train(config, composed, context)
     except KeyboardInterrupt:
         note("interrupted")
         raise

@@ -9,6 +9,7 @@ from typing import NoReturn
 from tabulate import tabulate
 
 from transfer.config import Config
+from transfer.config.weights import entry_named
 from transfer.job import Job, prepare
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
@@ -28,17 +29,21 @@ _TO_DO = {
 }
 
 
-def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
+def preview(client: Client, jobs: Sequence[tuple[Config, Sequence[str]]]) -> NoReturn:
     """Print what `resume=true` would do for each configuration, and end the process; trains nothing
     and makes no run.
+
+    Args:
+        jobs: each configuration with the overrides that were typed for it.
 
     Raises:
         ConfigError: one of them cannot run.
     """
     rows, epochs_left, estimates = [], 0, []
-    seen, notes = set[str](), list[str]()
-    for config in configs:
-        job = prepare(config, weights=fetch_run_weights(config))
+    names, seen, notes = list[str](), set[str](), list[str]()
+    for config, overrides in jobs:
+        with entry_named(config.model.name, overrides):
+            job = prepare(config, weights=fetch_run_weights(config))
         former = find_previous_run(client, job.fingerprint)
         epochs = _epochs_left(job, former)
         each = _seconds_an_epoch(client, job)
@@ -50,15 +55,30 @@ def preview(client: Client, configs: Sequence[Config]) -> NoReturn:
         seen.add(job.fingerprint)
         size = (f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M")
         estimate = "unknown" if each is None else _duration(epochs * each)
-        rows.append([job.name, todo, epochs, *size, estimate])
+        names.append(job.name)
+        rows.append([todo, epochs, *size, estimate])
         epochs_left += epochs
         estimates += [] if each is None else [epochs * each]
     total = f"total: {epochs_left} epochs left"
     if estimates:
         total += f", about {_duration(sum(estimates))} for the runs with an estimate"
-    table = tabulate(rows, _HEADERS, disable_numparse=True)
+    told = _told_apart(names, [overrides for _, overrides in jobs])
+    lines = [[name, *row] for name, row in zip(told, rows, strict=True)]
+    table = tabulate(lines, _HEADERS, disable_numparse=True)
     print("\n".join([table, "", *filter(None, notes), total]))
     sys.exit(0)
+
+
+def _told_apart(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Names of runs, with what was typed for one where another is called the same."""
+    alike = dict[str, list[set[str]]]()
+    for name, typed in zip(names, overrides, strict=True):
+        alike.setdefault(name, []).append(set(typed))
+    shared = {name: set.intersection(*typed) for name, typed in alike.items()}
+    return [
+        " ".join([name, *(each for each in typed if each not in shared[name])])
+        for name, typed in zip(names, overrides, strict=True)
+    ]
 
 
 def _epochs_left(job: Job, former: PreviousRun) -> int:
