@@ -71,6 +71,15 @@ def test_confusion_and_reliability_are_of_the_saved_answers() -> None:
     assert line.get_xydata().tolist() == [[75.0, pytest.approx(90.0)]]
 
 
+def test_without_a_mistake_no_cell_is_dark() -> None:
+    run = make_run("a", 0, 0, 1.0)
+    answers = {run.id: make_predictions([True] * 20)}
+    confusion = plot_confusion(make_rows([run], predictions=answers), WORDS)
+    assert confusion is not None
+    [image] = confusion.axes[0].images
+    assert image.get_clim() == (0, 1)
+
+
 def test_without_predictions_there_is_no_figure_of_them() -> None:
     rows = make_rows(RUNS)
     assert plot_classes(rows, WORDS) is None

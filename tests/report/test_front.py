@@ -13,6 +13,7 @@ from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
 from transfer.compare.replication import Need
+from transfer.report.columns import points
 from transfer.report.findings import findings
 from transfer.report.frame import rows_frame
 from transfer.report.front import duration, front
@@ -100,6 +101,11 @@ def test_a_difference_is_of_the_networks_that_the_verdict_is_about() -> None:
     assert text.startswith("+15.00 points (+") and verdict_phrase(pair, WORDS).endswith(
         "the better network"
     )
+
+
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    assert [points(value) for value in (-0.0, -0.00001, 0.0)] == ["+0.00"] * 3
+    assert points(-0.0002) == "−0.02" and math.isnan(float(points(math.nan)))
 
 
 def test_a_chance_says_among_how_many_where_these_are_not_all() -> None:

@@ -92,17 +92,22 @@ def signed(text: str) -> str:
 
 def points(value: float) -> str:
     """A difference of two fractions in percentage points, with its sign."""
-    return signed(f"{100 * value:+.2f}")
+    return _with_sign(100 * value, 2)
+
+
+def _with_sign(value: float, digits: int) -> str:
+    # A difference of nothing has no minus; adding 0 takes it off.
+    return signed(f"{round(value, digits) + 0.0:+.{digits}f}")
 
 
 def lead(value: float, criterion: Criterion) -> str:
     """How much better by a measure, with its sign: of a loss, how much less."""
-    return signed(f"{-value:+.3f}") if criterion.sign < 0 else points(value)
+    return _with_sign(-value, 3) if criterion.sign < 0 else points(value)
 
 
 def behind(value: float, criterion: Criterion) -> str:
     """How much is behind by a measure: with a sign that is + for more loss as well."""
-    return signed(f"{value:+.3f}") if criterion.sign < 0 else points(value)
+    return _with_sign(value, 3) if criterion.sign < 0 else points(value)
 
 
 def size(value: float, criterion: Criterion) -> str:

@@ -76,7 +76,9 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Chart | None:
     figure, [axes] = new_figure(6.0)
     # Shades of mistakes alone: the diagonal would outshine them.
     mistakes = np.where(np.eye(classes, dtype=bool), np.nan, shares)
-    image = axes.imshow(mistakes, cmap="Blues", vmin=0)
+    # Where there is none, nothing is dark.
+    most = float(np.nanmax(mistakes, initial=0)) or 1.0
+    image = axes.imshow(mistakes, cmap="Blues", vmin=0, vmax=most)
     figure.colorbar(image, ax=axes, label="%")
     if classes <= _NAMED:
         names = [short_name(name) for name in rows[0].answers[0].names]
@@ -84,7 +86,7 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Chart | None:
         axes.set_yticks(range(classes), names)
         _mark_shares(figure, shares, rows[0].answers[0].names, words)
     if classes <= 12:
-        _write_shares(axes, shares, float(np.nanmax(mistakes)))
+        _write_shares(axes, shares, most)
     axes.set_xlabel(words("plot.predicted"))
     axes.set_ylabel(words("plot.true"))
     # A square is narrower than the legend below other figures.
