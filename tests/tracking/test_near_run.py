@@ -44,9 +44,25 @@ def test_what_keeps_a_run_from_going_on_is_named(
         _job(workplace, "epochs=4")
     )
     assert second.id in why(_job(workplace, *changes, "label_smoothing=0.1"))
-    added = params_of(_job(workplace)) | {"data.digest": "another", "data.train_images": "51"}
-    assert why_anew(workplace.client, "simple_cnn-freeze1-seed0", added).endswith(
-        "was another training: other images (50 to train on there, 51 here)"
-    )
+    digests = {"data.digest": "another", "data.files_digest": "another"}
+    tested = params_of(_job(workplace))["data.test_images"]
+    for changed, told in (
+        (digests | {"data.train_images": "51"}, "other images (50 to train on there, 51 here)"),
+        (digests | {"data.test_images": "7"}, f"other images ({tested} to test on there, 7 here)"),
+        (digests, "other images (as many to train on and to test on)"),
+        ({"data.digest": "another"}, "the same image files, divided or read otherwise"),
+    ):
+        here = params_of(_job(workplace)) | changed
+        said_of = why_anew(workplace.client, "simple_cnn-freeze1-seed0", here)
+        assert said_of.endswith(f"was another training: {told}")
     assert "it is of another version of this project" in why(_job(workplace))
-    assert why(_job(workplace, "seed=1")) == ""
+    other = _job(workplace, "seed=1", "resume=true")
+    assert why(other) == ""
+    (tmp_path / "other").mkdir()
+    with (
+        caplog.at_level(logging.INFO),
+        start_run(other, tmp_path / "other", sweep=None),
+    ):
+        pass
+    unknown = "the store has no run called simple_cnn-freeze1-seed1: it begins anew"
+    assert f"resume=true: {unknown}" in caplog.messages

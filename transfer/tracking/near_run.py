@@ -39,8 +39,17 @@ def _differences(run: RunRecord, params: Mapping[str, str]) -> list[str]:
         if name in there and name in params and there[name] != params[name]
     ]
     if there["data.digest"] != params["data.digest"]:
-        counts = [each.get("data.train_images", "?") for each in (there, params)]
-        found.append(f"other images ({counts[0]} to train on there, {counts[1]} here)")
+        found.append(_other_images(there, params))
     if there.get("weights.digest") != params["weights.digest"]:
         found.append("other initial weights")
     return found
+
+
+def _other_images(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    if there.get("data.files_digest") == here["data.files_digest"]:
+        return "the same image files, divided or read otherwise"
+    counts = []
+    for name, verb in (("data.train_images", "train"), ("data.test_images", "test")):
+        if (count := there.get(name, "?")) != here[name]:
+            counts.append(f"{count} to {verb} on there, {here[name]} here")
+    return f"other images ({'; '.join(counts) or 'as many to train on and to test on'})"

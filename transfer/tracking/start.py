@@ -94,9 +94,12 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
     client = _open_store(job, sweep)
     with answering(client.tracking_uri, "used"):
         former, lock = _take(client, job, folder)
-        new = job.config.resume and former.record is None
-        if new and (why := why_anew(client, job.name, params_of(job))):
-            log.info(why)
+        if job.config.resume and former.record is None:
+            # A sweep that goes on has many a job that is new; alone, it is not what was meant.
+            unknown = f"resume=true: the store has no run called {job.name}: it begins anew"
+            why = why_anew(client, job.name, params_of(job))
+            if why or sweep is None:
+                log.info(why or unknown)
     own = former.folder or folder
     run: JobRun | None = None
     try:
