@@ -24,10 +24,10 @@ from transfer.data import (
 )
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.features.check import require_stored_features
-from transfer.models.families import build_model, family_named, meta_model
+from transfer.models.families import build_model, family_named, shared_meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
-from transfer.models.sources import is_published, read_weights, resolve_source
+from transfer.models.sources import is_published, resolve_source, weights_at_hand
 from transfer.models.tuned import require_tunable
 from transfer.models.weights import TrainedOn, Weights, WeightsMatch, match_weights
 from transfer.system.device import (
@@ -169,14 +169,13 @@ def prepare(
     dense = family.is_dense(config.model.name)
     precision = resolve_precision(config.precision, device, dense=dense)
     config = replace(config, device=str(device), precision=precision)
-    model = meta_model(config.model.name, config.image_size)
+    model = shared_meta_model(config.model.name, config.image_size)
     require_tunable(model, config.model.name, config.tune)
     _require_models(config.protocol.augment_evaluation_of)
-    weights = weights or read_weights(config.weights, config.model.name, model)
+    weights = weights or weights_at_hand(config.weights, config.model.name, config.image_size)
     data = _load_data(config, weights)
     _require_unseen(weights, data, config)
-    with torch.device("meta"):
-        family.replace_last_layer(model, len(data.classes))
+    model = shared_meta_model(config.model.name, config.image_size, len(data.classes))
     fit = match_weights(model, weights, data.classes)
     normalization = choose_normalization(
         config.data, weights.normalization, lambda: data.channel_statistics
@@ -205,10 +204,7 @@ def prepare(
 @cache
 def _macs(name: str, image_size: int, classes: int) -> int:
     """Multiply-accumulates of one image: once for the jobs of a sweep that share a model."""
-    model = meta_model(name, image_size)
-    with torch.device("meta"):
-        family_named(name).replace_last_layer(model, classes)
-    return count_macs(model, image_size)
+    return count_macs(shared_meta_model(name, image_size, classes), image_size)
 
 
 def _load_data(config: Config, weights: Weights) -> ImageData:

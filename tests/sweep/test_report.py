@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from tests.conftest import PLAIN, TINY, Workplace
-from transfer.sweep import driver
+from transfer.report import write
 from transfer.sweep.driver import Sweep
 from transfer.sweep.state import AutoWeights, Outcome, Repeats, note_outcome
 from transfer.tracking.previous_run import lock_of
@@ -66,7 +66,7 @@ def test_a_report_that_breaks_off_is_told_with_what_makes_it(
     )  # fmt: skip
     sweep.open()
     note_outcome(folder, 0, Outcome("seed=0", "finished", folder=str(folder)))
-    monkeypatch.setattr(driver, "write_report", write_report)
+    monkeypatch.setattr(write, "write_report", write_report)
     [parent] = workplace.runs()
     with pytest.raises(SystemExit) as left:
         sweep.end()

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
+from transfer.config.overrides import parse_overrides
 from transfer.config.schema import Config
 from transfer.system.errors import ConfigError
 
@@ -21,7 +20,7 @@ def refuse_overruled(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
     for config, typed in jobs:
         chosen = {
             each.key_or_group: str(each.value())
-            for each in OverridesParser.create().parse_overrides(list(typed))
+            for each in parse_overrides(typed)
             if not each.is_delete()
         }
         asked, name = chosen.get("model"), chosen.get("model.name")

@@ -6,9 +6,8 @@ Typed, they are a mistake that would pass for a result; not typed, they are no p
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from transfer.config.key import leaves
+from transfer.config.overrides import parse_overrides
 from transfer.config.schema import GROUPS, KEYS, AugmentConfig, Config, DownloadedConfig
 from transfer.config.tune import head_epochs, last_stages
 from transfer.system.errors import ConfigError
@@ -129,7 +128,7 @@ def refuse_unused(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
     used = set()
     for config, typed in jobs:
         unused = unused_keys(config)
-        for each in OverridesParser.create().parse_overrides(list(typed)):
+        for each in parse_overrides(typed):
             chosen = each.key_or_group in GROUPS and isinstance(each.value(), str)
             if chosen and _is_unused(each.key_or_group, unused):
                 why = unused[f"{each.key_or_group}.name"]

@@ -6,6 +6,7 @@ safetensors file of float16 numbers beside a card (JSON) that tells how it was m
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from transfer.config.weights import CHOICES, EXAMPLE
 from transfer.models.checkpoint_file import is_checkpoint_name, is_safetensors, read_tensors
-from transfer.models.families import family_named
+from transfer.models.families import family_named, shared_meta_model
 from transfer.models.families.base import PublishedWeights
 from transfer.models.normalization import Normalization
 from transfer.models.unwrap import find_model
@@ -85,6 +86,27 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
     return make_weights(
         source, part.state, normalization, classes, note=note, trained_on=trained_on
     )
+
+
+def weights_at_hand(source: str, model_name: str, image_size: int) -> Weights:
+    """The same for a model that reads images of this size, in pixels. The jobs of a sweep mostly
+    share their weights: the last ones read stay at hand for as long as their file is the same."""
+    files = list[Path]()
+    if source == "starter":
+        files = [STARTER_FOLDER / f"{model_name}{suffix}" for suffix in (".json", ".safetensors")]
+    elif is_checkpoint_name(source):
+        files = [Path(source).expanduser()]
+    found = [file.stat() for file in files if file.is_file()]
+    states = tuple((each.st_mtime_ns, each.st_size) for each in found)
+    return _read_once(source, model_name, image_size, states)
+
+
+# One, for those of a large model take half a gigabyte.
+@lru_cache(maxsize=1)
+def _read_once(
+    source: str, model_name: str, image_size: int, files: tuple[tuple[int, int], ...]
+) -> Weights:
+    return read_weights(source, model_name, shared_meta_model(model_name, image_size))
 
 
 def choose_published(model_name: str, entry: str, source: str) -> PublishedWeights:

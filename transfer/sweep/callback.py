@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from transfer.sweep.checking import Checking
 from transfer.sweep.compose import (
     claim_folder,
     has_workers,
     keep_chosen_threads,
     require_one_place,
+    split_jobs,
 )
 from transfer.sweep.endings import one_line_for_people
+from transfer.sweep.loader import share_files
 from transfer.system import interrupt
 
 if TYPE_CHECKING:
@@ -41,11 +44,15 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
-            from transfer.sweep.driver import plan_sweep
-
             require_one_place(config)
             workers = has_workers(config)
-            sweep = plan_sweep(config)
+            share_files()
+            jobs = split_jobs(config)
+            # Before the imports, which take seconds.
+            with Checking(len(jobs)) as checking:
+                from transfer.sweep.driver import plan_sweep
+
+                sweep = plan_sweep(config, jobs, checking)
             # Whatever interrupts from here on finds the sweep, and ends it.
             with interrupt.deferred():
                 sweep.open()

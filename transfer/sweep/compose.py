@@ -1,7 +1,7 @@
 """What Hydra will make of a command line, before it does: jobs, their processes, their folder."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -31,11 +31,11 @@ def typed(config: DictConfig, part: str) -> list[str]:
     return [str(each) for each in overrides]
 
 
-def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
-    """The overrides and the configuration of every job, just as the sweeper will compose them.
+def split_jobs(config: DictConfig) -> list[list[str]]:
+    """The overrides of every job, just as the sweeper will split what was typed.
 
-    Of a sweeper that chooses as it goes, the configuration of each model without the other keys
-    that it chooses: so every model is tried, and its weights are decided, before it begins.
+    Of a sweeper that chooses as it goes, those of each model without the other keys that it
+    chooses: so every model is tried, and its weights are decided, before it begins.
 
     Raises:
         ConfigError: there is no job.
@@ -62,37 +62,63 @@ def compose_jobs(config: DictConfig) -> list[tuple[list[str], DictConfig]]:
             if each.key_or_group in ("model", "model.name") and each.is_discrete_sweep()
         ]
         batch = [[*fixed, *chosen] for chosen in product(*models)]
-    return [(overrides, loader.load_sweep_config(config, overrides)) for overrides in batch]
+    return batch
 
 
-def require_own_folders(config: DictConfig, jobs: Sequence[DictConfig]) -> None:
-    """Hold a sweep to one folder for itself, and another for each job: what two jobs write would
+def compose_jobs(
+    config: DictConfig, jobs: Sequence[list[str]]
+) -> Iterator[tuple[list[str], DictConfig]]:
+    """The overrides and the configuration of every job, just as the sweeper will compose them, and
+    each in a folder of its own; one at a time, for a thousand would take memory.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+        jobs: as `split_jobs` gives them.
+
+    Raises:
+        ConfigError: two share a folder, or the sweep's own folder is another in each job.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    folders = _Folders(config)
+    for number, overrides in enumerate(jobs):
+        composed = loader.load_sweep_config(config, overrides)
+        yield overrides, composed
+        if plans_all(config):
+            folders.claim(number, composed)
+        elif number == 0:
+            # The values are not known yet, and may come twice.
+            folders.claim(0, composed)
+            folders.claim(1, composed)
+
+
+class _Folders:
+    """Holds a sweep to one folder for itself, and another for each job: what two jobs write would
     be one's.
 
     Args:
         config: of the sweep, Hydra's own part included.
-        jobs: the configurations of its jobs, in their order.
-
-    Raises:
-        ConfigError: two share one, or a sweep's own folder is another in each job.
     """
-    own = str(config.hydra.sweep.dir)
-    if plans_all(config):
-        numbered = list(enumerate(jobs))
-    else:
-        # The values are not known yet, and may come twice.
-        numbered = [(number, jobs[0]) for number in range(2)]
-    used = {os.path.normpath(own): "the sweep itself"}
-    for number, job in numbered:
+
+    def __init__(self, config: DictConfig) -> None:
+        self._own = str(config.hydra.sweep.dir)
+        self._used = {os.path.normpath(self._own): "the sweep itself"}
+
+    def claim(self, number: int, job: DictConfig) -> None:
+        """Note which folder a job will have.
+
+        Raises:
+            ConfigError: another one has it, or the sweep's own is not the same in this job.
+        """
+        own = self._own
         with read_write(job), open_dict(job):
             job.hydra.job.num, job.hydra.job.id = number, f"job_{number}"
         if str(job.hydra.sweep.dir) != own:
             problem = "is one folder for all jobs; what differs between them belongs into"
             raise ConfigError("hydra.sweep.dir", own, f"{problem} hydra.sweep.subdir")
-        subdir = str(job.hydra.sweep.subdir)
-        other = used.setdefault(folder := os.path.normpath(Path(own) / subdir), f"job {number}")
-        if other != f"job {number}":
-            problem = f"job {number} would write into {folder}, which {other} has; add the number"
+        subdir, mine = str(job.hydra.sweep.subdir), f"job {number}"
+        other = self._used.setdefault(folder := os.path.normpath(Path(own) / subdir), mine)
+        if other != mine:
+            problem = f"{mine} would write into {folder}, which {other} has; add the number"
             raise ConfigError("hydra.sweep.subdir", subdir, f"{problem}: {subdir}-{_NUMBER}")
 
 

@@ -13,27 +13,18 @@ from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
-from transfer.config.weights import entry_named
-from transfer.job import memory_explained, prepare
+from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.models.sources import resolve_source
-from transfer.report.write import write_report
 from transfer.sweep import state
-from transfer.sweep.best_weights import keep_best_weights
-from transfer.sweep.compose import (
-    claim_folder,
-    compose_jobs,
-    plans_all,
-    require_own_folders,
-    typed,
-)
+from transfer.sweep.checking import Checking
+from transfer.sweep.compose import claim_folder, compose_jobs, plans_all, typed
 from transfer.sweep.endings import exit_interrupted, resume_command
 from transfer.sweep.preview import preview
+from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock, LockedError
 from transfer.tracking.previous_run import lock_of
-from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_sweep, open_sweep
@@ -116,6 +107,8 @@ class Sweep:
     def _keep_best_weights(self) -> None:
         if self.run is None or not self.keeps_best:
             return
+        from transfer.sweep.best_weights import keep_best_weights
+
         try:
             with answering(self.client.tracking_uri, "written"):
                 removed = keep_best_weights(self.client, self.run.run_id)
@@ -160,6 +153,9 @@ class Sweep:
         store = [f"tracking_uri={self.store}"] if self.store else []
         again = shlex.join(["python", "experiments/report.py", f"sweep={run.run_id}", *store])
         try:
+            # Imported here, for a sweep that begins needs none of what compares its runs.
+            from transfer.report.write import write_report
+
             with answering(self.client.tracking_uri, "read"):
                 selection = select(self.client, run.run_id)
             report = write_report(self.client, selection, self.folder)
@@ -198,21 +194,27 @@ def outcomes_of(
     return dict(sorted((planned | state.read_outcomes(folder)).items()))
 
 
-def plan_sweep(config: DictConfig) -> Sweep:
+def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checking) -> Sweep:
     """Compose and check every job of a sweep before the first one starts; ends the process after
     the table with `preview=true`.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+        split: as `split_jobs` gives it.
+        checking: is told of each job that was checked.
 
     Raises:
         ConfigError: a job cannot run, or the folder or the store cannot be used.
     """
-    composed_jobs = compose_jobs(config)
-    jobs = [(typed_config(composed), overrides) for overrides, composed in composed_jobs]
+    jobs = [
+        (typed_config(composed), overrides) for overrides, composed in compose_jobs(config, split)
+    ]
     refuse_overruled(jobs)
     refuse_unused(jobs)
-    require_own_folders(config, [composed for _, composed in composed_jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     if OmegaConf.select(config, "preview"):
-        preview(client, jobs)
+        typed_for = [overrides for _, overrides in jobs]
+        preview(client, checking.each(prepare_in_turn(jobs)), typed_for)
     auto = state.AutoWeights(
         {
             job.model.name: resolve_source("auto", job.model.name)
@@ -220,7 +222,14 @@ def plan_sweep(config: DictConfig) -> Sweep:
             if job.weights == "auto"
         }
     )
-    planned = _prepare_all(jobs, auto) if plans_all(config) else []
+    planned = []
+    if plans_all(config):
+        pinned = [(auto.pin(job), overrides) for job, overrides in jobs]
+        prepared = {
+            number: PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
+            for number, job in checking.each(prepare_in_turn(pinned))
+        }
+        planned = [prepared[number] for number in range(len(jobs))]
     repeats = _repeats(planned)
     folder = claim_folder(config, "hydra.sweep.dir")
     lock = lock_of(folder)
@@ -236,19 +245,6 @@ def plan_sweep(config: DictConfig) -> Sweep:
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     store = OmegaConf.select(config, "tracking.uri")
     return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume, best, store=store)
-
-
-def _prepare_all(
-    jobs: Sequence[tuple[Config, Sequence[str]]], auto: state.AutoWeights
-) -> list[PlannedJob]:
-    planned = []
-    for chosen, overrides in jobs:
-        config = auto.pin(chosen)
-        with memory_explained(config), entry_named(config.model.name, overrides):
-            # Not kept: it holds the weights.
-            job = prepare(config, weights=fetch_run_weights(config))
-        planned.append(PlannedJob(job.name, " ".join(overrides), job.fingerprint))
-    return planned
 
 
 def _repeats(planned: Sequence[PlannedJob]) -> state.Repeats:

@@ -124,12 +124,15 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     refuse_overruled([(config, overrides)])
     refuse_unused([(config, overrides)])
     # Imported here, so that a wrong value is answered at once.
-    from transfer.sweep.preview import preview
-    from transfer.tracking.store import open_store, store_uri
     from transfer.tracking.sync import EXIT_CODE, noted_folders
 
     if config.preview:
-        preview(open_store(store_uri(config.tracking.uri)), [(config, overrides)])
+        from transfer.sweep.preview import preview
+        from transfer.sweep.turns import prepare_in_turn
+        from transfer.tracking.store import open_store, store_uri
+
+        store = open_store(store_uri(config.tracking.uri))
+        preview(store, prepare_in_turn([(config, overrides)]), [overrides])
     folder = Path(HydraConfig.get().runtime.output_dir)
     with entry_named(config.model.name, overrides):
         result = train(config, composed, JobContext(folder, 0, None))

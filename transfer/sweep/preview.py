@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn
 
 from tabulate import tabulate
 
-from transfer.config import Config
-from transfer.config.weights import entry_named
-from transfer.job import Job, prepare
+from transfer.job import Job
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
-from transfer.tracking.previous_run import PreviousRun, find_previous_run
-from transfer.tracking.run_weights import fetch_run_weights
+from transfer.tracking.previous_run import PreviousRun, State, find_previous_run
 from transfer.tracking.start import params_of
 from transfer.tracking.store import Client
 from transfer.training.checkpoint import Checkpoints
@@ -29,44 +28,79 @@ _TO_DO = {
 }
 
 
-def preview(client: Client, jobs: Sequence[tuple[Config, Sequence[str]]]) -> NoReturn:
-    """Print what `resume=true` would do for each configuration, and end the process; trains nothing
-    and makes no run.
+@dataclass(frozen=True)
+class _Found:
+    """What the table says of a job.
+
+    Attributes:
+        epoch_s: seconds an epoch is likely to take; None where nobody knows.
+        note: a line below the table.
+    """
+
+    name: str
+    fingerprint: str
+    state: State
+    epochs_left: int
+    epoch_s: float | None
+    size: tuple[str, str]
+    note: str
+
+
+def preview(
+    client: Client, jobs: Iterable[tuple[int, Job]], overrides: Sequence[Sequence[str]]
+) -> NoReturn:
+    """Print what `resume=true` would do for each job, and end the process; trains nothing and makes
+    no run.
 
     Args:
-        jobs: each configuration with the overrides that were typed for it.
-
-    Raises:
-        ConfigError: one of them cannot run.
+        jobs: with their numbers, by which the table is sorted; none of them is kept.
+        overrides: what was typed for each.
     """
+
+    @cache
+    def seconds_an_image(*params: tuple[str, str]) -> float | None:
+        similar = find_similar(client, dict(params))
+        return None if similar is None else 1 / similar.metrics["throughput/train_img_s"]
+
+    found = {number: _look(client, job, seconds_an_image) for number, job in jobs}
     rows, epochs_left, estimates = [], 0, []
-    names, seen, notes = list[str](), set[str](), list[str]()
-    for config, overrides in jobs:
-        with entry_named(config.model.name, overrides):
-            job = prepare(config, weights=fetch_run_weights(config))
-        former = find_previous_run(client, job.fingerprint)
-        epochs = _epochs_left(job, former)
-        each = _seconds_an_epoch(client, job)
-        todo = _TO_DO[former.state]
-        if job.fingerprint in seen:
+    seen, notes = set[str](), list[str]()
+    for _, each in sorted(found.items()):
+        todo, epochs = _TO_DO[each.state], each.epochs_left
+        if each.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
-        elif former.record is None and config.resume:
-            notes.append(why_anew(client, job.name, params_of(job)))
-        seen.add(job.fingerprint)
-        size = (f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M")
-        estimate = "unknown" if each is None else _duration(epochs * each)
-        names.append(job.name)
-        rows.append([todo, epochs, *size, estimate])
+        else:
+            notes.append(each.note)
+        seen.add(each.fingerprint)
+        seconds = each.epoch_s
+        estimate = "unknown" if seconds is None else _duration(epochs * seconds)
+        rows.append([todo, epochs, *each.size, estimate])
         epochs_left += epochs
-        estimates += [] if each is None else [epochs * each]
+        estimates += [] if seconds is None else [epochs * seconds]
     total = f"total: {epochs_left} epochs left"
     if estimates:
         total += f", about {_duration(sum(estimates))} for the runs with an estimate"
-    told = _told_apart(names, [overrides for _, overrides in jobs])
+    told = _told_apart([found[number].name for number in sorted(found)], overrides)
     lines = [[name, *row] for name, row in zip(told, rows, strict=True)]
     table = tabulate(lines, _HEADERS, disable_numparse=True)
     print("\n".join([table, "", *filter(None, notes), total]))
     sys.exit(0)
+
+
+def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None]) -> _Found:
+    former = find_previous_run(client, job.fingerprint)
+    # An estimate from the latest run of its kind.
+    each = seconds_an_image(*_alike(job).items())
+    anew = former.record is None and job.config.resume
+    return _Found(
+        name=job.name,
+        fingerprint=job.fingerprint,
+        state=former.state,
+        epochs_left=_epochs_left(job, former),
+        epoch_s=None if each is None else len(job.data.train) * each,
+        size=(f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M"),
+        note=why_anew(client, job.name, params_of(job)) if anew else "",
+    )
 
 
 def _told_apart(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
@@ -90,20 +124,15 @@ def _epochs_left(job: Job, former: PreviousRun) -> int:
     return job.config.epochs - done
 
 
-def _seconds_an_epoch(client: Client, job: Job) -> float | None:
-    """An estimate from the latest run that trained the same part of the model on the same images;
-    None where there is none."""
-    params = {
+def _alike(job: Job) -> dict[str, str]:
+    """The parameters of runs that trained the same part of the model on the same images."""
+    return {
         "model.name": job.config.model.name,
         "data.digest": job.data.digest,
         "image_size": str(job.config.image_size),
         "tune": job.config.tune,
         "frozen_features": job.config.frozen_features,
     }
-    similar = find_similar(client, params)
-    if similar is None:
-        return None
-    return len(job.data.train) / similar.metrics["throughput/train_img_s"]
 
 
 def _duration(seconds: float) -> str:

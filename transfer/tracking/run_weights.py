@@ -2,6 +2,7 @@
 them is made ready."""
 
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 from transfer.config import Config
@@ -28,12 +29,18 @@ def fetch_run_weights(config: Config) -> Weights | None:
     if run_id == "latest":
         problem = "give a run's id; the latest changes while a sweep is running"
         raise ConfigError("weights", config.weights, problem)
-    client = open_store(store_uri(config.tracking.uri))
-    run = find_job_run(client, run_id, key="weights", value=config.weights)
+    return _fetch(store_uri(config.tracking.uri), config.weights, run_id)
+
+
+# The jobs of a sweep mostly share them, and what a finished run has does not change.
+@lru_cache(maxsize=1)
+def _fetch(uri: str, source: str, run_id: str) -> Weights:
+    client = open_store(uri)
+    run = find_job_run(client, run_id, key="weights", value=source)
     with tempfile.TemporaryDirectory() as folder:
-        path = fetch_weights(client, run, Path(folder), key="weights", value=config.weights)
-        state = read_tensors(path, config.weights)
+        path = fetch_weights(client, run, Path(folder), key="weights", value=source)
+        state = read_tensors(path, source)
         normalization, classes, _ = describe_file(path)
     # Files of before they said it are known by their run.
     trained_on = TrainedOn.of_params(run.params)
-    return make_weights(config.weights, state, normalization, classes, trained_on=trained_on)
+    return make_weights(source, state, normalization, classes, trained_on=trained_on)

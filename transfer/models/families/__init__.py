@@ -84,12 +84,18 @@ def meta_model(name: str, image_size: int) -> nn.Module:
     Raises:
         ConfigError: there is no such model, or it cannot read images of this size.
     """
-    return copy.deepcopy(_meta_model(name, image_size))
+    return copy.deepcopy(shared_meta_model(name, image_size))
 
 
 # To build one and run it takes up to seconds, and the jobs of a sweep mostly share a few.
-@lru_cache(maxsize=8)
-def _meta_model(name: str, image_size: int) -> nn.Module:
+@lru_cache(maxsize=16)
+def shared_meta_model(name: str, image_size: int, num_classes: int = 2) -> nn.Module:
+    """The same for so many classes, to be looked at only: every caller gets this very model."""
+    if num_classes != 2:
+        model = meta_model(name, image_size)
+        with torch.device("meta"):
+            family_named(name).replace_last_layer(model, num_classes)
+        return model
     with torch.device("meta"):
         model = build_model(name, 2, image_size)
     try:
