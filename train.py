@@ -68,7 +68,7 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
                 run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
             log.info("%s: going on after epoch %d", job.name, len(trainer.history))
         with saved_when_interrupted(trainer, checkpoints):
-            for epoch in trainer.epochs():
+            for epoch in context.watch(trainer.epochs()):
                 with deferred():
                     if checkpoints.due():
                         checkpoints.keep(trainer)

@@ -26,6 +26,9 @@ def test_workers_save_when_their_sweep_is_interrupted(workplace: Workplace) -> N
     assert {run.info.status for run in workplace.runs()} == {"KILLED"}
     again = workplace.run("train.py", *command, "resume=true")
     assert again.returncode == 0, again.stderr
+    # A line for each that ended, perhaps both at once; no bars.
+    told = [line for line in again.stderr.splitlines() if line.startswith("job ")]
+    assert len(told) == 2 and "job 2 of 2 ended" in told
     runs = children(workplace)
     assert len(workplace.runs()) == 3
     assert {run.info.status for run in workplace.runs()} == {"FINISHED"}

@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from transfer.config.schema import ImageFolderConfig
 from transfer.data.class_folders import Listing, list_images, require_same_classes
@@ -19,6 +18,7 @@ from transfer.data.decode import decode_or_refuse
 from transfer.data.image_buffer import ImageBuffer, Pixels
 from transfer.data.image_data import Source, Split, pack_names
 from transfer.data.part_folders import folder_root, no_classes, part_folders, unused_lines
+from transfer.system.bars import bar
 from transfer.system.errors import ConfigError, printable
 from transfer.system.prefetch import ordered_prefetch
 
@@ -147,7 +147,7 @@ def _read_into(
     # Pillow decodes outside Python's lock, so threads help.
     threads = min(os.cpu_count() or 1, 16)
     with closing(ordered_prefetch(read, paths, threads=threads, ahead=4 * threads)) as done:
-        for each in tqdm(done, "reading images", len(paths), leave=False, disable=None):
+        for each in bar(done, desc="reading images", total=len(paths)):
             if each is not None:
                 buffer.append(each[0])
                 hashes.append(each[1])

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
+from transfer.system.bars import bar
+
 # So many are checked in a moment.
 _FEW = 20
 Item = TypeVar("Item")
@@ -19,11 +21,8 @@ class Checking:
     """
 
     def __init__(self, count: int) -> None:
-        # Imported here, for --help is answered without it.
-        from tqdm import tqdm
-
         jobs = "1 job" if count == 1 else f"{count} jobs"
-        self._bar = tqdm(desc=f"checking {jobs}", total=count, leave=False, disable=None)
+        self._bar = bar(desc=f"checking {jobs}", total=count)
         if self._bar.disable and count > _FEW:
             print(f"checking {jobs}", file=sys.stderr, flush=True)
 

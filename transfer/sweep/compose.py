@@ -151,6 +151,22 @@ def has_workers(config: DictConfig) -> bool:
     return not config.hydra.launcher._target_.endswith(".BasicLauncher")
 
 
+def jobs_at_once(config: DictConfig) -> int:
+    """How many jobs the launcher runs at the same time, at most; 0 where it does not say.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+    """
+    if not has_workers(config):
+        return 1
+    launcher = "hydra.launcher"
+    number = OmegaConf.select(config, f"{launcher}.n_jobs")
+    if number is None:
+        return int(OmegaConf.select(config, f"{launcher}.array_parallelism") or 0)
+    # As joblib counts: -1 is one a core, -2 one less.
+    return int(number if number > 0 else max((os.cpu_count() or 1) + 1 + number, 1))
+
+
 def keep_chosen_threads() -> None:
     """Joblib divides the cores among its workers, by a variable for each library that is not set.
     People set OpenMP's, and torch would follow the one for MKL."""

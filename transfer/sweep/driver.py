@@ -7,7 +7,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +17,16 @@ from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.models.sources import resolve_source
 from transfer.sweep import state
 from transfer.sweep.checking import Checking
-from transfer.sweep.compose import claim_folder, compose_jobs, plans_all, typed
+from transfer.sweep.compose import (
+    claim_folder,
+    compose_jobs,
+    jobs_at_once,
+    plans_all,
+    typed,
+)
 from transfer.sweep.endings import exit_interrupted, resume_command
-from transfer.sweep.preview import preview
+from transfer.sweep.expected import Expected, ExpectedJob, expected_job
+from transfer.sweep.preview import epochs_done, preview
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line, is_for_people
@@ -49,6 +56,7 @@ class Sweep:
         keeps_best: whether jobs lose their weights at the end, with `tracking.weights=best`.
         run: the parent run, from `open` to `close`.
         store: `tracking.uri`, where it was given.
+        expected: how much work the jobs are, by which the time left is told.
     """
 
     client: Client
@@ -62,6 +70,7 @@ class Sweep:
     keeps_best: bool = False
     run: SweepRun | None = None
     store: str | None = None
+    expected: Expected = field(default_factory=lambda: Expected({}))
 
     def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.
@@ -71,7 +80,7 @@ class Sweep:
         """
         run = [job for number, job in enumerate(self.jobs) if str(number) not in self.repeats.of]
         self.run = open_sweep(self.client, self.folder, self.overrides, run, resume=self.resume)
-        for each in (self.auto, self.repeats, self.run):
+        for each in (self.auto, self.repeats, self.expected, self.run):
             state.note(self.folder, each)
 
     def end(self) -> None:
@@ -222,15 +231,19 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
             if job.weights == "auto"
         }
     )
-    planned = []
+    resume = bool(OmegaConf.select(config, "resume"))
+    found = dict[int, tuple[PlannedJob, ExpectedJob]]()
     if plans_all(config):
         pinned = [(auto.pin(job), overrides) for job, overrides in jobs]
-        prepared = {
-            number: PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
-            for number, job in checking.each(prepare_in_turn(pinned))
-        }
-        planned = [prepared[number] for number in range(len(jobs))]
+        for number, job in checking.each(prepare_in_turn(pinned)):
+            plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
+            done = epochs_done(client, job) if resume else 0
+            found[number] = (plan, expected_job(job, done))
+    planned = [plan for _, (plan, _) in sorted(found.items())]
     repeats = _repeats(planned)
+    trained = {str(number): each for number, (_, each) in sorted(found.items())}
+    trained = {number: each for number, each in trained.items() if number not in repeats.of}
+    expected = Expected(trained, jobs_at_once(config))
     folder = claim_folder(config, "hydra.sweep.dir")
     lock = lock_of(folder)
     try:
@@ -241,10 +254,12 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
     overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
-    resume = bool(OmegaConf.select(config, "resume"))
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     store = OmegaConf.select(config, "tracking.uri")
-    return Sweep(client, folder, lock, overrides, planned, repeats, auto, resume, best, store=store)
+    return Sweep(
+        client, folder, lock, overrides, planned, repeats, auto, resume, best,
+        store=store, expected=expected,
+    )  # fmt: skip
 
 
 def _repeats(planned: Sequence[PlannedJob]) -> state.Repeats:

@@ -6,11 +6,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -29,6 +29,7 @@ from transfer.sweep.endings import (
 )
 from transfer.sweep.reader import outlive_reader
 from transfer.system import interrupt
+from transfer.system.bars import silence_bars
 from transfer.system.errors import first_line, is_for_people
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ class JobContext:
         folder: where Hydra lets the job write.
         number: among the jobs that share the machine at the same time; 0 for one alone.
         sweep: the sweep that the job is part of.
+        watch: passes on the epochs of the training, to show how far it has come.
     """
 
     folder: Path
     number: int
     sweep: SweepRun | None
+    watch: Callable[[Iterable[Any]], Iterator[Any]] = iter
 
 
 Train = Callable[[Config, DictConfig, JobContext], float]
@@ -73,6 +76,7 @@ def run_job(composed: DictConfig, train: Train) -> float:
         interrupt.raise_if_requested()
         return _run_of_sweep(composed, train)
     outlive_reader()
+    silence_bars()
     try:
         with interrupt.job_of_worker():
             return _run_of_sweep(composed, train)
@@ -143,6 +147,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
+    from transfer.sweep.progress import JobProgress
     from transfer.sweep.state import (
         Outcome,
         note_outcome,
@@ -161,14 +166,19 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         log.info("job %d trains what job %d trains: left out", number, first)
         return float("nan")
 
-    def note(status: str, reason: str = "") -> None:
-        note_outcome(of_sweep, number, Outcome(overrides, status, reason, str(folder)))
+    progress = JobProgress(of_sweep, number)
 
-    context = JobContext(folder, number if _in_worker() else 0, read_sweep(of_sweep))
+    def note(status: str, reason: str = "") -> None:
+        outcome = Outcome(overrides, status, reason, str(folder), progress.seconds)
+        note_outcome(of_sweep, number, outcome)
+
+    place = number if _in_worker() else 0
+    context = JobContext(folder, place, read_sweep(of_sweep), progress.watch)
     try:
-        config = read_auto_weights(of_sweep).pin(typed_config(composed))
-        with entry_named(config.model.name, hydra.overrides.task):
-            result = train(config, composed, context)
+        with progress:
+            config = read_auto_weights(of_sweep).pin(typed_config(composed))
+            with entry_named(config.model.name, hydra.overrides.task):
+                result = train(config, composed, context)
     except KeyboardInterrupt:
         note("interrupted")
         raise
@@ -182,6 +192,8 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         with suppress(OSError):
             (folder / "traceback.txt").write_text(traceback.format_exc())
         note("failed", reason)
+        progress.job_ended()
         return float("nan")
     note("finished")
+    progress.job_ended()
     return result

@@ -11,11 +11,12 @@ from typing import NoReturn
 from tabulate import tabulate
 
 from transfer.job import Job
+from transfer.sweep.expected import duration
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, State, find_previous_run
 from transfer.tracking.start import params_of
-from transfer.tracking.store import Client
+from transfer.tracking.store import Client, answering
 from transfer.training.checkpoint import Checkpoints
 
 _HEADERS = ("run", "with resume=true", "epochs left", "parameters", "MACs", "estimate")
@@ -63,7 +64,7 @@ def preview(
         return None if similar is None else 1 / similar.metrics["throughput/train_img_s"]
 
     found = {number: _look(client, job, seconds_an_image) for number, job in jobs}
-    rows, epochs_left, estimates = [], 0, []
+    rows, total_left, estimates = [], 0, []
     seen, notes = set[str](), list[str]()
     for _, each in sorted(found.items()):
         todo, epochs = _TO_DO[each.state], each.epochs_left
@@ -73,13 +74,13 @@ def preview(
             notes.append(each.note)
         seen.add(each.fingerprint)
         seconds = each.epoch_s
-        estimate = "unknown" if seconds is None else _duration(epochs * seconds)
+        estimate = "unknown" if seconds is None else duration(epochs * seconds)
         rows.append([todo, epochs, *each.size, estimate])
-        epochs_left += epochs
+        total_left += epochs
         estimates += [] if seconds is None else [epochs * seconds]
-    total = f"total: {epochs_left} epochs left"
+    total = f"total: {total_left} epochs left"
     if estimates:
-        total += f", about {_duration(sum(estimates))} for the runs with an estimate"
+        total += f", about {duration(sum(estimates))} for the runs with an estimate"
     told = _told_apart([found[number].name for number in sorted(found)], overrides)
     lines = [[name, *row] for name, row in zip(told, rows, strict=True)]
     table = tabulate(lines, _HEADERS, disable_numparse=True)
@@ -101,6 +102,17 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
         size=(f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M"),
         note=why_anew(client, job.name, params_of(job)) if anew else "",
     )
+
+
+def epochs_done(client: Client, job: Job) -> int:
+    """How many epochs of a job `resume=true` need not train, for an earlier command did.
+
+    Raises:
+        ConfigError: the store cannot be read.
+    """
+    with answering(client.tracking_uri, "read"):
+        former = find_previous_run(client, job.fingerprint)
+    return job.config.epochs - _epochs_left(job, former)
 
 
 def _told_apart(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
@@ -133,9 +145,3 @@ def _alike(job: Job) -> dict[str, str]:
         "tune": job.config.tune,
         "frozen_features": job.config.frozen_features,
     }
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,9 +1,9 @@
 """A sweep's state in its folder, where its jobs and its driver find it from any process.
 
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
-`repeats.json`, which jobs would train what another one trains; `outcomes/<number>/outcome.json`,
-how a job ended, wherever its own folder is. A file a job, for workers on several machines write at
-the same time.
+`repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
+is; `outcomes/<number>/outcome.json`, how a job ended, wherever its own folder is. A file a job, for
+workers on several machines write at the same time.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from transfer.config import Config
+from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.system.disk import atomic_write, writing
 from transfer.tracking.sweep_run import SweepRun
 
@@ -26,12 +27,14 @@ class Outcome:
         status: "finished", "failed" or "interrupted".
         error: one line; empty unless it failed.
         folder: of the job; absolute.
+        seconds: that it took.
     """
 
     overrides: str
     status: str
     error: str = ""
     folder: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,17 @@ class Repeats:
     of: dict[str, int]
 
 
-_FILES = {SweepRun: "sweep.json", AutoWeights: "weights.json", Repeats: "repeats.json"}
+_FILES = {
+    SweepRun: "sweep.json",
+    AutoWeights: "weights.json",
+    Repeats: "repeats.json",
+    Expected: "expected.json",
+}
 _OUTCOMES = "outcomes"
-State = TypeVar("State", SweepRun, AutoWeights, Repeats)
+State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected)
 
 
-def note(folder: Path, state: SweepRun | AutoWeights | Repeats) -> None:
+def note(folder: Path, state: SweepRun | AutoWeights | Repeats | Expected) -> None:
     """Leave a note of a sweep's parent run or plan in its folder.
 
     Raises:
@@ -107,6 +115,13 @@ def read_repeats(folder: Path) -> Repeats:
     return _read(folder, Repeats) or Repeats({})
 
 
+def read_expected(folder: Path) -> Expected:
+    """What the sweep noted whose folder this is; no jobs where none did."""
+    found = _read(folder, Expected) or Expected({})
+    jobs = {number: ExpectedJob(*each) for number, each in found.jobs.items()}
+    return replace(found, jobs=jobs)
+
+
 def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
     """The outcomes of a sweep's jobs so far, by their numbers, in order."""
     paths = (sweep_folder / _OUTCOMES).glob("*/outcome.json")
@@ -124,6 +139,6 @@ def _read(folder: Path, kind: type[State]) -> State | None:
     return kind(**json.loads(path.read_text())) if path.is_file() else None
 
 
-def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Outcome) -> None:
+def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Expected | Outcome) -> None:
     with atomic_write(path) as file:
         file.write(json.dumps(asdict(state)).encode())

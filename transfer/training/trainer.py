@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 from transfer.augment.mixing import mix
 from transfer.config import Config
@@ -20,6 +19,7 @@ from transfer.features.stored import StoredFeatures
 from transfer.models.cut import cut_at
 from transfer.models.head import FrozenBackbone
 from transfer.models.normalization import Normalization
+from transfer.system.bars import bar
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
@@ -243,13 +243,11 @@ class Trainer:
                 if name in epoch.generators:
                     each.set_state(epoch.generators[name])
             epoch.generators = None
-        batches = tqdm(
+        batches = bar(
             shuffled,
             total=self.train.training_batches(),
             initial=epoch.iteration,
             desc=f"epoch {epoch.number}/{self.config.epochs}",
-            leave=False,
-            disable=None,  # quiet when not a terminal
         )
         classes, augment = len(self.data.classes), self.config.augment
         with closing(shuffled):

@@ -1,0 +1,119 @@
+"""The time that a sweep still takes, and what is to be seen of it while it trains."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PLAIN, ROOT, TINY, Workplace
+from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
+from transfer.sweep.state import note, read_expected
+
+
+def _job(kind: str = "small", done: int = 0, size: float = 100.0) -> ExpectedJob:
+    return ExpectedJob(kind, 10, done, head_epochs=4, head_share=0.25, size=size)
+
+
+def test_work_counts_what_the_head_alone_takes() -> None:
+    assert _job().work(0, 10) == 700
+    assert _job().work(0, 4) == 100 and _job().work(3, 5) == 125 and _job().work(5, 10) == 500
+
+
+def test_time_left_is_that_of_jobs_of_the_same_kind(tmp_path: Path) -> None:
+    jobs = {"0": _job(), "1": _job(), "2": _job("large", size=1000), "4": _job(done=8)}
+    expected = Expected(jobs)
+    assert expected.seconds_left({}) is None
+    # 70 s for 700: a tenth a unit. Of the large kind, nothing else is known.
+    assert expected.seconds_left({0: 70.0}) == pytest.approx(70 + 700 + 20)
+    # It turns out to be faster than its size tells; and what ran before says nothing.
+    both = {0: 70.0, 2: 350.0, 4: None}
+    assert expected.seconds_left(both) == pytest.approx(70)
+    assert expected.seconds_left({0: None}) is None
+    # Within a job: 4 of 10 epochs, 100 of 700.
+    half = expected.seconds_left({}, Running(0, 4, 20.0))
+    assert half == pytest.approx(0.2 * (600 + 700 + 7000 + 200))
+    # One that goes on after 8 epochs, and has done 1.
+    assert expected.seconds_left({0: 70.0, 1: 70.0, 2: 1.0}, Running(4, 9, 10.0)) == 10
+    note(tmp_path, expected)
+    assert read_expected(tmp_path) == expected
+    assert read_expected(tmp_path / "none") == Expected({})
+
+
+def test_time_left_of_jobs_that_run_beside_each_other() -> None:
+    jobs = {str(number): _job() for number in range(6)}
+    assert Expected(jobs, at_once=0).seconds_left({0: 70.0}) is None
+    # Four are left, two of which run and are half done: three are, for two at a time.
+    assert Expected(jobs, at_once=2).seconds_left({0: 70.0, 1: 70.0}) == pytest.approx(105)
+    ended = dict.fromkeys(range(5), 70.0)
+    assert Expected(jobs, at_once=4).seconds_left(ended) == pytest.approx(35)
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (4.4, 600, 9000)] == ["4 s", "10 min", "2.5 h"]
+
+
+def test_without_a_terminal_each_job_ends_with_a_line(workplace: Workplace) -> None:
+    command = ("train.py", "-m", *PLAIN, *TINY, "seed=0,1,2,1")
+    first = workplace.run(*command, "seed=0,1")
+    assert first.returncode == 0, first.stderr
+    lines = [line for line in first.stderr.splitlines() if line.startswith("job ")]
+    assert len(lines) == 2 and lines[0].startswith("job 1 of 2 ended, ")
+    assert lines[0].endswith(" s left") and lines[1] == "job 2 of 2 ended"
+    assert "checking" not in first.stderr and "sweep:" not in first.stderr
+    # What is finished counts, and is not told again; what is left out does not.
+    again = workplace.run(*command, "resume=true")
+    assert again.returncode == 0, again.stderr
+    told = [line for line in again.stderr.splitlines() if line.startswith("job ")]
+    assert told == ["job 3 of 3 ended"]
+
+
+def test_in_a_terminal_a_bar_counts_the_epochs_of_all_jobs(workplace: Workplace) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 100))
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *PLAIN, *TINY, "seed=0,1"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": workplace.store}
+    process = subprocess.Popen(
+        command, cwd=workplace.folder, env=environment, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    with pytest.raises(OSError):  # As Linux says that the other end is closed.
+        while True:
+            shown += os.read(ours, 65536)
+    os.close(ours)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "checking 2 jobs" in text
+    for done in ("1/4", "2/4", "3/4", "4/4"):
+        assert f"{done} epochs, " in text
+    assert "sweep: job 1 of 2  25%|" in text and "sweep: job 2 of 2  75%|" in text
+    assert " s left" in text and "ended" not in text
+    # When all is over, no bar is left, and each epoch has its line.
+    lines = _screen(text)
+    assert sum(line.startswith("epoch   ") and line.endswith(" s") for line in lines) == 4
+    assert not [line for line in lines if "sweep:" in line or "checking" in line or "|" in line]
+
+
+def _screen(text: str) -> list[str]:
+    """What a terminal has on it in the end."""
+    rows, row, column = [list[str]()], 0, 0
+    for each in re.findall(r"\x1b\[A|[^\x1b]", text):
+        if each == "\x1b[A":
+            row -= 1
+        elif each == "\r":
+            column = 0
+        elif each == "\n":
+            row += 1
+            rows += [[]] * (row == len(rows))
+        else:
+            line = rows[row] = [*rows[row], *" " * (column + 1 - len(rows[row]))]
+            line[column] = each
+            column += 1
+    return ["".join(each).rstrip() for each in rows]

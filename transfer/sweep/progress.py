@@ -1,0 +1,119 @@
+"""How far a sweep has come: beside the bar of an epoch one for all jobs, or where stderr is no
+terminal, or several jobs run at once, a line for each that ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from transfer.sweep.expected import Running, duration
+from transfer.sweep.state import read_expected, read_outcomes
+from transfer.system.bars import bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} epochs{postfix}"
+
+
+class JobProgress:
+    """What is to be seen of the sweep while one of its jobs runs, and when it has ended.
+
+    Args:
+        folder: of the sweep.
+        number: of the job.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._folder, self._number = folder, number
+        self._expected = read_expected(folder)
+        self._start = time.monotonic()
+        self._shown = ExitStack()
+        self._bar: tqdm[Any] | None = None
+        # Of a sweep whose jobs are chosen as it goes nobody knows the end.
+        if str(number) in self._expected.jobs:
+            self._show()
+
+    def _show(self) -> None:
+        jobs, number = self._expected.jobs, str(self._number)
+        self._ended = self._read_ended()
+        # Each of the others as far as it is.
+        self._before = sum(
+            each.epochs if int(other) in self._ended else each.done
+            for other, each in jobs.items()
+            if other != number
+        )
+        shown = bar(
+            desc=f"sweep: job {len(self._ended) + 1} of {len(jobs)}",
+            total=sum(each.epochs for each in jobs.values()),
+            initial=self._before + jobs[number].done,
+            bar_format=_FORMAT,
+        )
+        if not shown.disable:
+            from tqdm.contrib.logging import logging_redirect_tqdm
+
+            self._bar = self._shown.enter_context(shown)
+            # Lines of text go above it.
+            self._shown.enter_context(logging_redirect_tqdm())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._shown.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since the job began."""
+        return time.monotonic() - self._start
+
+    def watch(self, epochs: Iterable[Any]) -> Iterator[Any]:
+        """Pass on the epochs of the job, and move the bar with each that was dealt with."""
+        for epoch in epochs:
+            yield epoch
+            self._move(epoch.number)
+
+    def _move(self, number: int) -> None:
+        """To the end of this epoch, counted from 1."""
+        if self._bar is None:
+            return
+        running = Running(self._number, number, self.seconds)
+        left = self._expected.seconds_left(self._ended, running)
+        if left is not None:
+            self._bar.set_postfix_str(f"{duration(left)} left", refresh=False)
+        self._bar.n = self._before + number
+        self._bar.refresh()
+
+    def job_ended(self) -> None:
+        """Say so where there is no bar, once the job's outcome is noted."""
+        job = self._expected.jobs.get(str(self._number))
+        if job is None or job.done == job.epochs or self._bar is not None:
+            return
+        ended = self._read_ended()
+        line = f"job {len(ended)} of {len(self._expected.jobs)} ended"
+        left = self._expected.seconds_left(ended)
+        if left:
+            line += f", {duration(left)} left"
+        print(line, file=sys.stderr, flush=True)
+
+    def _read_ended(self) -> dict[int, float | None]:
+        """The jobs that are over, with the seconds that those took which tell of others."""
+        ended: dict[int, float | None] = {
+            int(number): None
+            for number, job in self._expected.jobs.items()
+            if job.done == job.epochs and int(number) != self._number
+        }
+        for number, outcome in read_outcomes(self._folder).items():
+            if str(number) in self._expected.jobs:
+                ended[number] = outcome.seconds if outcome.status == "finished" else None
+        return ended
