@@ -37,7 +37,7 @@ LIBRARIES = (
 
 # What may change between the server's start and a command's: MLflow reads its own when it needs
 # them, and the others are set by libraries and by pytest while tests run.
-READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "PYTEST_CURRENT_TEST")
+READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "TORCH_HOME", "PYTEST_CURRENT_TEST")
 
 
 class ForkServer:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY, Workplace, children, config_of
+from transfer.models.families import family_named
+from transfer.models.sources import resolve_source
 from transfer.sweep.state import AutoWeights, note, read_auto_weights
 
 
@@ -29,6 +31,26 @@ def test_each_model_gets_what_the_mapping_says(workplace: Workplace) -> None:
         assert f"\nweights: {run.params['weights']}\n" in kept
     [plan] = workplace.folder.glob("multirun/*/*/weights.json")
     assert json.loads(plan.read_text()) == {"sources": {"resnet18": "starter"}}
+
+
+def test_a_sweep_that_goes_on_keeps_to_what_auto_came_to(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    name = "mobilenet_v3_small"
+    command = ("train.py", "-m", f"model={name}", "weights=auto", *TINY, "epochs=1")
+    first = workplace.run(*command)
+    assert first.returncode == 0, first.stderr
+    # As if somebody had downloaded the makers' weights since.
+    published = family_named(name).published(name)[0]
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "hub/checkpoints" / published.url.rpartition("/")[2]).touch()
+    assert resolve_source("auto", name) == "imagenet"
+    preview = workplace.run(*command, "resume=true", "preview=true")
+    assert "skip: finished" in preview.stdout, preview.stderr
+    resumed = workplace.run(*command, "resume=true", "tracking.patience_s=1")
+    assert resumed.returncode == 0 and "finished before" in resumed.stdout, resumed.stderr
+    assert len(workplace.runs()) == 2
 
 
 def test_jobs_keep_to_what_was_planned(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import refuse_overruled, refuse_unused, typed_config
+from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.models.sources import resolve_source
 from transfer.sweep import state
 from transfer.sweep.checking import Checking
@@ -34,7 +34,13 @@ from transfer.system.lock import Lock, LockedError
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering, open_store, store_uri
-from transfer.tracking.sweep_run import PlannedJob, SweepRun, end_sweep, open_sweep
+from transfer.tracking.sweep_run import (
+    PlannedJob,
+    SweepRun,
+    end_sweep,
+    find_auto_weights,
+    open_sweep,
+)
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 
 log = logging.getLogger(__name__)
@@ -79,7 +85,14 @@ class Sweep:
             ConfigError: another process is running the same sweep, or the store cannot be written.
         """
         run = [job for number, job in enumerate(self.jobs) if str(number) not in self.repeats.of]
-        self.run = open_sweep(self.client, self.folder, self.overrides, run, resume=self.resume)
+        self.run = open_sweep(
+            self.client,
+            self.folder,
+            self.overrides,
+            run,
+            resume=self.resume,
+            weights=self.auto.sources,
+        )
         for each in (self.auto, self.repeats, self.expected, self.run):
             state.note(self.folder, each)
 
@@ -221,20 +234,14 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
     refuse_overruled(jobs)
     refuse_unused(jobs)
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    if OmegaConf.select(config, "preview"):
-        typed_for = [overrides for _, overrides in jobs]
-        preview(client, checking.each(prepare_in_turn(jobs)), typed_for)
-    auto = state.AutoWeights(
-        {
-            job.model.name: resolve_source("auto", job.model.name)
-            for job, _ in jobs
-            if job.weights == "auto"
-        }
-    )
+    overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
     resume = bool(OmegaConf.select(config, "resume"))
+    auto = _auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
+    pinned = [(auto.pin(job), words) for job, words in jobs]
+    if OmegaConf.select(config, "preview"):
+        preview(client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs])
     found = dict[int, tuple[PlannedJob, ExpectedJob]]()
     if plans_all(config):
-        pinned = [(auto.pin(job), overrides) for job, overrides in jobs]
         for number, job in checking.each(prepare_in_turn(pinned)):
             plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
             done = epochs_done(client, job) if resume else 0
@@ -253,13 +260,28 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
         problem += error.advice
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
-    overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     store = OmegaConf.select(config, "tracking.uri")
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best,
         store=store, expected=expected,
     )  # fmt: skip
+
+
+def _auto_weights(
+    client: Client, jobs: Sequence[Config], overrides: Sequence[str] | None
+) -> state.AutoWeights:
+    """What `weights=auto` comes to: for a sweep that goes on, what it came to at first, for with
+    other weights, downloaded since, its jobs would be others.
+
+    Args:
+        overrides: those of a sweep that goes on.
+    """
+    models = dict.fromkeys(job.model.name for job in jobs if job.weights == "auto")
+    former = find_auto_weights(client, overrides) if models and overrides is not None else {}
+    return state.AutoWeights(
+        {model: former.get(model) or resolve_source("auto", model) for model in models}
+    )
 
 
 def _repeats(planned: Sequence[PlannedJob]) -> state.Repeats:

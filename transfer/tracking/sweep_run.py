@@ -2,18 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from transfer.system.errors import ConfigError
 from transfer.system.lock import LockedError
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import (
     RESUMED_AS,
+    fetch_artifact,
     find_sweep_jobs,
     find_sweep_of_jobs,
+    find_sweep_of_words,
     find_sweep_run,
 )
 from transfer.tracking.previous_run import (
@@ -24,6 +28,10 @@ from transfer.tracking.previous_run import (
     working,
 )
 from transfer.tracking.store import Client, answering, experiment_id
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+_WEIGHTS = "weights.json"
+_CIRCUMSTANCES = ("resume=", "preview=", "device=", "tracking.")
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ def open_sweep(
     jobs: Sequence[PlannedJob],
     *,
     resume: bool,
+    weights: Mapping[str, str] = _NONE,
 ) -> SweepRun:
     """Create the parent run, or take over that of the same jobs.
 
@@ -68,6 +77,7 @@ def open_sweep(
         folder: of this sweep, and locked.
         overrides: the command line's.
         jobs: all of them; none where the sweeper chooses them as it goes.
+        weights: what `weights=auto` came to, by the name of the model.
 
     Raises:
         ConfigError: another process is running the same sweep, or the store cannot be written.
@@ -81,7 +91,20 @@ def open_sweep(
     listed = json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=2)
     with answering(client.tracking_uri, "written"):
         client.log_text(sweep.run_id, without_password(listed), "jobs.json")
+        if weights:
+            client.log_text(sweep.run_id, json.dumps(dict(weights)), _WEIGHTS)
     return sweep
+
+
+def find_auto_weights(client: Client, overrides: Sequence[str]) -> dict[str, str]:
+    """What `weights=auto` came to in the latest sweep of the same command, by the name of the
+    model; nothing where there is none, or it does not say."""
+    former = find_sweep_of_words(client, _words(overrides))
+    if former is None or _WEIGHTS not in {each.path for each in client.list_artifacts(former.id)}:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        found = json.loads(fetch_artifact(client, former, _WEIGHTS, Path(folder)).read_text())
+    return {str(model): str(source) for model, source in found.items()}
 
 
 def end_sweep(client: Client, sweep: SweepRun, status: str) -> bool:
@@ -113,6 +136,7 @@ def _create(client: Client, folder: Path, overrides: Sequence[str], digest: str)
         "transfer.sweep": name,
         "transfer.kind": "sweep",
         "transfer.jobs_digest": digest,
+        "transfer.words_digest": _words(overrides),
         "hydra.output_dir": str(folder),
     }
     title = without_password(" ".join(overrides))[:200] or name
@@ -152,6 +176,12 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             return SweepRun(own, again.id)
     except LockedError as error:
         raise refusal from error
+
+
+def _words(overrides: Sequence[str]) -> str:
+    """A digest of what was typed, without what is no part of a result."""
+    meant = [each for each in overrides if not each.startswith(_CIRCUMSTANCES)]
+    return hashlib.sha256("\n".join(sorted(meant)).encode()).hexdigest()[:16]
 
 
 def _name(folder: Path) -> str:
