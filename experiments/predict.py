@@ -95,19 +95,24 @@ def main(options: Options) -> None:
         labelled = len(pictures.folders) > 1 and pictures.folders <= set(classifier.classes)
         with closing(answers), _writer(options, classifier, labelled) as write:
             _give(answers, write, folder, progress, labelled=labelled)
+    _say_what_was_done(progress, labelled=labelled)
+    if progress.unread:
+        sys.exit(1)
+
+
+def _say_what_was_done(progress: _Progress, *, labelled: bool) -> None:
+    lines = []
     if labelled and progress.answered:
         share = progress.right / progress.answered
-        found = f"{progress.right:,} of {progress.answered:,} pictures ({share:.1%})"
-        print(
-            f"the folders have the names of classes: {found} lie in that of their answer",
-            file=sys.stderr,
-        )
+        right = f"{progress.right:,} of {progress.answered:,} answers ({share:.1%}) are right"
+        lines.append(f"by the names of their folders, {right}")
     if progress.unread:
         unread = f"{progress.unread:,} of {progress.total:,} pictures cannot be read"
-        print(f"{unread}; {progress if progress.answered else 'no answer'}", file=sys.stderr)
-        sys.exit(1)
-    if options.out is not None:
-        print(progress, file=sys.stderr)
+        lines.append(f"{unread}; {progress if progress.answered else 'no answer'}")
+    elif progress.out is not None:
+        lines.append(str(progress))
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def _check(options: Options) -> None:

@@ -158,13 +158,13 @@ def test_folders_with_the_names_of_classes_are_an_evaluation(
     table = pd.read_csv(place / "sorted.csv")
     assert list(table["true class"]) == [3, 7, 7]
     right = (table["true class"] == table["class"]).sum()
-    words = f"the folders have the names of classes: {right} of 3 pictures ({right / 3:.1%}) lie"
+    words = f"by the names of their folders, {right} of 3 answers ({right / 3:.1%}) are right"
     assert words in capsys.readouterr().err
     # One folder that is no class, and it is none.
     shutil.copytree(place / "sorted" / "3", place / "sorted" / "unknown")
     assert predict_here("sorted", "out=unsorted.csv") == 0
     assert "true class" not in pd.read_csv(place / "unsorted.csv")
-    assert "names of classes" not in capsys.readouterr().err
+    assert "are right" not in capsys.readouterr().err
 
 
 def test_not_one_readable_picture_leaves_no_table(
