@@ -51,6 +51,8 @@ def main(options: Options) -> None:
         raise ConfigError("equivalent_within", f"{within:g}", problem)
     client = open_store(store_uri(options.tracking_uri))
     selection = select(client, options.sweep, options.where)
+    if not selection.runs and not options.where:
+        raise ConfigError("sweep", options.sweep, "the store has no run of it yet")
     if not selection.runs:
         problem = f"no run fits; {selection.left_out} runs do not"
         raise ConfigError("where", options.where, problem)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
-from tests.conftest import Sweep
+from experiments.report import Options, main
+from tests.conftest import Sweep, Workplace
+from transfer.system.errors import ConfigError
 
 
 def test_equals_the_one_written_at_the_end_of_the_sweep(sweep: Sweep) -> None:
@@ -50,3 +53,18 @@ def test_what_is_not_there_is_one_line(sweep: Sweep) -> None:
         assert process.returncode == 2
         assert words in process.stderr
         assert len(process.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ("all", "sweep=all: the store has no run of it yet"),
+        ("latest", "sweep=latest: the store has no sweep yet; sweep=all takes single runs"),
+    ],
+)
+def test_a_store_without_any_run_is_told_as_such(
+    workplace: Workplace, sweep: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        main(Options(sweep=sweep, tracking_uri=workplace.store))
+    assert str(refused.value) == told

@@ -56,6 +56,9 @@ def test_nothing_at_chance_is_recommended(language: str) -> None:
     assert len(lines) == 2 and f"`{chosen.label}`" in lines[0]
     assert "50.00" in lines[0] and "{" not in "".join(lines)
     assert lines[1].endswith(why_guessing(chosen, words))
+    assert "2" in lines[0]
+    [alone, _] = front(compare({"a": 0.48}), words).lines
+    assert "`a`" in alone and alone.split("`")[0] != lines[0].split("`")[0]
     found = "\n".join(findings(comparison, words))
     for row in (chosen, other):
         assert guessing_text(row, words) in found

@@ -148,7 +148,8 @@ def _below_validation(rows: Sequence[Row], words: Words) -> Iterator[str]:
 
 def _lost_in_evaluation(rows: Sequence[Row], words: Words) -> Iterator[str]:
     known = columns.LOST.known(rows)
-    concerned = [row for row in known if columns.LOST.mean(row) > _LOST]
+    # Of what is at chance, it is told there.
+    concerned = [row for row in known if columns.LOST.mean(row) > _LOST and not is_guessing(row)]
     if concerned:
         most = max(concerned, key=columns.LOST.mean)
         counts = {"rows": len(concerned), "all": len(known)}

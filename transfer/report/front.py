@@ -92,10 +92,14 @@ def _score(row: Row, criterion: Criterion, words: Words) -> str:
 def _no_choice(comparison: Comparison, decision: Decision, words: Words) -> list[str]:
     """What is told where the best on validation is at chance: nothing to take, and why."""
     row = comparison.rows[decision.chosen]
-    told = {"label": row.label, "score": _score(row, comparison.criterion, words)}
-    counts = {"count": len(comparison.rows), "chance": percent(chance_of(row))}
+    told = {
+        "label": row.label,
+        "count": len(comparison.rows),
+        "score": _score(row, comparison.criterion, words),
+        "chance": percent(chance_of(row)),
+    }
     lines = [
-        words("front.guessing", **told, **counts),
+        words("front.guessing" if len(comparison.rows) > 1 else "front.guessing_only", **told),
         words("front.guessing_why", why=why_guessing(row, words)),
     ]
     better = not is_guessing(comparison.rows[decision.favourite])

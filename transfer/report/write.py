@@ -26,7 +26,7 @@ from transfer.report.gallery import GALLERIES, build_galleries
 from transfer.report.language import Words
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.system.disk import DiskError, disk_fault
-from transfer.system.errors import UserError, first_line, root_cause
+from transfer.system.errors import UserError, first_line
 from transfer.tracking.artifacts import (
     NO_HISTORY,
     read_history,
@@ -96,9 +96,12 @@ def _into(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = root_cause(error) if isinstance(error, OSError) else disk_fault(error)
+        # What an OSError was raised in the handling of, as by Pillow, is no reason.
+        reason = first_line(error) if isinstance(error, OSError) else disk_fault(error)
         if reason is None or isinstance(error, UserError):
             raise
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         raise DiskError(f"{folder} cannot be written ({reason})") from error
 
 

@@ -74,6 +74,8 @@ def find_sweep_run(client: Client, choice: str) -> RunRecord:
         )
     if found is None:
         problem = "no such sweep; give latest, <date>/<time> as below multirun/, or a run id"
+        if choice == "latest":
+            problem = "the store has no sweep yet; sweep=all takes single runs"
         raise ConfigError("sweep", choice, problem)
     return found
 
