@@ -22,10 +22,10 @@ class BatchNormMomentum:
     """The momentum of every BatchNorm layer of a model, fitted to a short training.
 
     Fitted, a layer forgets within half an epoch, or within ten iterations where those are more; one
-    that forgets faster stays as it is. Statistics that no batch has gone into, of a model from
-    random weights or a new head, first average over all batches alike, so that their arbitrary
-    start is gone at once. Each layer counts its own batches: a head has had some when what was
-    frozen begins.
+    that forgets faster stays as it is. When its training begins, it first averages over all batches
+    alike, so that what its statistics were before is gone at once: what a layer is made with, or
+    those of the images that the weights come from. Each layer counts its own batches: a head has
+    had some when what was frozen begins.
 
     Args:
         model: with its initial weights.
@@ -40,20 +40,19 @@ class BatchNormMomentum:
             # A layer without a momentum averages over all batches alike, and goes on so.
             if isinstance(module, _BatchNorm) and module.momentum is not None:
                 momentum = max(module.momentum, least)
-                self._layers.append(_Layer(module, momentum, _is_fresh(module), _batches(module)))
+                self._layers.append(_Layer(module, momentum, _batches(module)))
 
     def before_epoch(self) -> None:
         """Read how many batches each layer has had: call it where training begins or goes on, with
         the layers in the mode that they train in."""
         for each in self._layers:
             each.module.momentum = each.momentum
-            if each.fresh:
-                each.done = _batches(each.module) - each.before
+            each.done = _batches(each.module) - each.before
 
     def before_iteration(self) -> None:
         """Set the momenta for the next batch."""
         for each in self._layers:
-            if each.fresh and each.module.training:
+            if each.module.training:
                 each.module.momentum = max(each.momentum, 1 / (each.done + 1))
                 each.done += 1
 
@@ -64,14 +63,12 @@ class _Layer:
 
     Attributes:
         momentum: once it has had enough batches.
-        fresh: whether its statistics began as those that a layer is made with.
         before: batches that its count began with, as a file of weights had it.
         done: batches that went into its statistics since.
     """
 
     module: _BatchNorm
     momentum: float
-    fresh: bool
     before: int
     done: int = 0
 
@@ -79,12 +76,3 @@ class _Layer:
 def _batches(layer: _BatchNorm) -> int:
     """How many batches torch has counted: on a GPU, reading it waits for what is under way."""
     return 0 if layer.num_batches_tracked is None else int(layer.num_batches_tracked)
-
-
-def _is_fresh(layer: _BatchNorm) -> bool:
-    """Whether the statistics are those that a layer is made with. Files of weights often lack the
-    count of batches, so that does not tell."""
-    mean, variance = layer.running_mean, layer.running_var
-    return (
-        mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
-    )
