@@ -18,7 +18,7 @@ DIGESTS = {"data_digest": "d", "weights_digest": "none"}
     "override",
     [
         "seed=1",
-        "epochs=39",
+        "epochs=13",
         "precision=bfloat16",
         "data.seed=1",
         "data.fold=0",

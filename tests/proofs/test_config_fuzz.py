@@ -48,7 +48,7 @@ GROUPS = {
     "hydra/launcher": ["basic", "joblib", "slurm"],
 }
 DEFAULTS = {
-    **flatten(config_of("schedule=cosine", "data=image_folder", "data.root=x")),
+    **flatten(config_of("schedule=plateau", "data=image_folder", "data.root=x")),
     **flatten(config_of("optimizer=sgd", "schedule=one_cycle")),
     **flatten(config_of()),
 }
