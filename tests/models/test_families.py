@@ -107,6 +107,7 @@ def test_published_weights_say_which_images_they_expect(name: str) -> None:
         assert all(0 < value < 1 for value in (*each.mean, *each.std))
         assert 224 <= each.crop <= each.resize <= 600
         assert each.interpolation in ("bilinear", "bicubic")
+        assert each.imagenet_accuracy is None or 0.3 < each.imagenet_accuracy < 0.9
 
 
 def test_not_every_entry_expects_the_same_images() -> None:
@@ -115,6 +116,7 @@ def test_not_every_entry_expects_the_same_images() -> None:
     (large,) = family_named("efficientnet_v2_l").published("efficientnet_v2_l")
     assert (large.mean, large.std, large.crop) == ((0.5,) * 3, (0.5,) * 3, 480)
     assert large.interpolation == "bicubic"
+    assert large.imagenet_accuracy == pytest.approx(0.85808)
     assert not family_named("simple_cnn").published("simple_cnn")
 
 

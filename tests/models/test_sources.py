@@ -17,7 +17,12 @@ from torch import Tensor
 from tests.conftest import config_of
 from transfer.job import prepare
 from transfer.models.families import build_model, meta_model
-from transfer.models.sources import read_weights, resolve_source
+from transfer.models.sources import (
+    pretrained_size,
+    read_weights,
+    resolve_source,
+    weights_at_hand,
+)
 from transfer.models.weights import Weights
 from transfer.system.errors import ConfigError
 from transfer.system.torchvision import load_torchvision
@@ -200,3 +205,35 @@ def test_a_job_is_named_by_what_auto_came_to() -> None:
     assert jobs[0].config.weights == "none" and "\nweights: none" in str(jobs[0])
     with pytest.raises(ConfigError, match="use weights=auto, imagenet or none"):
         prepare(config_of("model=simple_cnn", "weights=starter"))
+
+
+def test_what_is_at_hand_is_found_in_every_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    before = set(weights_at_hand())
+    assert {("resnet18", "starter"), ("efficientnet_lite1", "imagenet")} <= before
+    assert not any(source == "imagenet" and "lite" not in name for name, source in before)
+    first, second = torchvision.models.get_model_weights("resnet50")
+    checkpoints = tmp_path / "torch" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / Path(first.url).name).touch()
+    # As the hub lays out what it downloads.
+    repository = tmp_path / "hub" / "models--timm--convnext_nano.in12k_ft_in1k"
+    snapshot = repository / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123")
+    (snapshot / "model.safetensors").touch()
+    found = set(weights_at_hand()) - before
+    assert second is torchvision.models.get_model_weights("resnet50").DEFAULT
+    assert found == {("resnet50", f"imagenet:{first.name}"), ("timm/convnext_nano", "imagenet")}
+
+
+def test_weights_tell_the_size_that_they_were_trained_with(tmp_path: Path) -> None:
+    assert pretrained_size("starter", "resnet18") == 32
+    assert pretrained_size("imagenet", "efficientnet_lite2") == 260
+    safetensors.torch.save_file(_state(), tmp_path / "plain.safetensors")
+    for source in ("none", str(tmp_path / "plain.safetensors"), "runs:/1"):
+        assert pretrained_size(source, "mobilenet_v3_small") is None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from transfer.config.weights import CHOICES, EXAMPLE
 from transfer.models.checkpoint_file import is_checkpoint_name, is_safetensors, read_tensors
-from transfer.models.families import family_named, shared_meta_model
+from transfer.models.families import FAMILIES, family_named, shared_meta_model
 from transfer.models.families.base import PublishedWeights
 from transfer.models.normalization import Normalization
 from transfer.models.unwrap import find_model
@@ -44,6 +44,19 @@ def resolve_source(source: str, model_name: str) -> str:
 def is_published(source: str) -> bool:
     """Whether `weights=` names what all the world has, or nothing: neither a file nor a run."""
     return source.partition(":")[0] in ("starter", "imagenet", "none")
+
+
+def weights_at_hand() -> list[tuple[str, str]]:
+    """The models, each with a source, whose pretrained weights need no network: starter weights,
+    those of installed packages, and those that torch's or the hub's cache has."""
+    found = [(name, "starter") for name in starter_models()]
+    for family in FAMILIES:
+        for name in family.names():
+            for number, weights in enumerate(family.published(name)):
+                if family.at_hand(name, weights):
+                    # The makers' own choice goes without its entry, as weights=auto has it.
+                    found.append((name, f"imagenet:{weights.entry}" if number else "imagenet"))
+    return found
 
 
 def read_weights(source: str, model_name: str, model: nn.Module | None = None) -> Weights:
@@ -107,6 +120,22 @@ def _read_once(
     source: str, model_name: str, image_size: int, files: tuple[tuple[int, int], ...]
 ) -> Weights:
     return read_weights(source, model_name, shared_meta_model(model_name, image_size))
+
+
+def pretrained_size(source: str, model_name: str) -> int | None:
+    """The pixels that weights were trained with; None where nobody knows.
+
+    Args:
+        source: as of `read_weights`.
+    """
+    kind, _, entry = source.partition(":")
+    if source == "starter":
+        return int(read_card(model_name)["image_size"]) if model_name in starter_models() else None
+    if kind == "imagenet":
+        return choose_published(model_name, entry, source).crop
+    path = Path(source).expanduser()
+    own = describe_file(path)[0] if path.is_file() else None
+    return own.image_size if own else None
 
 
 def choose_published(model_name: str, entry: str, source: str) -> PublishedWeights:

@@ -26,6 +26,8 @@ class PublishedWeights:
         resize: pixels that the short side is brought to, before the central `crop` of so many
             pixels a side is taken.
         interpolation: "bilinear" or "bicubic".
+        imagenet_accuracy: top-1 on ImageNet-1k as the makers give it, 0 to 1; None where they do
+            not.
     """
 
     entry: str
@@ -35,6 +37,7 @@ class PublishedWeights:
     resize: int
     crop: int
     interpolation: str
+    imagenet_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

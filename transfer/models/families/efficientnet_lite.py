@@ -16,6 +16,12 @@ from transfer.models.families.base import PublishedWeights
 from transfer.models.families.timm import Timm, build_timm
 from transfer.system.errors import ConfigError, first_line
 
+# Top-1 on ImageNet-1k, as TensorFlow's makers give it.
+_ACCURACIES = {
+    "efficientnet_lite0": 0.751,
+    "efficientnet_lite1": 0.767,
+    "efficientnet_lite2": 0.776,
+}
 # The pixels that each is made for, and those of the short side before the centre is cut out.
 _SIZES = {
     "efficientnet_lite0": (224, 256),
@@ -56,6 +62,7 @@ class EfficientNetLite(Timm):
             resize=resize,
             crop=crop,
             interpolation="bicubic",
+            imagenet_accuracy=_ACCURACIES[name],
         )
         return (weights,)
 

@@ -74,19 +74,23 @@ class Timm(Family):
         )
         return tuple(_published(cfg) for cfg in found.values() if cfg.hf_hub_id or cfg.url)
 
+    def at_hand(self, name: str, weights: PublishedWeights) -> bool:
+        if not weights.url.startswith(_HUB):
+            return super().at_hand(name, weights)
+        return _cached_by_hub(weights.url) is not None
+
     def load_published(
         self, name: str, weights: PublishedWeights, source: str
     ) -> Mapping[str, Tensor]:
         if not weights.url.startswith(_HUB):
             return super().load_published(name, weights, source)
         hub = import_module("huggingface_hub")
-        repository, _, file = weights.url.removeprefix(_HUB).partition(_BRANCH)
-        path = hub.try_to_load_from_cache(repository, file)
-        if not isinstance(path, str):
+        path = _cached_by_hub(weights.url)
+        if path is None:
             instead = "use weights=none, or download that file elsewhere and give weights=<file>"
             require_network(weights.url, key="weights", value=source, instead=instead)
         try:
-            path = path if isinstance(path, str) else hub.hf_hub_download(repository, file)
+            path = path or hub.hf_hub_download(*_in_hub(weights.url))
             tagged = f"{name.removeprefix(PREFIX)}.{weights.entry}"
             # timm knows which names and shapes it published them under.
             model = load_timm().create_model(
@@ -144,6 +148,18 @@ class Timm(Family):
         return [
             as_stage([(name, part) for at, name, part in parts if at == number]) for number in own
         ]
+
+
+def _in_hub(url: str) -> tuple[str, str]:
+    """The repository and the file that an address of timm's hub names."""
+    repository, _, file = url.removeprefix(_HUB).partition(_BRANCH)
+    return repository, file
+
+
+def _cached_by_hub(url: str) -> str | None:
+    """Where the hub keeps what it downloaded from there; None where it has nothing."""
+    path = import_module("huggingface_hub").try_to_load_from_cache(*_in_hub(url))
+    return path if isinstance(path, str) else None
 
 
 def build_timm(architecture: str, num_classes: int, image_size: int) -> nn.Module:

@@ -1,5 +1,6 @@
 """Every classifier of torchvision."""
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -149,6 +150,7 @@ def _vit_stages(model: Any) -> NamedModules:
 def _published(entry: Any) -> PublishedWeights:
     images = entry.transforms()
     (resize,), (crop,) = images.resize_size, images.crop_size
+    percent = entry.meta["_metrics"].get("ImageNet-1K", {}).get("acc@1", math.nan)
     return PublishedWeights(
         entry=entry.name,
         url=entry.url,
@@ -157,6 +159,7 @@ def _published(entry: Any) -> PublishedWeights:
         resize=resize,
         crop=crop,
         interpolation=images.interpolation.value,
+        imagenet_accuracy=None if math.isnan(percent) else percent / 100,
     )
 
 
