@@ -149,6 +149,12 @@ def find_named(client: Client, name: str) -> list[RunRecord]:
     return _search(client, f"attributes.run_name = '{name}'", limit=100)
 
 
+def find_tagged(client: Client, tags: dict[str, str]) -> list[RunRecord]:
+    """Every finished run with these tags, newest first."""
+    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    return _search(client, " and ".join(["attributes.status = 'FINISHED'", *conditions]))
+
+
 def find_similar(client: Client, params: dict[str, str]) -> RunRecord | None:
     """The newest finished run with these parameters."""
     conditions = [f"params.`{name}` = '{value}'" for name, value in params.items()]
@@ -185,7 +191,8 @@ def find_job_run(
     except MlflowException as error:
         raise ConfigError(key, given, "the store has no run of this id") from error
     if "transfer.fingerprint" not in record.tags:
-        raise ConfigError(key, given, "this is a sweep; give the id of one of its runs")
+        kind = record.tags.get("transfer.kind", "sweep")
+        raise ConfigError(key, given, f"this is a {kind}; give the id of a job's run")
     if not record.finished:
         raise ConfigError(key, given, f"this run is {record.status}, so it has no weights")
     return record

@@ -1,0 +1,78 @@
+"""Which candidates the command line of a screen means: composed as those of a sweep are, but for
+what only a screen can choose by itself."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+
+from transfer.config import Config, refuse_overruled, typed_config
+from transfer.models.sources import pretrained_size, resolve_source, weights_at_hand
+from transfer.sweep.compose import compose_jobs
+from transfer.system.errors import ConfigError
+from transfer.system.paths import REPOSITORY
+from transfer.tracking.run_weights import fetch_run_weights
+
+_CONF = REPOSITORY / "conf"
+_ALL = "model=all"
+
+
+def compose_candidates(overrides: Sequence[str]) -> list[Config]:
+    """The configurations that a screen compares: every combination that is typed.
+
+    Unless they are typed, or an experiment is, which may choose them: weights are each model's own
+    (`auto`), and images have the size that the weights were trained with, where that is known.
+
+    Args:
+        overrides: of train.py, with commas as in a sweep; `model=all` for every model of which
+            pretrained weights are at hand.
+
+    Raises:
+        ConfigError: a value cannot work, or no weights are at hand.
+    """
+    keys = [each.partition("=")[0].partition(".")[0].lstrip("+") for each in overrides]
+    chosen = "experiment" in keys
+    if _ALL in overrides:
+        if "weights" in keys:
+            [typed] = [each for each in overrides if each.startswith("weights")][:1]
+            problem = "model=all brings the weights at hand; name the models, or no weights"
+            raise ConfigError("weights", typed.partition("=")[2], problem)
+        others = [each for each in overrides if each != _ALL]
+        groups = [[*others, *_overrides_of(*pair)] for pair in weights_at_hand()]
+    elif chosen or "weights" in keys:
+        groups = [list(overrides)]
+    else:
+        groups = [[*overrides, "weights=auto"]]
+    configs = [config for group in groups for config in _compose(group)]
+    if not chosen and "image_size" not in keys:
+        configs = [replace(each, image_size=_own_size(each)) for each in configs]
+    return configs
+
+
+def _overrides_of(model_name: str, source: str) -> list[str]:
+    """What chooses a model, and its weights."""
+    if (_CONF / "model" / f"{model_name}.yaml").is_file():
+        return [f"model={model_name}", f"weights={source}"]
+    library, _, name = model_name.rpartition("/")
+    return [f"model={library or 'torchvision'}", f"model.name={name}", f"weights={source}"]
+
+
+def _compose(overrides: list[str]) -> list[Config]:
+    with initialize_config_dir(str(_CONF), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        config = hydra.compose_config("config", overrides, run_mode=RunMode.MULTIRUN)
+        jobs = [(typed_config(each), typed) for typed, each in compose_jobs(config)]
+    refuse_overruled(jobs)
+    return [job for job, _ in jobs]
+
+
+def _own_size(config: Config) -> int:
+    """The pixels that the weights of a candidate were trained with; else as composed."""
+    run = fetch_run_weights(config)
+    if run is not None:
+        return (run.normalization and run.normalization.image_size) or config.image_size
+    source = resolve_source(config.weights, config.model.name)
+    return pretrained_size(source, config.model.name) or config.image_size
