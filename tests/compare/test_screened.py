@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transfer.compare.screened import agreement, hopeless, standings
+from tests.compare.runs import make_rows, make_run
+from transfer.compare.comparison import Comparison
+from transfer.compare.screened import agreement, agreement_with, hopeless, standings
 
 
 def _correct(*shares: float) -> np.ndarray:
@@ -61,3 +63,27 @@ def test_there_is_nothing_to_agree_with_on_other_candidates() -> None:
     other_size = {(model, "w", 64): 0.5 for model in "abcd"}
     assert agreement(empty, other_size, ("a", "w", 64)) is None
     assert agreement(empty, {("a", "w", 32): 0.5, ("b", "w", 32): 0.6}, ("a", "w", 32)) is None
+
+
+def test_the_outcome_is_what_the_best_configuration_of_each_candidate_gave() -> None:
+    digest = {"weights.digest": "w", "image_size": "32"}
+    runs = [
+        make_run(model, freeze, 0, accuracy, **digest)
+        for model, freeze, accuracy in (
+            *(("a", 0, 0.5), ("a", 5, 0.9), ("b", 0, 0.8), ("b", 5, 0.7)),
+            *(("c", 0, 0.6), ("c", 5, 0.4)),
+        )
+    ]
+    linear = [0.7, 0.6, 0.9, 0.2]
+    screened = _screened(
+        linear=linear,
+        linear_low=linear,
+        linear_high=linear,
+        params=[4.0, 3.0, 2.0, 1.0],
+        imagenet=[math.nan] * 4,
+    )
+    found = agreement_with(Comparison(make_rows(runs)), screened)
+    # The screen's order is c, a, b; that of the trainings, and of size, a, b, c.
+    assert found is not None
+    assert (found.candidates, found.tau, found.tau_of_size) == pytest.approx((3, -1 / 3, 1))
+    assert (found.dropped, found.dropped_winner) == (2, True)

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Workplace
-from transfer.tracking.find import find_job_runs, find_tagged
-from transfer.tracking.screens import find_screened
+from tests.conftest import TINY, Workplace
+from transfer.tracking.find import fetch_artifact, find_job_runs, find_tagged
+from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
 from transfer.tracking.store import open_store
 
 
-def test_a_screen_is_a_run_of_its_own_that_no_report_takes_for_a_job(workplace: Workplace) -> None:
-    words = ("data.train_per_class=5", "model=mobilenet_v3_small,simple_cnn")
+def test_a_screen_is_a_run_of_its_own_and_the_next_report_judges_it(workplace: Workplace) -> None:
+    words = ("model=simple_cnn", "weights=none", "image_size=16,24,32", *TINY)
     done = workplace.run("experiments/screen.py", *words)
     assert done.returncode == 0, done.stderr
-    assert "mobilenet_v3_small starter 32px" in done.stdout
-    assert "never to name the winner" in done.stdout
+    assert "simple_cnn none 24px" in done.stdout and "never to name the winner" in done.stdout
     client = open_store(workplace.store)
     [run] = find_tagged(client, {"transfer.kind": "screen"})
     assert run.name == "screen" and run.id in done.stdout
     assert run.params["data.name"] == "digits"
-    assert run.metrics["linear/mobilenet_v3_small starter 32px"] > 0.4
+    assert 0 < run.metrics["linear/simple_cnn none 24px"] < 1
     assert find_job_runs(client) == []
-    screened = find_screened(client, run.params["data.test_digest"])
-    assert screened is not None
-    assert set(screened["model"]) == {"mobilenet_v3_small", "simple_cnn"}
-    assert find_screened(client, "of other images") is None
+    [found] = find_screens(client, run.params["data.test_digest"])
+    table = read_screen(fetch_artifact(client, found, TABLE, workplace.folder))
+    assert sorted(table["image_size"]) == [16, 24, 32]
+    assert len(join_screens([table, table])) == 3
+    assert find_screens(client, "of other images") == []
+
+    swept = workplace.run("train.py", "-m", *words)
+    assert swept.returncode == 0, swept.stderr
+    [report] = workplace.folder.glob("multirun/*/*/report.md")
+    assert "- How far the screen before these trainings agreed" in report.read_text()
+    assert len(find_job_runs(client)) == 3
 
 
 @pytest.mark.parametrize(

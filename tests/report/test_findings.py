@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.compare.runs import make_history, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
+from transfer.compare.screened import Agreement
 from transfer.report.document import to_markdown
 from transfer.report.findings import findings
 from transfer.report.frame import rows_frame
@@ -154,6 +155,21 @@ def _check_ranks(comparison: Comparison) -> None:
             better[second if verdict.kind == "better" else first] += 1
     for rank, count in zip(comparison.ranks, better, strict=True):
         assert rank in (None, 1 + count)
+
+
+def test_how_far_a_screen_agreed_is_told_with_the_orders_to_beat() -> None:
+    comparison = Comparison(make_rows([make_run("a", 0, 0, 0.6)]))
+    found = Agreement(5, 0.8, -0.2, math.nan, 2, 2, dropped_winner=False)
+    text = findings(comparison, WORDS, found)[-1]
+    assert "over 5 candidates: +0.80; the order by size has −0.20." in text
+    assert "ImageNet" not in text and "2 of them, would have kept the winner" in text
+    lost = replace(found, tau_of_imagenet=1 / 3, known_on_imagenet=3, dropped_winner=True)
+    text = findings(comparison, WORDS, lost)[-1]
+    assert "accuracy +0.33 over 3 of them. Dropping" in text and "have lost the winner" in text
+    none = replace(found, tau=math.nan, dropped=0)
+    assert "candidates: unknown;" in findings(comparison, WORDS, none)[-1]
+    assert "called none of them hopeless" in findings(comparison, WORDS, none)[-1]
+    assert "+0.80" in findings(comparison, Words("zh"), found)[-1]
 
 
 def test_ties_are_no_findings() -> None:

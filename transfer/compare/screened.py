@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from transfer.compare.comparison import Comparison
+from transfer.compare.rows import Row
 from transfer.compare.statistics import Interval, mcnemar_p_values, pareto_front, wilson_interval
 from transfer.compare.verdicts import Verdicts
 
@@ -130,6 +132,28 @@ def agreement(
         dropped=sum(out[named[each]] for each in shared),
         dropped_winner=out[named[winner]],
     )
+
+
+def agreement_with(comparison: Comparison, screened: pd.DataFrame) -> Agreement | None:
+    """How well a screen told the outcome of a comparison's trainings; `agreement`'s rules hold.
+
+    Of each candidate the outcome is the test score of the configuration that was best on
+    validation, and the winner is the candidate of the configuration to take.
+    """
+    decision, criterion = comparison.decision, comparison.criterion
+    if decision is None:
+        return None
+    outcomes = dict[Candidate, float]()
+    for row in comparison.rows:
+        # The best one on validation comes first.
+        score = row.score(criterion).estimate
+        outcomes.setdefault(_candidate_of(row), criterion.sign * score)
+    return agreement(screened, outcomes, _candidate_of(comparison.rows[decision.chosen]))
+
+
+def _candidate_of(row: Row) -> Candidate:
+    digest = row.params.get("weights.digest", "")
+    return row.params["model.name"], digest, int(row.params.get("image_size", 0))
 
 
 def _tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

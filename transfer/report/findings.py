@@ -11,6 +11,7 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.guessing import is_guessing
 from transfer.compare.keys import is_compared, short
 from transfer.compare.rows import Row
+from transfer.compare.screened import Agreement
 from transfer.report import columns
 from transfer.report.columns import ACCURACY, percent
 from transfer.report.facts import evaluates_augmented, trains_augmented
@@ -38,8 +39,12 @@ _ROWS = 40
 _SENTENCES = 6
 
 
-def findings(comparison: Comparison, words: Words) -> list[str]:
-    """Sentences beside the answer itself; none where no configuration can be trusted."""
+def findings(comparison: Comparison, words: Words, screen: Agreement | None = None) -> list[str]:
+    """Sentences beside the answer itself; none where no configuration can be trusted.
+
+    Args:
+        screen: how well one before these trainings told what came of them.
+    """
     rows = comparison.rows
     if not has_answer(comparison):
         return []
@@ -55,6 +60,7 @@ def findings(comparison: Comparison, words: Words) -> list[str]:
         *_lost_in_evaluation(rows, words),
         *_overfitting(rows, words),
         *_stability(rows, words),
+        *_screen(screen, words),
     ]
 
 
@@ -188,3 +194,25 @@ def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
             count=counted(len(most.runs), rows, words),
             replicates=words(f"replicates.{replicates_kind(rows)}"),
         )
+
+
+def _screen(found: Agreement | None, words: Words) -> Iterator[str]:
+    if found is None:
+        return
+    others = [words("finding.screen_size", tau=_tau(found.tau_of_size, words))]
+    if math.isfinite(found.tau_of_imagenet):
+        tau = _tau(found.tau_of_imagenet, words)
+        others.append(words("finding.screen_imagenet", tau=tau, count=found.known_on_imagenet))
+    kept = "none" if found.dropped == 0 else "lost" if found.dropped_winner else "kept"
+    yield words(
+        "finding.screen",
+        tau=_tau(found.tau, words),
+        count=found.candidates,
+        others=words("comma").join(others),
+        dropped=words(f"finding.screen_{kept}", count=found.dropped),
+    )
+
+
+def _tau(value: float, words: Words) -> str:
+    # A minus sign, as elsewhere in the report.
+    return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else words("unknown")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from transfer.compare.comparison import Comparison
 from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
+from transfer.compare.screened import Agreement
 from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
 from transfer.report.facts import facts
 from transfer.report.findings import findings
@@ -32,11 +33,12 @@ _MOST_VALUES = 12
 
 @dataclass(frozen=True)
 class Part:
-    """All that a report says of one test set: its comparison, of at least one configuration, and
-    the figures of the same ones."""
+    """All that a report says of one test set: its comparison, of at least one configuration, the
+    figures of the same ones, and how well a screen before them agreed, if there was one."""
 
     comparison: Comparison
     pictures: Sequence[Picture | Gallery]
+    screen: Agreement | None = None
 
 
 def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
@@ -86,7 +88,7 @@ def _joined(
 
 def _summary(part: Part, words: Words) -> list[Block]:
     comparison = part.comparison
-    blocks = [front(comparison, words), *_findings(comparison, words)]
+    blocks = [front(comparison, words), *_findings(part, words)]
     if comparison.rows:
         blocks += [Heading(words("section.ranking")), ranking_table(comparison, words)]
     return blocks
@@ -109,7 +111,7 @@ def _section(part: Part, words: Words) -> list[Block]:
         blocks += [Heading(words("section.pairs")), pair_table(comparison, words)]
         blocks += pair_legend(comparison, words)
         blocks += _more(len(comparison.rows) - 1 - MOST_PAIRS, words)
-    blocks += _findings(comparison, words)
+    blocks += _findings(part, words)
     measures = [*measures_legend(rows, comparison, words), *_following(keys, rows, words)]
     blocks += [Heading(words("section.measures")), measures_table(comparison, rows, words)]
     blocks += [Bullets(measures), *more]
@@ -125,8 +127,8 @@ def _every(comparison: Comparison) -> list[Row]:
     return [*comparison.rows, *comparison.unsound]
 
 
-def _findings(comparison: Comparison, words: Words) -> list[Block]:
-    found = findings(comparison, words)
+def _findings(part: Part, words: Words) -> list[Block]:
+    found = findings(part.comparison, words, part.screen)
     return [Heading(words("section.findings")), Bullets(found)] if found else []
 
 

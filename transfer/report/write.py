@@ -14,6 +14,7 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.keys import label_keys, short, sort_keys
 from transfer.compare.replicates import by_test_set
 from transfer.compare.rows import Row, build_rows
+from transfer.compare.screened import Agreement, agreement_with
 from transfer.report.document import Picture, to_html, to_markdown
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
@@ -34,6 +35,7 @@ from transfer.tracking.artifacts import (
 )
 from transfer.tracking.examples import read_examples
 from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
 from transfer.tracking.selection import Selection
 from transfer.tracking.store import Client, answering
 
@@ -124,7 +126,8 @@ def _write(
                 prefix,
             )
             figures = _draw(comparison, folder, words, prefix)
-            parts.append(Part(comparison, [*galleries, *figures]))
+            screen = _screen(client, comparison)
+            parts.append(Part(comparison, [*galleries, *figures], screen))
     blocks = build_document(parts, selection, words)
     page = folder / "report.html"
     page.write_text(to_html(blocks, folder, words.language), encoding="utf-8")
@@ -161,6 +164,16 @@ def _rows(client: Client, runs: Sequence[RunRecord]) -> list[Row]:
         else row
         for row in rows
     ]
+
+
+def _screen(client: Client, comparison: Comparison) -> Agreement | None:
+    """How well screens that set the same test images apart told the outcome; None without any."""
+    digests = {row.params.get("data.test_digest") for row in comparison.rows}
+    if len(digests) != 1 or (digest := digests.pop()) is None:
+        return None
+    found = (_read(client, run, TABLE, read_screen) for run in find_screens(client, digest))
+    tables = [table for table in found if table is not None]
+    return agreement_with(comparison, join_screens(tables)) if tables else None
 
 
 def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> list[Picture]:

@@ -1,19 +1,18 @@
 """Screens in the store: a run each, which no report takes for a job or a sweep."""
 
 import json
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from transfer.tracking.environment import environment_tags, without_password
-from transfer.tracking.find import fetch_artifact, find_tagged
+from transfer.tracking.find import RunRecord, find_tagged
 from transfer.tracking.store import Client, answering, experiment_id
 
 KIND = "screen"
-_TABLE = "screen.json"
+TABLE = "screen.json"
 
 
 def log_screen(
@@ -57,23 +56,24 @@ def log_screen(
         )
         metrics = [Metric(name, value, end, 0) for name, value in values.items()]
         client.log_batch(run.info.run_id, metrics, [Param(*each) for each in texts.items()])
-        client.log_text(run.info.run_id, table.to_json(orient="split"), _TABLE)
+        client.log_text(run.info.run_id, table.to_json(orient="split"), TABLE)
         client.set_terminated(run.info.run_id, "FINISHED")
     return str(run.info.run_id)
 
 
-def find_screened(client: Client, test_digest: str) -> pd.DataFrame | None:
-    """The candidates of all screens that set the same images apart for testing, each as the newest
-    of them has it; None where there is no such screen."""
-    tags = {"transfer.kind": KIND, "transfer.test_digest": test_digest}
-    tables = []
-    for run in find_tagged(client, tags):
-        with tempfile.TemporaryDirectory() as folder:
-            text = fetch_artifact(client, run, _TABLE, Path(folder)).read_text(encoding="utf-8")
-        # Not pandas' guess at types: a digest of digits alone would become a number.
-        content = json.loads(text)
-        tables.append(pd.DataFrame(content["data"], columns=content["columns"]))
-    if not tables:
-        return None
+def find_screens(client: Client, test_digest: str) -> list[RunRecord]:
+    """The runs of all screens that set these images apart for testing, newest first."""
+    return find_tagged(client, {"transfer.kind": KIND, "transfer.test_digest": test_digest})
+
+
+def read_screen(path: Path) -> pd.DataFrame:
+    """The table of a screen, from its artifact screen.json."""
+    # Not by pandas, which guesses at types: a digest of digits alone would become a number.
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return pd.DataFrame(content["data"], columns=content["columns"])
+
+
+def join_screens(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The candidates of several screens of the same images, each as the first of them has it."""
     keys = ["model", "weights_digest", "image_size"]
     return pd.concat(tables, ignore_index=True).drop_duplicates(keys, ignore_index=True)
