@@ -27,7 +27,7 @@ from transfer.features.check import require_stored_features
 from transfer.models.families import build_model, family_named, shared_meta_model
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
-from transfer.models.sources import is_published, resolve_source, weights_at_hand
+from transfer.models.sources import is_published, resolve_source, shared_weights
 from transfer.models.tuned import require_tunable
 from transfer.models.weights import TrainedOn, Weights, WeightsMatch, match_weights
 from transfer.system.device import (
@@ -172,7 +172,7 @@ def prepare(
     model = shared_meta_model(config.model.name, config.image_size)
     require_tunable(model, config.model.name, config.tune)
     _require_models(config.protocol.augment_evaluation_of)
-    weights = weights or weights_at_hand(config.weights, config.model.name, config.image_size)
+    weights = weights or shared_weights(config.weights, config.model.name, config.image_size)
     data = _load_data(config, weights)
     _require_unseen(weights, data, config)
     model = shared_meta_model(config.model.name, config.image_size, len(data.classes))

@@ -101,7 +101,7 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
     )
 
 
-def weights_at_hand(source: str, model_name: str, image_size: int) -> Weights:
+def shared_weights(source: str, model_name: str, image_size: int) -> Weights:
     """The same for a model that reads images of this size, in pixels. The jobs of a sweep mostly
     share their weights: the last ones read stay at hand for as long as their file is the same."""
     files = list[Path]()
