@@ -10,7 +10,7 @@ from hydra.types import RunMode
 
 from transfer.config import Config, refuse_overruled, typed_config
 from transfer.models.sources import pretrained_size, resolve_source, weights_at_hand
-from transfer.sweep.compose import compose_jobs
+from transfer.sweep.compose import compose_jobs, split_jobs
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
 from transfer.tracking.run_weights import fetch_run_weights
@@ -64,7 +64,9 @@ def _compose(overrides: list[str]) -> list[Config]:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         config = hydra.compose_config("config", overrides, run_mode=RunMode.MULTIRUN)
-        jobs = [(typed_config(each), typed) for typed, each in compose_jobs(config)]
+        jobs = [
+            (typed_config(each), typed) for typed, each in compose_jobs(config, split_jobs(config))
+        ]
     refuse_overruled(jobs)
     return [job for job, _ in jobs]
 
