@@ -110,9 +110,14 @@ def _small(comparison: Comparison, decision: Decision, words: Words) -> str:
     rows, small = comparison.rows, decision.small
     if small is None or len(rows) == 1:
         return ""
+    chosen = rows[decision.chosen]
     if small == decision.chosen:
-        return words("front.small_same", points=f"{100 * MOST_GIVEN_UP:.0f}")
-    mine, its = MACS.mean(rows[decision.chosen]), MACS.mean(rows[small])
+        least = chosen.accuracy.estimate - MOST_GIVEN_UP
+        cheaper = (row for row in rows if MACS.mean(row) < MACS.mean(chosen))
+        near = any(row.accuracy.estimate >= least for row in cheaper)
+        key = "front.small_guessing" if near else "front.small_same"
+        return words(key, points=f"{100 * MOST_GIVEN_UP:.0f}")
+    mine, its = MACS.mean(chosen), MACS.mean(rows[small])
     pair = comparison.pair(decision.chosen, small)
     return words(
         "front.small",
