@@ -13,7 +13,12 @@ import pandas as pd
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.artifacts import condense, read_predictions
 from transfer.tracking.environment import without_folder, without_places
-from transfer.tracking.find import RunRecord, fetch_artifact, find_by_fingerprint
+from transfer.tracking.find import (
+    SURPASSED_BY,
+    RunRecord,
+    fetch_artifact,
+    find_by_fingerprint,
+)
 from transfer.tracking.run_state import Point, RunState
 from transfer.tracking.store import Client, answering
 from transfer.tracking.stored_run import create_run
@@ -23,6 +28,7 @@ from transfer.tracking.sync import Sync
 # origin name a folder here.
 _LOCAL_TAGS = (
     *("hydra.output_dir", "mlflow.note.content", "mlflow.parentRunId", "mlflow.user"),
+    SURPASSED_BY,
     *("transfer.host", "transfer.process", "transfer.process_start"),
 )
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch

@@ -3,6 +3,7 @@
 import json
 import logging
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -201,10 +202,14 @@ def find_job_run(
 def last_in_place_of(client: Client, run: RunRecord) -> RunRecord:
     """The run that kept its weights where this one lost them; itself where it did not. A sweep that
     went on may have found a better one than the first that did."""
+    from mlflow.exceptions import MlflowException
+
     seen = set[str]()
     while (best := run.tags.get(SURPASSED_BY)) and best not in seen:
         seen.add(best)
-        run = RunRecord.of(client.get_run(best))
+        # Whoever empties the store for good may have taken that one.
+        with suppress(MlflowException):
+            run = RunRecord.of(client.get_run(best))
     return run
 
 
