@@ -243,3 +243,8 @@ def test_an_mlflow_model_gives_the_saved_logits(workplace: Workplace) -> None:
     saved = np.load(Path(run.data.tags["hydra.output_dir"]) / "predictions.npz")["logits"]
     logits = model(preprocess(data.test.images[:5])).detach().numpy()
     np.testing.assert_allclose(logits, saved[:5], atol=1e-4)
+    # The folder's files and the store's are the same ones.
+    large = list(Path(run.data.tags["hydra.output_dir"], "model").rglob("*.pt*"))
+    place = Path(logged.artifact_location.removeprefix("file://"))
+    assert max(path.stat().st_size for path in large) > 40_000_000
+    assert all(path.samefile(next(place.rglob(path.name))) for path in large)
