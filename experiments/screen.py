@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.arguments import run
-from transfer.config import Config, register_schema
+from transfer.config import register_schema
 from transfer.sweep.endings import one_line_for_people
 from transfer.system.interrupt import EXIT_CODE
 
@@ -38,16 +38,34 @@ def main(options: Options) -> None:
             sys.exit(EXIT_CODE)
 
 
+class _Once(logging.Filter):
+    """Images are read anew for each size, and what is remarkable about them is the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = set[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        new = text not in self._told
+        self._told.add(text)
+        return new
+
+
 def _screen(overrides: Sequence[str]) -> None:
     # Imported here, so that --help is answered at once.
     from transfer.sweep.candidates import compose_candidates
     from transfer.sweep.screen import screen
     from transfer.sweep.screen_text import screen_text
+    from transfer.system.device import keep_freed_memory
     from transfer.tracking.screens import log_screen
     from transfer.tracking.store import open_store, store_uri
 
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    configs: list[Config] = compose_candidates(overrides)
+    handler = logging.StreamHandler()
+    handler.addFilter(_Once())
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[handler])
+    keep_freed_memory()
+    configs = compose_candidates(overrides)
     # First, so that a store which cannot be opened costs nobody minutes.
     client = open_store(store_uri(configs[0].tracking.uri))
     found = screen(configs)

@@ -178,6 +178,9 @@ def test_a_script_knows_its_arguments(command: Command) -> None:
     elif script.endswith("benchmark.py"):
         [overrides] = _jobs(rest, multirun=False)
         typed_config(compose("config", overrides=overrides))
+    elif script.endswith("screen.py"):
+        for overrides in _jobs([each for each in rest if each != "model=all"], multirun=True):
+            typed_config(compose("config", overrides=overrides))
     else:
         assert rest == []
 

@@ -68,15 +68,17 @@ def screen(configs: Sequence[Config]) -> Screen:
     """
     start = time.perf_counter()
     _require_one_data_set(configs)
-    candidates = list({_label(each): each for each in map(_as_read, configs)}.values())
+    read = [_as_read(each) for each in configs]
+    named = len({each.precision for each in read}) > 1
+    candidates = {_label(each, precision=named): each for each in read}
     # Those of one size share their decoded images.
-    candidates.sort(key=lambda each: each.image_size)
+    candidates = dict(sorted(candidates.items(), key=lambda each: each[1].image_size))
     # All of them before the first, so that a mistake is told at once.
-    macs = [_tried(each) for each in candidates]
+    macs = [_tried(each) for each in candidates.values()]
     rows, answers = [], []
     with tqdm(total=sum(macs), bar_format=_BAR, disable=None) as bar:
-        for number, config in enumerate(candidates):
-            bar.set_postfix_str(_label(config))
+        for number, (label, config) in enumerate(candidates.items()):
+            bar.set_postfix_str(label)
 
             def advance(share: float, number: int = number) -> None:
                 """Move the bar to a share of this candidate's work."""
@@ -86,7 +88,7 @@ def screen(configs: Sequence[Config]) -> Screen:
                 job = prepare(config, weights=fetch_run_weights(config))
                 row, right = _look_at(job, advance)
             advance(1.0)
-            rows.append({"label": _label(config), **row})
+            rows.append({"label": label, **row})
             answers.append(right)
     images, params = answers[0].shape[0], _params(job)
     table = _ranked(pd.DataFrame(rows), np.stack(answers))
@@ -115,10 +117,9 @@ def _as_read(config: Config) -> Config:
     )
 
 
-def _label(config: Config) -> str:
-    precision = [] if config.precision == "auto" else [config.precision]
-    words = [config.model.name, config.weights, f"{config.image_size}px", *precision]
-    return " ".join(words)
+def _label(config: Config, *, precision: bool) -> str:
+    words = [config.model.name, config.weights, f"{config.image_size}px"]
+    return " ".join([*words, config.precision] if precision else words)
 
 
 def _tried(config: Config) -> int:

@@ -1,6 +1,7 @@
 """Screens in the store: a run each, which no report takes for a job or a sweep."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,8 +47,8 @@ def log_screen(
     texts = {name: without_password(str(value)) for name, value in params.items()}
     values = {"time/screen_s": seconds}
     for row in table.to_dict("records"):
-        # A slash in the name of a model of timm's would be another level.
-        label = str(row["label"]).replace("/", "-")
+        # A slash would be another level, and MLflow refuses what a file's name may have.
+        label = re.sub(r"[^\w.\- ]", "-", str(row["label"]))
         values |= {f"{name}/{label}": float(row[name]) for name in ("linear", "neighbours")}
     with answering(client.tracking_uri, "written"):
         start = end - int(1000 * seconds)
