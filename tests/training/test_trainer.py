@@ -94,7 +94,8 @@ def test_every_iteration_is_counted() -> None:
 
 
 def test_the_backbones_own_rate() -> None:
-    _, epochs, _ = train("freeze_epochs=0", "optimizer.lr=0.01", "optimizer.backbone_lr_scale=0.1")
+    rates = ("optimizer.lr=0.01", "optimizer.backbone_lr_scale=0.1", "schedule=constant")
+    _, epochs, _ = train("freeze_epochs=0", *rates)
     assert epochs[0].head_lr == 0.01
     assert epochs[0].backbone_lr == pytest.approx(0.001)
 
