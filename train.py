@@ -17,10 +17,13 @@ from omegaconf import DictConfig
 
 from transfer.config import Config, register_schema
 from transfer.config.tune import head_epochs
-from transfer.sweep.entry import JobContext, interruptible, run_job
+from transfer.sweep.entry import JobContext, Result, interruptible, run_job
 
 if TYPE_CHECKING:
     from transfer.job import Job
+    from transfer.tracking.job_run import JobRun
+    from transfer.training.checkpoint import Checkpoints
+    from transfer.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 register_schema()
@@ -31,7 +34,7 @@ def main(composed: DictConfig) -> float:
     return run_job(composed, train)
 
 
-def train(config: Config, composed: DictConfig, context: JobContext) -> float:
+def train(config: Config, composed: DictConfig, context: JobContext) -> Result:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
     from transfer.evaluate.cost import cost_metrics
@@ -62,19 +65,17 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         run.log_config(composed, job)
         trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
-        if checkpoint := checkpoints.newest():
-            trainer.restore(checkpoint)
-            for epoch in trainer.history:
-                run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
-            log.info("%s: going on after epoch %d", job.name, len(trainer.history))
+        _go_on(job, run, trainer, checkpoints)
         with saved_when_interrupted(trainer, checkpoints):
-            for epoch in context.watch(trainer.epochs()):
+            for epoch in context.watch(trainer.epochs(config.stop_after)):
                 with deferred():
                     if checkpoints.due():
                         checkpoints.keep(trainer)
                     run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
                 log.info(epoch)
                 others.look()
+        if len(trainer.history) < config.epochs:
+            return _paused(job, run, trainer, checkpoints)
         logits, labels = trainer.test_logits()
         test, seen = (evaluate_logits(*each) for each in ((logits, labels), trainer.train_logits()))
         cost = job.cost_metrics | {"time/other_jobs": others.most()}
@@ -94,14 +95,14 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> float:
         run.log_file(write_curves(run.folder, head_epochs(config), job.name))
     checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
-    return result_of(config.select_by, summary)
+    return Result(result_of(config.select_by, summary))
 
 
-def _former_result(job: Job, context: JobContext) -> float | None:
-    """What the finished run of the same job gave, if there is one: with `resume` any, else one of
-    this very sweep."""
+def _former_result(job: Job, context: JobContext) -> Result | None:
+    """What the run of the same job gave that has finished, or has been where this one is to pause,
+    if there is one: with `resume` any, else one of this very sweep."""
     from transfer.tracking.previous_run import folder_of
-    from transfer.tracking.start import find_finished, find_repeated
+    from transfer.tracking.start import find_finished, find_repeated, find_standing
     from transfer.training.checkpoint import Checkpoints
     from transfer.training.epoch import result_of
 
@@ -110,12 +111,41 @@ def _former_result(job: Job, context: JobContext) -> float | None:
     else:
         finished = find_repeated(job, context.sweep) if context.sweep else None
     if finished is None:
-        return None
+        standing = find_standing(job, context.folder, context.sweep)
+        return None if standing is None else Result(standing.score, paused=True)
     log.info("%s: finished before, run %s", job.name, finished.id)
     if folder := folder_of(finished):
         # A kill in the last moment leaves them behind.
         Checkpoints(folder, finished.id).remove()
-    return result_of(job.config.select_by, finished.metrics)
+    return Result(result_of(job.config.select_by, finished.metrics))
+
+
+def _go_on(job: Job, run: JobRun, trainer: Trainer, checkpoints: Checkpoints) -> None:
+    """From where an earlier process left the training, if one did."""
+    if checkpoint := checkpoints.newest():
+        trainer.restore(checkpoint)
+        for epoch in trainer.history:
+            run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
+        log.info("%s: going on after epoch %d", job.name, len(trainer.history))
+
+
+def _paused(job: Job, run: JobRun, trainer: Trainer, checkpoints: Checkpoints) -> Result:
+    """Keep what goes on later, and what a comparison of paused runs needs; gives the best score so
+    far."""
+    from transfer.system.interrupt import deferred
+    from transfer.tracking.artifacts import Predictions
+    from transfer.tracking.standing import Standing
+    from transfer.training.epoch import best_metrics, result_of
+
+    done = len(trainer.history)
+    with deferred():
+        checkpoints.keep(trainer)
+    logits, labels = trainer.val_logits()
+    answers = Predictions.of_logits(logits.numpy(), labels.numpy(), job.data.classes)
+    score = result_of(job.config.select_by, best_metrics(trainer.history))
+    run.log_pause(done, Standing(score, answers))
+    log.info("%s: paused after epoch %d, run %s", job.name, done, run.id)
+    return Result(score, paused=True)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main(options: Options) -> None:
         if each.finished:
             print(keep_run(client, each, Path(options.keep or "")))
         else:
-            print(f"{each.name}: left out, it is {each.status}")
+            print(f"{each.name}: left out, it is {each.state}")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["data.folds"] = "data.fold, such as data.fold='range(5)'"
     else:
         unused["data.test_fraction"] = "data.fold=null: a fold is one of data.folds equal parts"
+    if config.stop_after is not None and config.stop_after >= config.epochs:
+        unused["stop_after"] = f"a number below epochs={config.epochs}"
     if protocol.validation == "test":
         unused["data.validation_fraction"] = "protocol.validation=held_out"
     if protocol.augment_evaluation_of and config.model.name not in protocol.augment_evaluation_of:

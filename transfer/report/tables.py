@@ -30,7 +30,7 @@ from transfer.report.verdicts import (
     verdict_of_second,
 )
 from transfer.system.markdown import literal
-from transfer.tracking.find import RunRecord
+from transfer.tracking.find import PAUSED, PAUSED_TAG, RunRecord
 
 # Nobody reads a longer table; report.csv has all.
 MOST_ROWS = 100
@@ -165,7 +165,7 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
         [
             literal(run.name),
             literal(run.tags.get("transfer.overrides", "–")),
-            run.status,
+            _status(run, words),
             literal(" ".join(run.tags.get("transfer.error", "").split())[:_LONGEST_ERROR]),
             run.id,
         ]
@@ -173,6 +173,11 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
     ]
     names = ["run", "overrides", "status", "error", "id"]
     return Table([words(f"column.{name}") for name in names], cells, len(names))
+
+
+def _status(run: RunRecord, words: Words) -> str:
+    epoch = run.tags.get(PAUSED_TAG)
+    return words("status.paused", epoch=epoch) if run.status == PAUSED and epoch else run.status
 
 
 def _scores(rows: Sequence[Row], comparison: Comparison, words: Words) -> list[str]:

@@ -31,6 +31,7 @@ from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock, LockedError
+from transfer.tracking.find import PAUSED
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering, open_store, store_uri
@@ -108,6 +109,7 @@ class Sweep:
             exit_interrupted()
         left = deliver_noted([Path(each.folder) for each in outcomes.values() if each.folder])
         self._keep_best_weights()
+        paused = [each for each in outcomes.values() if each.status == "paused"]
         failed = {number: each for number, each in outcomes.items() if each.status == "failed"}
 
         def tell() -> None:
@@ -119,8 +121,11 @@ class Sweep:
                 for number, outcome in failed.items():
                     print(f"  {number}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
                 print(f"to try them again:\n{resume_command()}", file=sys.stderr)
+            elif paused:
+                jobs = f"{len(paused)} of {len(outcomes)} jobs paused"
+                print(f"\n{jobs}; to go on:\n{resume_command()}")
 
-        ending = self.close("FAILED" if failed else "FINISHED", tell)
+        ending = self.close("FAILED" if failed else PAUSED if paused else "FINISHED", tell)
         if failed or ending == "no report":
             sys.exit(1)
         if left or ending == "no store":

@@ -60,8 +60,8 @@ def _comes_from_hydra(error: Exception) -> bool:
 
 
 def resume_command() -> str:
-    """What was typed, with `resume=true`."""
-    arguments = [each for each in sys.orig_argv if not each.startswith("resume=")]
+    """What was typed, with `resume=true`, and without a pause."""
+    arguments = [each for each in sys.orig_argv if not each.startswith(("resume=", "stop_after="))]
     return shlex.join([*arguments, "resume=true"])
 
 

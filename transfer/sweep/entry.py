@@ -60,7 +60,20 @@ class JobContext:
     watch: Callable[[Iterable[Any]], Iterator[Any]] = iter
 
 
-Train = Callable[[Config, DictConfig, JobContext], float]
+@dataclass(frozen=True)
+class Result:
+    """What a job gives.
+
+    Attributes:
+        score: on the validation images; more is better.
+        paused: whether epochs are left that it is to go on with later.
+    """
+
+    score: float
+    paused: bool = False
+
+
+Train = Callable[[Config, DictConfig, JobContext], Result]
 
 
 def run_job(composed: DictConfig, train: Train) -> float:
@@ -140,10 +153,12 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     folder = Path(HydraConfig.get().runtime.output_dir)
     with entry_named(config.model.name, overrides):
         result = train(config, composed, JobContext(folder, 0, None))
+    if result.paused:
+        print(f"paused; to go on:\n{resume_command()}")
     if noted_folders([folder]):
         # The training is good, but a command that would read its run from the store comes too soon.
         sys.exit(EXIT_CODE)
-    return result
+    return result.score
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
@@ -194,6 +209,6 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         note("failed", reason)
         progress.job_ended()
         return float("nan")
-    note("finished")
+    note("paused" if result.paused else "finished")
     progress.job_ended()
-    return result
+    return result.score

@@ -23,6 +23,7 @@ _HEADERS = ("run", "with resume=true", "epochs left", "parameters", "MACs", "est
 _TO_DO = {
     "new": "train",
     "finished": "skip: finished",
+    "paused": "go on",
     "interrupted": "go on",
     "failed": "retry",
     "running": "refuse: another process trains it",
@@ -133,7 +134,7 @@ def _epochs_left(job: Job, former: PreviousRun) -> int:
     done = 0
     if former.record is not None and former.folder is not None:
         done = Checkpoints(former.folder, former.record.id).epochs_done()
-    return job.config.epochs - done
+    return max(min(job.config.stop_after or job.config.epochs, job.config.epochs) - done, 0)
 
 
 def _alike(job: Job) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Outcome:
 
     Attributes:
         overrides: what distinguishes the job on the command line.
-        status: "finished", "failed" or "interrupted".
+        status: "finished", "paused", "failed" or "interrupted".
         error: one line; empty unless it failed.
         folder: of the job; absolute.
         seconds: that it took.

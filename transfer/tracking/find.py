@@ -16,6 +16,10 @@ from transfer.tracking.store import Client, experiment_id
 log = logging.getLogger(__name__)
 
 _PAGE = 1000
+# What MLflow calls a run that is to go on later; it has no word for one that paused.
+PAUSED = "SCHEDULED"
+# The number of epochs after which it did.
+PAUSED_TAG = "transfer.paused"
 # A sweep's tag: the names of the folders of all commands that went on with it.
 RESUMED_AS = "transfer.resumed_as"
 # A run's tag: the id of the one that kept its weights in its place, by `tracking.weights=best`.
@@ -51,6 +55,12 @@ class RunRecord:
     @property
     def finished(self) -> bool:
         return self.status == "FINISHED"
+
+    @property
+    def state(self) -> str:
+        """Its status for people, who are told after which epoch a run paused."""
+        paused = self.status == PAUSED and self.tags.get(PAUSED_TAG)
+        return f"paused after epoch {paused}" if paused else self.status
 
 
 def find_sweep_run(client: Client, choice: str) -> RunRecord:
@@ -195,7 +205,7 @@ def find_job_run(
         kind = record.tags.get("transfer.kind", "sweep")
         raise ConfigError(key, given, f"this is a {kind}; give the id of a job's run")
     if not record.finished:
-        raise ConfigError(key, given, f"this run is {record.status}, so it has no weights")
+        raise ConfigError(key, given, f"this run is {record.state}, so it has no weights")
     return record
 
 

@@ -27,7 +27,9 @@ from transfer.system.disk import DiskError, writing
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.environment import without_password
 from transfer.tracking.examples import write_examples
+from transfer.tracking.find import PAUSED_TAG
 from transfer.tracking.run_state import WEIGHTS, Point, RunState
+from transfer.tracking.standing import Standing, standing_file, write_standing
 from transfer.tracking.store import Client
 from transfer.tracking.sync import Sync
 
@@ -48,6 +50,7 @@ class JobRun:
 
     Attributes:
         folder: of the run, wherever and whenever it is resumed.
+        paused: whether it is to go on later.
         undelivered: after the end, what the store lacks and why; empty where it has everything.
     """
 
@@ -55,6 +58,7 @@ class JobRun:
         self, client: Client, state: RunState, iterations: int, *, patience_s: float
     ) -> None:
         self.id = state.run_id
+        self.paused = False
         self.undelivered = ""
         self.folder = state.folder
         self._stretch = -(-iterations // _MAX_STEP_POINTS)
@@ -100,6 +104,12 @@ class JobRun:
         answers = Predictions.of_logits(logits.numpy(), labels.numpy(), data.classes)
         images = _images(data.test, torch.from_numpy(answers.surest_mistakes[:most]))
         self._keep("examples.npz", lambda path: write_examples(path, images))
+
+    def log_pause(self, epoch: int, standing: Standing) -> None:
+        """Keep how the run stands after this epoch; it then ends as one that paused."""
+        self._keep(standing_file(epoch), lambda path: write_standing(path, standing))
+        self._state.update(tags=self._state.tags | {PAUSED_TAG: str(epoch)})
+        self.paused = True
 
     def log_weights(self, weights: dict[str, Tensor], job: Job) -> None:
         """Keep the weights, with all that a prediction needs; not with `tracking.weights=none`."""
@@ -150,7 +160,8 @@ class JobRun:
         self.log_text("config.yaml", without_password(OmegaConf.to_yaml(chosen)))
 
     def end(self, status: str, error: BaseException | None = None) -> None:
-        """FINISHED, FAILED or KILLED; waits until the store has everything, or patience ends.
+        """As FINISHED, FAILED, KILLED or PAUSED; waits until the store has everything, or patience
+        ends.
 
         Raises:
             DiskError: a FINISHED run could tell this neither the disk nor the store.

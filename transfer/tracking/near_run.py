@@ -26,7 +26,7 @@ def why_anew(client: Client, name: str, params: Mapping[str, str]) -> str:
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     what = ", ".join(found[:_MOST_NAMED]) or "it is of another version of this project"
     return (
-        f"resume=true: {name} begins anew: run {nearest.id} ({nearest.status}) was another "
+        f"resume=true: {name} begins anew: run {nearest.id} ({nearest.state}) was another "
         f"training: {what}{more}"
     )
 

@@ -12,11 +12,12 @@ from typing import Literal
 
 from transfer.system.lock import Lock, LockedError
 from transfer.system.process import Process
-from transfer.tracking.find import RunRecord, find_by_fingerprint
+from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
 from transfer.tracking.run_state import RunState
 from transfer.tracking.store import Client
 
-State = Literal["new", "finished", "interrupted", "failed", "running"]
+State = Literal["new", "finished", "paused", "interrupted", "failed", "running"]
+_PARENT = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class PreviousRun:
     """A job's earlier run, if it has one.
 
     Attributes:
-        state: "interrupted" and "failed" runs can go on, in `folder`, or from the start.
+        state: "paused", "interrupted" and "failed" runs can go on, in `folder`, or from the start.
         record: None for a new job.
     """
 
@@ -58,14 +59,34 @@ def find_previous_run(client: Client, fingerprint: str) -> PreviousRun:
     )
 
 
+def find_paused_run(client: Client, fingerprint: str, folder: Path, sweep: str) -> PreviousRun:
+    """The run of this fingerprint that paused in a folder of a sweep, which goes on with it.
+
+    Args:
+        sweep: the id of its parent run.
+    """
+    state = RunState.load(folder)
+    if state is None or state.status != PAUSED or state.tags.get(_PARENT) != sweep:
+        return PreviousRun("new")
+    for record in find_by_fingerprint(client, fingerprint):
+        if record.id == state.run_id:
+            return PreviousRun(_state(record), record)
+    return PreviousRun("new")
+
+
 def _state(record: RunRecord) -> State:
     if record.finished:
         return "finished"
     folder = folder_of(record)
     state = None if folder is None else RunState.load(folder)
-    if state is not None and (state.run_id, state.status) == (record.id, "FINISHED"):
-        # Only the store does not know: it could not be reached at the end.
-        return "running" if is_locked(state.folder) else "finished"
+    known = state.status if state is not None and state.run_id == record.id else record.status
+    # It may be only the folder that knows of an end: the store could not be reached then.
+    paused = PAUSED in (known, record.status)
+    if state is not None and (known == "FINISHED" or paused):
+        ended: State = "finished" if known == "FINISHED" else "paused"
+        return "running" if is_locked(state.folder) else ended
+    if paused:
+        return "paused"
     if record.status == "FAILED":
         return "failed"
     return "running" if is_running(record) else "interrupted"

@@ -17,18 +17,20 @@ from transfer.system.interrupt import deferred
 from transfer.system.lock import Lock, LockedError
 from transfer.system.markdown import escape_markdown
 from transfer.tracking.environment import environment_tags, without_password
-from transfer.tracking.find import RunRecord, find_by_fingerprint
+from transfer.tracking.find import PAUSED, PAUSED_TAG, RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.kept_weights import has_weights
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import (
     PreviousRun,
+    find_paused_run,
     find_previous_run,
     lock_of,
     process_tags,
     working,
 )
 from transfer.tracking.run_state import RunState, is_in_store
+from transfer.tracking.standing import Standing, read_standing
 from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sweep_run import SweepRun
@@ -81,8 +83,8 @@ def find_repeated(job: Job, sweep: SweepRun) -> RunRecord | None:
 def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun]:
     """Open a run for `job`, or with `resume` the interrupted one of its fingerprint.
 
-    It ends FINISHED, or FAILED or KILLED with the error as a tag. Where the store does not learn
-    all of it in time, a note in `folder` says so, and how to deliver the rest.
+    It ends FINISHED or PAUSED, or FAILED or KILLED with the error as a tag. Where the store does
+    not learn all of it in time, a note in `folder` says so, and how to deliver the rest.
 
     Args:
         folder: Hydra's output folder of the job; a run that goes on keeps its own, if it is here.
@@ -93,7 +95,7 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
     """
     client = _open_store(job, sweep)
     with answering(client.tracking_uri, "used"):
-        former, lock = _take(client, job, folder)
+        former, lock = _take(client, job, folder, sweep)
         if job.config.resume and former.record is None:
             # A sweep that goes on has many a job that is new; alone, it is not what was meant.
             unknown = f"resume=true: the store has no run called {job.name}: it begins anew"
@@ -114,11 +116,37 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
                     run.end("FAILED" if isinstance(error, Exception) else "KILLED", error)
             raise
         with deferred():
-            run.end("FINISHED")
+            run.end(PAUSED if run.paused else "FINISHED")
     finally:
         if run is not None and run.undelivered:
             note_undelivered(folder, own, run.undelivered)
         lock.release()
+
+
+def find_standing(job: Job, folder: Path, sweep: SweepRun | None) -> Standing | None:
+    """How the job's run stood after the epoch where it is to pause, if it has been there.
+
+    Args:
+        folder: Hydra's output folder of the job.
+
+    Raises:
+        ConfigError: the store cannot be used.
+    """
+    if job.config.stop_after is None:
+        return None
+    former = _former(_open_store(job, sweep), job, folder, sweep)
+    if former.record is None or former.folder is None or former.state == "running":
+        return None
+    return read_standing(former.folder, job.config.stop_after, former.record.id)
+
+
+def _former(client: Client, job: Job, folder: Path, sweep: SweepRun | None) -> PreviousRun:
+    """The run that the job goes on with: with `resume` any, else one that paused in this sweep."""
+    if job.config.resume:
+        return find_previous_run(client, job.fingerprint)
+    if sweep is None:
+        return PreviousRun("new")
+    return find_paused_run(client, job.fingerprint, folder, sweep.run_id)
 
 
 def _open_store(job: Job, sweep: SweepRun | None) -> Client:
@@ -127,21 +155,18 @@ def _open_store(job: Job, sweep: SweepRun | None) -> Client:
     return open_store(store_uri(tracking.uri), tracking.patience_s if sweep else 0)
 
 
-def _take(client: Client, job: Job, folder: Path) -> tuple[PreviousRun, Lock]:
+def _take(
+    client: Client, job: Job, folder: Path, sweep: SweepRun | None
+) -> tuple[PreviousRun, Lock]:
     """The run to go on with, or a new one, and the lock of its folder, acquired.
 
     Raises:
         ConfigError: another process works on the run, or in the folder of a new one.
     """
 
-    def look() -> PreviousRun:
-        if not job.config.resume:
-            return PreviousRun("new")
-        return find_previous_run(client, job.fingerprint)
-
     end = time.monotonic() + _PATIENCE_S
     while True:
-        former = look()
+        former = _former(client, job, folder, sweep)
         if former.state == "finished":
             problem = f"another process has just finished {job.name}; the same command skips it"
             raise ConfigError("resume", "true", problem)
@@ -150,7 +175,7 @@ def _take(client: Client, job: Job, folder: Path) -> tuple[PreviousRun, Lock]:
             with suppress(LockedError):
                 lock.acquire()
                 # Another process may have had the run between the look and the lock.
-                if look().record == former.record:
+                if _former(client, job, folder, sweep).record == former.record:
                     return former, lock
                 lock.release()
         if time.monotonic() > end:
@@ -198,7 +223,7 @@ def _go_on(
 ) -> RunState:
     """The state of a run that goes on: as its folder has it, or anew where that is lost."""
     state = kept or RunState(folder, job.name, {}, run_id=record.id, data_set=_data_set(job))
-    past = dict.fromkeys(("transfer.error", "transfer.traceback"))
+    past = dict.fromkeys(("transfer.error", "transfer.traceback", PAUSED_TAG))
     # The folder is another one where the run's own is gone.
     here = {"hydra.output_dir": str(folder), **process_tags()}
     state.write(
@@ -232,7 +257,7 @@ def params_of(job: Job) -> dict[str, str]:
     """What the run of a job has as its parameters."""
     choices = flatten(job.config)
     # How a run was started is no property of its result.
-    del choices["resume"], choices["preview"]
+    del choices["resume"], choices["preview"], choices["stop_after"]
     values = choices | {
         "data.digest": job.data.digest,
         "data.files_digest": job.data.files_digest,

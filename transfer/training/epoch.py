@@ -106,6 +106,17 @@ def result_of(select_by: str, metrics: Mapping[str, float]) -> float:
     return -score if select_by == "loss" else score
 
 
+def best_metrics(history: Sequence[Epoch]) -> dict[str, float]:
+    """Which epoch was the best on validation so far, and its measures there."""
+    best = [epoch for epoch in history if epoch.best][-1]
+    return {
+        "best/val_acc": best.val_accuracy,
+        "best/val_balanced_acc": best.val_balanced_accuracy,
+        "best/val_loss": best.val_loss,
+        "best/epoch": best.number,
+    }
+
+
 def summary_metrics(
     history: Sequence[Epoch], test: Evaluation, train: Evaluation
 ) -> dict[str, float]:
@@ -117,14 +128,10 @@ def summary_metrics(
         test: measures of the weights that were best on validation.
         train: the same of training images.
     """
-    best = [epoch for epoch in history if epoch.best][-1]
     speeds = [epoch.train_images_per_second for epoch in history]
     return {
         "best/train_acc": train.accuracy,
-        "best/val_acc": best.val_accuracy,
-        "best/val_balanced_acc": best.val_balanced_accuracy,
-        "best/val_loss": best.val_loss,
-        "best/epoch": best.number,
+        **best_metrics(history),
         "test/acc": test.accuracy,
         "test/balanced_acc": test.balanced_accuracy,
         "test/loss": test.loss,

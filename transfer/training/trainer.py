@@ -74,7 +74,8 @@ class Trainer:
         self.autocast = autocast(device, config.precision)
         self.preprocess = normalization.preprocess(config.image_size, config.augment)
         self.train = self._batches(data.train, config.batch_size)
-        self.val = self._batches(data.val, _evaluation_batch(config))
+        self._evaluation_batch = max(config.batch_size, evaluation_batch_size(config.image_size))
+        self.val = self._batches(data.val, self._evaluation_batch)
         iterations = self.train.training_batches()
         self._momentum = BatchNormMomentum(model, config.batchnorm_momentum, iterations)
         self.class_weights = class_weights(
@@ -91,15 +92,15 @@ class Trainer:
         self._network = model
         self._stored: StoredFeatures | None = None
 
-    def epochs(self) -> Iterator[Epoch]:
-        """Train what is left; yields after each epoch."""
+    def epochs(self, stop_after: int | None = None) -> Iterator[Epoch]:
+        """Train what is left, or as far as this epoch; yields after each."""
         for phase in plan_phases(self.config):
-            done = len(self.history)
-            if done >= phase.last_epoch:
+            done, last = len(self.history), min(phase.last_epoch, stop_after or phase.last_epoch)
+            if done >= last:
                 continue
             resumed = done >= phase.first_epoch or self._unfinished is not None
             optimizer, schedule = self._begin(phase, resumed=resumed)
-            for number in range(max(phase.first_epoch, done + 1), phase.last_epoch + 1):
+            for number in range(max(phase.first_epoch, done + 1), last + 1):
                 self._run_epoch(number, phase, optimizer, schedule)
                 yield self.history[-1]
 
@@ -144,11 +145,17 @@ class Trainer:
             self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
         self._restored = state
 
+    def val_logits(self) -> tuple[Tensor, Tensor]:
+        """What the best weights so far say of the validation images themselves, logits and labels;
+        what goes on is to be kept before, by `state`."""
+        self.model.load_state_dict(self.best_weights)
+        return self._logits(self.val, len(self.history), None)
+
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Read the test set, with the best weights: logits and labels."""
         self.model.load_state_dict(self.best_weights)
         self._network, self._stored = self._network_of(plan_phases(self.config)[-1])
-        test = self._batches(self.data.test, _evaluation_batch(self.config))
+        test = self._batches(self.data.test, self._evaluation_batch)
         features = self._stored.test() if self._stored is not None else None
         return self._logits(test, self.config.epochs + 1, features)
 
@@ -158,7 +165,7 @@ class Trainer:
         `protocol.augment_evaluation_of` has it: what lies between the two is then overfitting."""
         count = len(self.data.train)
         some = torch.linspace(0, count - 1, min(count, _TRAINING_IMAGES)).long()
-        batches = self._batches(self.data.train.subset(some), _evaluation_batch(self.config))
+        batches = self._batches(self.data.train.subset(some), self._evaluation_batch)
         return self._logits(batches, self.config.epochs + 1, None)
 
     def _begin(self, phase: Phase, *, resumed: bool) -> tuple[Optimizer, Schedule]:
@@ -291,9 +298,8 @@ class Trainer:
         if self.config.frozen_features == "exact":
             return FrozenBackbone(self.model) if phase.head_alone else self.model, None
         cut = cut_at(self.model, phase.tune, self.config.image_size)
-        return cut.tail, StoredFeatures(
-            cut, self.data, self.config, self.device, self.normalization
-        )
+        data, device, normalization = self.data, self.device, self.normalization
+        return cut.tail, StoredFeatures(cut, data, self.config, device, normalization)
 
     def _logits(
         self, batches: Batches, epoch: int, features: Tensor | None
@@ -310,7 +316,3 @@ class Trainer:
                 (self.preprocess(images, generator), labels) for images, labels in ordered
             )
             return predict_logits(self.model, preprocessed, self.autocast)
-
-
-def _evaluation_batch(config: Config) -> int:
-    return max(config.batch_size, evaluation_batch_size(config.image_size))

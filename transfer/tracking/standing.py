@@ -1,0 +1,63 @@
+"""How a run that pauses stands: its validation score so far, and the answers that it rests on.
+
+They lie in the run's folder, as one small file a pause, so that paused runs can be compared by the
+same images.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from transfer.tracking.artifacts import Predictions, read_predictions
+from transfer.tracking.run_state import RunState
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A run after some of its epochs.
+
+    Attributes:
+        score: of the best of them on validation, by what the run is selected by; more is better.
+        answers: of the network after that epoch, on the validation images.
+    """
+
+    score: float
+    answers: Predictions
+
+
+def standing_file(epoch: int) -> str:
+    """The name of the file of a run that paused after this epoch."""
+    return f"validation-{epoch}.npz"
+
+
+def write_standing(path: Path, standing: Standing) -> None:
+    answers = standing.answers
+    np.savez_compressed(
+        path,
+        score=np.float64(standing.score),
+        labels=answers.labels,
+        predicted=answers.predicted,
+        confidence=answers.confidence,
+        loss=np.empty(0) if answers.loss is None else answers.loss,
+        classes=np.array(list(answers.names)),
+    )
+
+
+def read_standing(folder: Path, epoch: int, run_id: str | None = None) -> Standing | None:
+    """How the run in a folder stood after this epoch; None where it did not pause there, or what it
+    kept is damaged.
+
+    Args:
+        run_id: of the run that is meant, where the folder may have been another one's since.
+    """
+    state, name = RunState.load(folder), standing_file(epoch)
+    if state is None or name not in state.artifacts or run_id not in (None, state.run_id):
+        return None
+    try:
+        with np.load(folder / name, allow_pickle=False) as saved:
+            score = float(saved["score"])
+        return Standing(score, read_predictions(folder / name))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
