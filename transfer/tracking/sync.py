@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 # Of a command whose runs are trained and kept, but not all in the store.
 EXIT_CODE = 3
 _NOTE = "undelivered.txt"
+_UNKNOWN = object()
 # In this order, and so many of a kind in one call: MLflow takes no more.
 _AT_ONCE = {
     **{"parameter": 100, "tag": 100, "data set": 1, "point": 1000},
@@ -173,10 +174,12 @@ class Sync:
 
     def _left_of(self, things: dict[Key, Any]) -> dict[Key, Any]:
         """What of this the store lacks, as far as is known."""
+        # A tag that it must not have may be there as long as it was not asked.
+        unknown = None if self._sure else _UNKNOWN
         return {
             key: value
             for key, value in things.items()
-            if self._there.get(key) not in (value, ...)
+            if self._there.get(key, unknown) not in (value, ...)
             and (key not in self._refused or self._refused[key] != value)
         }
 
@@ -189,8 +192,8 @@ class Sync:
         except DeletedError:
             self.deleted = True
             raise
-        self._lacking = self._left_of(self._lacking)
         self._sure = True
+        self._lacking = self._left_of(self._lacking)
 
     def _arrive(self, keys: Sequence[Key]) -> bool:
         """Send what lacks of these, all of one kind; refuse one alone that would never arrive."""
