@@ -29,7 +29,7 @@ def check_config(config: Config) -> None:
     for group, choices in GROUPS.items():
         _check_name(group, getattr(config, group), choices)
     for name, key, value in leaves(config):
-        _check(name, key, value)
+        check_key(name, key, value)
     for name, value, problem in _contradictions(config):
         raise ConfigError(name, value, problem)
 
@@ -44,8 +44,8 @@ def _check_name(group: str, node: Any, choices: dict[str, type]) -> None:
         raise ConfigError(f"{group}.name", node.name, problem)
 
 
-def _check(name: str, key: Key, value: Any) -> None:
-    """Hold one value to what the schema declares of its key."""
+def check_key(name: str, key: Key, value: Any) -> None:
+    """Raise ConfigError where a value is none that the schema declares of its key."""
     if value is None or isinstance(value, bool):
         return
     if key.choices and value not in key.choices:

@@ -18,6 +18,8 @@ from transfer.report.tables import (
     MOST_PAIRS,
     MOST_ROWS,
     cost_table,
+    dropped_table,
+    is_dropped,
     measures_table,
     outcome_table,
     pair_table,
@@ -46,15 +48,22 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
     configurations = sum(len(_every(part.comparison)) for part in parts)
     title = words("title", rows=configurations, runs=len(selection.runs))
     blocks: list[Block] = [Heading(title, 1)]
-    unfinished = [run for run in selection.runs if not run.finished]
+    dropped = [run for run in selection.runs if is_dropped(run)]
+    unfinished = [run for run in selection.runs if not (run.finished or is_dropped(run))]
     if unfinished:
         counts = {"count": len(unfinished), "all": len(selection.runs)}
         blocks.append(Paragraph(words("unfinished", **counts)))
+    if dropped:
+        counts = {"count": len(dropped), "all": len(selection.runs)}
+        blocks.append(Paragraph(words("dropped", **counts)))
     if not parts:
         blocks.append(nothing_finished(words))
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
     blocks += _joined(parts, words, _section)
+    if dropped:
+        blocks += [Heading(words("section.dropped")), dropped_table(dropped, words)]
+        blocks.append(Paragraph(words("dropped.text")))
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
     return [*blocks, Heading(words("section.provenance")), Bullets(facts(selection, words))]

@@ -17,7 +17,7 @@ _NUMBER = "${hydra.job.num}"
 
 def plans_all(config: DictConfig) -> bool:
     """Whether the sweeper knows all jobs before the first; others (Optuna) choose as they go."""
-    return config.hydra.sweeper._target_.endswith(".BasicSweeper")
+    return config.hydra.sweeper._target_.endswith((".BasicSweeper", ".HalvingSweeper"))
 
 
 def typed(config: DictConfig, part: str) -> list[str]:

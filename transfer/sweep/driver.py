@@ -14,6 +14,7 @@ from typing import Literal
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
+from transfer.config.halving import Halving, plan_halving
 from transfer.models.sources import resolve_source
 from transfer.sweep import state
 from transfer.sweep.checking import Checking
@@ -61,6 +62,7 @@ class Sweep:
         auto: what `weights=auto` came to.
         resume: whether to go on with an earlier sweep of the same jobs.
         keeps_best: whether jobs lose their weights at the end, with `tracking.weights=best`.
+        halving: its rungs, if it has some.
         run: the parent run, from `open` to `close`.
         store: `tracking.uri`, where it was given.
         expected: how much work the jobs are, by which the time left is told.
@@ -75,6 +77,7 @@ class Sweep:
     auto: state.AutoWeights
     resume: bool
     keeps_best: bool = False
+    halving: Halving | None = None
     run: SweepRun | None = None
     store: str | None = None
     expected: Expected = field(default_factory=lambda: Expected({}))
@@ -94,7 +97,7 @@ class Sweep:
             resume=self.resume,
             weights=self.auto.sources,
         )
-        for each in (self.auto, self.repeats, self.expected, self.run):
+        for each in (self.auto, self.repeats, self.expected, self.run, state.Rung(None)):
             state.note(self.folder, each)
 
     def end(self) -> None:
@@ -238,13 +241,17 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
     ]
     refuse_overruled(jobs)
     refuse_unused(jobs)
+    halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    overrides = [each for each in typed(config, "task") if not each.startswith("resume=")]
+    started = ("resume=", "stop_after=")
+    overrides = [each for each in typed(config, "task") if not each.startswith(started)]
     resume = bool(OmegaConf.select(config, "resume"))
     auto = _auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
     pinned = [(auto.pin(job), words) for job, words in jobs]
     if OmegaConf.select(config, "preview"):
-        preview(client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs])
+        preview(
+            client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs], halving
+        )
     found = dict[int, tuple[PlannedJob, ExpectedJob]]()
     if plans_all(config):
         for number, job in checking.each(prepare_in_turn(pinned)):
@@ -268,7 +275,7 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     store = OmegaConf.select(config, "tracking.uri")
     return Sweep(
-        client, folder, lock, overrides, planned, repeats, auto, resume, best,
+        client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
         store=store, expected=expected,
     )  # fmt: skip
 

@@ -168,6 +168,7 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         note_outcome,
         read_auto_weights,
         read_repeats,
+        read_rung,
         read_sweep,
     )
 
@@ -191,7 +192,8 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     context = JobContext(folder, place, read_sweep(of_sweep), progress.watch)
     try:
         with progress:
-            config = read_auto_weights(of_sweep).pin(typed_config(composed))
+            chosen = read_rung(of_sweep).pin(typed_config(composed))
+            config = read_auto_weights(of_sweep).pin(chosen)
             with entry_named(config.model.name, hydra.overrides.task):
                 result = train(config, composed, context)
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from transfer.config.tune import head_epochs
 
 if TYPE_CHECKING:
+    from transfer.config import Config
     from transfer.job import Job
 
 # A backward pass takes twice a forward pass, and a frozen backbone needs none.
@@ -106,13 +107,18 @@ class Expected:
         return (sum(left) - sum(left[:beside]) / 2) / beside
 
 
+def last_epoch(config: Config) -> int:
+    """As far as a job trains now."""
+    return min(config.stop_after or config.epochs, config.epochs)
+
+
 def expected_job(job: Job, done: int) -> ExpectedJob:
     """What a job that was made ready tells of its work, after the epochs that are done."""
     config = job.config
     cached = config.frozen_features == "cache"
     return ExpectedJob(
         kind=f"{config.model.name} {config.image_size} {config.tune} {config.frozen_features}",
-        epochs=config.epochs,
+        epochs=last_epoch(config),
         done=done,
         head_epochs=head_epochs(config),
         head_share=_HEAD_ON_FEATURES if cached else _HEAD_ALONE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,8 +11,9 @@ from typing import NoReturn
 
 from tabulate import tabulate
 
+from transfer.config.halving import Halving
 from transfer.job import Job
-from transfer.sweep.expected import duration
+from transfer.sweep.expected import duration, last_epoch
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, State, find_previous_run
@@ -41,6 +43,7 @@ class _Found:
 
     name: str
     fingerprint: str
+    configuration: str
     state: State
     epochs_left: int
     epoch_s: float | None
@@ -49,7 +52,10 @@ class _Found:
 
 
 def preview(
-    client: Client, jobs: Iterable[tuple[int, Job]], overrides: Sequence[Sequence[str]]
+    client: Client,
+    jobs: Iterable[tuple[int, Job]],
+    overrides: Sequence[Sequence[str]],
+    halving: Halving | None = None,
 ) -> NoReturn:
     """Print what `resume=true` would do for each job, and end the process; trains nothing and makes
     no run.
@@ -57,6 +63,7 @@ def preview(
     Args:
         jobs: with their numbers, by which the table is sorted; none of them is kept.
         overrides: what was typed for each.
+        halving: the rungs of the sweep, if it has some.
     """
 
     @cache
@@ -66,13 +73,14 @@ def preview(
 
     found = {number: _look(client, job, seconds_an_image) for number, job in jobs}
     rows, total_left, estimates = [], 0, []
-    seen, notes = set[str](), list[str]()
+    seen, notes, sizes = set[str](), list[str](), Counter[str]()
     for _, each in sorted(found.items()):
         todo, epochs = _TO_DO[each.state], each.epochs_left
         if each.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
         else:
             notes.append(each.note)
+            sizes[each.configuration] += 1
         seen.add(each.fingerprint)
         seconds = each.epoch_s
         estimate = "unknown" if seconds is None else duration(epochs * seconds)
@@ -82,6 +90,9 @@ def preview(
     total = f"total: {total_left} epochs left"
     if estimates:
         total += f", about {duration(sum(estimates))} for the runs with an estimate"
+    if halving is not None:
+        least, most = halving.least_and_most(list(sizes.values()))
+        notes += [f"{halving}\nfrom the start, at least {least} and at most {most} epochs"]
     told = _told_apart([found[number].name for number in sorted(found)], overrides)
     lines = [[name, *row] for name, row in zip(told, rows, strict=True)]
     table = tabulate(lines, _HEADERS, disable_numparse=True)
@@ -97,6 +108,7 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
     return _Found(
         name=job.name,
         fingerprint=job.fingerprint,
+        configuration=job.configuration,
         state=former.state,
         epochs_left=_epochs_left(job, former),
         epoch_s=None if each is None else len(job.data.train) * each,
@@ -113,7 +125,7 @@ def epochs_done(client: Client, job: Job) -> int:
     """
     with answering(client.tracking_uri, "read"):
         former = find_previous_run(client, job.fingerprint)
-    return job.config.epochs - _epochs_left(job, former)
+    return last_epoch(job.config) - _epochs_left(job, former)
 
 
 def _told_apart(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
@@ -134,7 +146,7 @@ def _epochs_left(job: Job, former: PreviousRun) -> int:
     done = 0
     if former.record is not None and former.folder is not None:
         done = Checkpoints(former.folder, former.record.id).epochs_done()
-    return max(min(job.config.stop_after or job.config.epochs, job.config.epochs) - done, 0)
+    return max(last_epoch(job.config) - done, 0)
 
 
 def _alike(job: Job) -> dict[str, str]:

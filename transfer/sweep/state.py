@@ -2,12 +2,13 @@
 
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
 `repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
-is; `outcomes/<number>/outcome.json`, how a job ended, wherever its own folder is. A file a job, for
-workers on several machines write at the same time.
+is; `rung.json`, how far they train now; `outcomes/<number>/outcome.json`, how a job ended, wherever
+its own folder is. A file a job, for workers on several machines write at the same time.
 """
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +25,7 @@ class Outcome:
 
     Attributes:
         overrides: what distinguishes the job on the command line.
-        status: "finished", "paused", "failed" or "interrupted".
+        status: "finished", "paused", "dropped", "failed" or "interrupted".
         error: one line; empty unless it failed.
         folder: of the job; absolute.
         seconds: that it took.
@@ -65,17 +66,33 @@ class Repeats:
     of: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Rung:
+    """How far the jobs that run now are to train; a sweep in rungs notes each before it starts.
+
+    Attributes:
+        stop_after: the epoch where they pause; None where they end as they are configured.
+    """
+
+    stop_after: int | None
+
+    def pin(self, config: Config) -> Config:
+        """The job as far as the rung."""
+        return config if self.stop_after is None else replace(config, stop_after=self.stop_after)
+
+
 _FILES = {
     SweepRun: "sweep.json",
     AutoWeights: "weights.json",
     Repeats: "repeats.json",
     Expected: "expected.json",
+    Rung: "rung.json",
 }
 _OUTCOMES = "outcomes"
-State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected)
+State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected, Rung)
 
 
-def note(folder: Path, state: SweepRun | AutoWeights | Repeats | Expected) -> None:
+def note(folder: Path, state: SweepRun | AutoWeights | Repeats | Expected | Rung) -> None:
     """Leave a note of a sweep's parent run or plan in its folder.
 
     Raises:
@@ -122,6 +139,11 @@ def read_expected(folder: Path) -> Expected:
     return replace(found, jobs=jobs)
 
 
+def read_rung(folder: Path) -> Rung:
+    """What the sweep noted last whose folder this is; the end where none did."""
+    return _read(folder, Rung) or Rung(None)
+
+
 def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
     """The outcomes of a sweep's jobs so far, by their numbers, in order."""
     paths = (sweep_folder / _OUTCOMES).glob("*/outcome.json")
@@ -129,9 +151,11 @@ def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
     return dict(sorted(found.items()))
 
 
-def forget_outcomes(sweep_folder: Path) -> None:
-    """Delete those of an earlier sweep that was given the same folder."""
-    shutil.rmtree(sweep_folder / _OUTCOMES, ignore_errors=True)
+def forget_outcomes(sweep_folder: Path, numbers: Iterable[int] | None = None) -> None:
+    """Delete those of an earlier sweep that was given the same folder, or of jobs that go on."""
+    folder = sweep_folder / _OUTCOMES
+    for each in [folder] if numbers is None else [folder / str(number) for number in numbers]:
+        shutil.rmtree(each, ignore_errors=True)
 
 
 def _read(folder: Path, kind: type[State]) -> State | None:
@@ -139,6 +163,6 @@ def _read(folder: Path, kind: type[State]) -> State | None:
     return kind(**json.loads(path.read_text())) if path.is_file() else None
 
 
-def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Expected | Outcome) -> None:
+def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Expected | Rung | Outcome) -> None:
     with atomic_write(path) as file:
         file.write(json.dumps(asdict(state)).encode())

@@ -16,8 +16,9 @@ from transfer.system.errors import ConfigError
 from transfer.system.interrupt import deferred
 from transfer.system.lock import Lock, LockedError
 from transfer.system.markdown import escape_markdown
+from transfer.tracking.dropped import PAST_TAGS
 from transfer.tracking.environment import environment_tags, without_password
-from transfer.tracking.find import PAUSED, PAUSED_TAG, RunRecord, find_by_fingerprint
+from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.kept_weights import has_weights
 from transfer.tracking.near_run import why_anew
@@ -223,7 +224,7 @@ def _go_on(
 ) -> RunState:
     """The state of a run that goes on: as its folder has it, or anew where that is lost."""
     state = kept or RunState(folder, job.name, {}, run_id=record.id, data_set=_data_set(job))
-    past = dict.fromkeys(("transfer.error", "transfer.traceback", PAUSED_TAG))
+    past = dict.fromkeys(("transfer.error", "transfer.traceback", *PAST_TAGS))
     # The folder is another one where the run's own is gone.
     here = {"hydra.output_dir": str(folder), **process_tags()}
     state.write(

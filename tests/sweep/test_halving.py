@@ -1,0 +1,94 @@
+"""Sweeps in rungs: real processes, one of them really killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from mlflow.entities import Run
+from safetensors.torch import load_file
+
+from tests.conftest import PLAIN, Workplace
+from tests.sweep.test_resume import history, kill_after_epochs
+
+# Two that learn, one that does not, and one whose loss is soon no number.
+_RATES = ("0.001", "0.0007", "1e-07", "1e+30")
+_FIXED = (*PLAIN, "data.train_per_class=20", "batch_size=25", "epochs=3", "freeze_epochs=0")
+_HALVING = ("hydra/sweeper=halving", "hydra.sweeper.first_rung=1", "hydra.sweeper.eta=2")
+COMMAND = ("-m", *_HALVING, *_FIXED, f"optimizer.lr={','.join(_RATES)}")
+
+
+def _by_rate(workplace: Workplace) -> dict[str, Run]:
+    jobs = [run for run in workplace.runs() if "optimizer.lr" in run.data.params]
+    runs = {run.data.params["optimizer.lr"]: run for run in jobs}
+    assert len(runs) == len(jobs), "one run a job, over all rungs"
+    return runs
+
+
+def _told(run: Run) -> tuple[str, str | None]:
+    return run.info.status, run.data.tags.get("transfer.dropped")
+
+
+def test_losers_are_dropped_and_the_rest_is_what_it_would_be_alone(
+    workplace: Workplace, new_workplace: Callable[[], Workplace]
+) -> None:
+    done = workplace.run("train.py", *COMMAND)
+    assert done.returncode == 1, "one job failed"
+    assert "1 of 4 jobs failed:" in done.stderr
+    assert "rung 1 of 3, to epoch 1: 4 jobs" in done.stdout
+    runs = _by_rate(workplace)
+    status, text = _told(runs["1e-07"])
+    assert status == "KILLED" and text is not None
+    assert text.startswith("dropped at epoch 1, ") and " points behind simple_cnn" in text
+    assert _told(runs["1e+30"]) == ("FAILED", None)
+    assert _told(runs["0.001"]) == ("FINISHED", None)
+    assert "transfer.paused" not in {**runs["1e-07"].data.tags, **runs["0.001"].data.tags}
+    [report] = workplace.folder.glob("multirun/*/*/report.md")
+    dropped, failed = report.read_text().split("## Dropped on the way")[1].split("## Not finished")
+    assert "optimizer.lr=1e-07" in dropped and "optimizer.lr=1e+30" in failed
+    assert not list(report.parent.glob("*/checkpoints"))
+    assert {path.name for path in report.parent.glob("2/validation-*.npz")} == {"validation-1.npz"}
+
+    alone = new_workplace()
+    assert alone.run("train.py", *_FIXED, "optimizer.lr=0.001").returncode == 0
+    _require_equal(workplace, runs["0.001"], alone, _by_rate(alone)["0.001"])
+
+    # The same again, but killed in the midst of the second rung.
+    killed = new_workplace()
+    kill_after_epochs(killed, 4, *COMMAND)
+    assert "RUNNING" in {run.info.status for run in killed.runs()}
+    last = killed.run("train.py", *COMMAND, "resume=true")
+    assert last.returncode == 1 and "1 of 4 jobs failed:" in last.stderr
+    resumed = _by_rate(killed)
+    assert {rate: _told(run) for rate, run in resumed.items()} == {
+        rate: _told(run) for rate, run in runs.items()
+    }
+    _require_equal(workplace, runs["0.001"], killed, resumed["0.001"])
+
+
+def _require_equal(place: Workplace, run: Run, other: Workplace, twin: Run) -> None:
+    assert history(place.client, run) == history(other.client, twin)
+    ours, theirs = (
+        load_file(each.client.download_artifacts(of.info.run_id, "weights.safetensors"))
+        for each, of in ((place, run), (other, twin))
+    )
+    assert all((ours[key] == theirs[key]).all() for key in theirs)
+
+
+@pytest.mark.parametrize(
+    ("override", "refusal"),
+    [
+        ("hydra.sweeper.eta=1", "hydra.sweeper.eta=1.0: must be above 1\n"),
+        ("hydra.sweeper.keep=half", "hydra.sweeper.keep=half: choose from paired, share\n"),
+        ("hydra.sweeper.first_rung=3", "hydra.sweeper.first_rung=3: the first rung must lie"),
+        ("epochs=3,4", "epochs=3,4: jobs are dropped by comparing them half way;"),
+        ("stop_after=2", "stop_after=2: jobs pause at the rungs: see hydra.sweeper.first_rung\n"),
+    ],
+)
+def test_what_cannot_be_a_race_is_refused(
+    workplace: Workplace, override: str, refusal: str
+) -> None:
+    done = workplace.run("train.py", *COMMAND, override)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(refusal)
+    assert not workplace.runs()

@@ -1,0 +1,133 @@
+"""What can be chosen of `hydra/sweeper=halving`, and the rungs that follow for a sweep."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from transfer.config.check import check_key
+from transfer.config.key import key, leaves
+from transfer.config.schema import Config
+from transfer.config.tune import head_epochs
+from transfer.system.errors import ConfigError, first_line
+
+_PREFIX = "hydra.sweeper."
+
+
+@dataclass
+class HalvingConfig:
+    """As conf/hydra/sweeper/halving.yaml explains it."""
+
+    first_rung: int | None = key(None, low=1, unit="epochs")
+    eta: float = key(3.0, above=1)
+    keep: str = key("paired", choices=("paired", "share"))
+    risk: float = key(0.05, above=0, below=1)
+    keep_checkpoints: bool = key(False)
+
+
+@dataclass(frozen=True)
+class Halving:
+    """A sweep in rungs.
+
+    Attributes:
+        rungs: epochs at which some may be dropped, from the first.
+        epochs: of every job.
+    """
+
+    options: HalvingConfig
+    rungs: Sequence[int]
+    epochs: int
+
+    def __str__(self) -> str:
+        options = self.options
+        rule = f"the best 1/{options.eta:g}"
+        if options.keep == "paired":
+            rule = f"all that is not surely behind the best, at a risk of {options.risk:g}"
+        listed = ", ".join(map(str, self.rungs))
+        return f"rungs after epochs {listed} of {self.epochs}; kept at each: {rule}"
+
+    def least_and_most(self, sizes: Sequence[int]) -> tuple[int, int]:
+        """How many epochs are trained at least and at most, with so many jobs in each
+        configuration."""
+        ordered = sorted(sizes)
+        if self.options.keep == "share":
+            return self._trained(ordered), self._trained(ordered[::-1])
+        least = sum(ordered) * self.rungs[0] + ordered[0] * (self.epochs - self.rungs[0])
+        return least, sum(ordered) * self.epochs
+
+    def _trained(self, sizes: Sequence[int]) -> int:
+        """Where the first ones of these configurations are kept."""
+        total, done, kept = 0, 0, len(sizes)
+        for rung in self.rungs:
+            total += sum(sizes[:kept]) * (rung - done)
+            done, kept = rung, max(math.ceil(kept / self.options.eta), 1)
+        return total + sum(sizes[:kept]) * (self.epochs - done)
+
+
+def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
+    """The rungs of a sweep; None where another sweeper was chosen.
+
+    Args:
+        sweeper: Hydra's node of it.
+        jobs: all jobs of the sweep.
+
+    Raises:
+        ConfigError: a value is out of range, or the jobs cannot be compared before their end.
+    """
+    if not str(sweeper._target_).endswith(".HalvingSweeper"):
+        return None
+    options = _options(sweeper)
+    for name, values in _compared(jobs).items():
+        if len(values) > 1:
+            problem = "jobs are dropped by comparing them half way; give all of them the same"
+            raise ConfigError(name, ",".join(sorted(values)), problem)
+    if any(job.stop_after is not None for job in jobs):
+        problem = "jobs pause at the rungs: see hydra.sweeper.first_rung"
+        raise ConfigError("stop_after", jobs[0].stop_after, problem)
+    epochs = jobs[0].epochs
+    unfrozen = [each for each in map(head_epochs, jobs) if each < epochs]
+    first = options.first_rung
+    if first is None:
+        first = max(unfrozen, default=0) + max(math.ceil(epochs / options.eta**3), 1)
+    if first >= epochs:
+        problem = f"the first rung must lie before the last of {epochs} epochs"
+        if options.first_rung is None:
+            problem += ", and none does after the last unfreeze; give it yourself"
+        raise ConfigError(f"{_PREFIX}first_rung", options.first_rung or "null", problem)
+    rungs, place = [first], 1
+    while (following := round(first * options.eta**place)) < epochs:
+        # Of a small eta, some are no epoch further.
+        rungs += [following] if following > rungs[-1] else []
+        place += 1
+    return Halving(options, rungs, epochs)
+
+
+def _options(sweeper: DictConfig) -> HalvingConfig:
+    options = OmegaConf.structured(HalvingConfig)
+    for each in fields(HalvingConfig):
+        value = OmegaConf.select(sweeper, each.name)
+        try:
+            options[each.name] = value
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{_PREFIX}{each.name}", value, first_line(error)) from error
+    chosen = cast(HalvingConfig, OmegaConf.to_object(options))
+    for name, declared, value in leaves(chosen):
+        check_key(f"{_PREFIX}{name}", declared, value)
+    size = OmegaConf.select(sweeper, "max_batch_size")
+    if size is not None and not (isinstance(size, int) and size >= 1):
+        raise ConfigError(f"{_PREFIX}max_batch_size", size, "must be null, or at least 1")
+    return chosen
+
+
+def _compared(jobs: Sequence[Config]) -> dict[str, set[str]]:
+    """The values of what all jobs must have in common."""
+    return {
+        "epochs": {str(job.epochs) for job in jobs},
+        "select_by": {job.select_by for job in jobs},
+        "data": {job.data.name for job in jobs},
+        "data.root": {str(getattr(job.data, "root", "")) for job in jobs},
+        "protocol.validation": {job.protocol.validation for job in jobs},
+    }

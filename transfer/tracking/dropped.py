@@ -1,0 +1,78 @@
+"""A run that its sweep has dropped: KILLED in the store, with tags that say when and why."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from transfer.system.errors import ConfigError
+from transfer.system.lock import LockedError
+from transfer.tracking.find import PAUSED_TAG
+from transfer.tracking.previous_run import lock_of
+from transfer.tracking.run_state import RunState
+from transfer.tracking.store import Client
+from transfer.tracking.sync import deliver, note_undelivered
+
+log = logging.getLogger(__name__)
+
+DROPPED_TAG = "transfer.dropped"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Why a run does not go on.
+
+    Attributes:
+        epoch: after which.
+        behind: how far, with its unit: "6.1 points".
+        best: the name of a run of the configuration that was the best then.
+    """
+
+    epoch: int
+    behind: str
+    best: str
+
+    def __str__(self) -> str:
+        return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        parts = {f"{DROPPED_TAG}_{name}": str(value) for name, value in asdict(self).items()}
+        return {DROPPED_TAG: str(self), **parts}
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Self | None:
+        """What the tags of a run say; None for one that was not dropped."""
+        if DROPPED_TAG not in tags:
+            return None
+        epoch, behind, best = (
+            tags[f"{DROPPED_TAG}_{name}"] for name in ("epoch", "behind", "best")
+        )
+        return cls(int(epoch), behind, best)
+
+
+# None of it is true any more of a run that goes on.
+PAST_TAGS = (PAUSED_TAG, *Dropped(0, "", "").tags)
+
+
+def drop_run(client: Client, folder: Path, dropped: Dropped, *, job_folder: Path) -> None:
+    """Say in a run's folder and in the store that its sweep has dropped it.
+
+    Args:
+        job_folder: Hydra's, of this command; it gets a note where the store does not learn of it.
+    """
+    try:
+        with lock_of(folder):
+            state = RunState.load(folder)
+            if state is None:
+                return
+            tags = state.tags | {PAUSED_TAG: None} | dropped.tags
+            if (state.status, state.tags) == ("KILLED", tags):
+                return
+            state.update(status="KILLED", tags=tags)
+        deliver(folder, patience_s=5, client=client)
+    except LockedError:
+        log.warning("another process goes on with the run in %s: let be", folder)
+    except ConfigError as error:
+        note_undelivered(job_folder, folder, str(error))
