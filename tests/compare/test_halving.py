@@ -119,3 +119,16 @@ def test_more_comparisons_and_more_looks_ask_for_more_evidence() -> None:
     assert _rule(2, rungs=1).level == 0.05
     assert _rule(4, rungs=3).level == pytest.approx(0.05 / 18)
     assert _rule(1).level == pytest.approx(0.05)
+
+
+def test_the_same_files_in_other_sizes_are_the_same_images() -> None:
+    standings = _draw(np.random.default_rng(5), {"a": 0.9, "b": 0.5}, 1)
+    for files, dropped in ((("f", "f"), 1), (("f", "g"), 0)):
+        sized = [
+            (
+                replace(run, params=run.params | {"data.digest": size, "data.files_digest": name}),
+                own,
+            )
+            for (run, own), size, name in zip(standings, ("32 px", "64 px"), files, strict=True)
+        ]
+        assert len(find_losers(sized, _rule(2))) == dropped

@@ -133,7 +133,9 @@ def _rows(standings: Iterable[tuple[RunRecord, Standing]]) -> list[Row]:
 def _validated(run: RunRecord, standing: Standing) -> RunRecord:
     criterion = criterion_of([run])
     value = criterion.sign * standing.score
-    drawn = [run.params.get(name, "") for name in ("data.digest", "data.seed", "data.fold")]
+    # Not data.digest: models may want the same files in other sizes.
+    names = ("data.files_digest", "data.seed", "data.fold")
+    drawn = [run.params.get(name, "") for name in names]
     return replace(
         run,
         params=run.params | {"data.test_digest": " ".join(["validation", *drawn])},
