@@ -16,7 +16,7 @@ from transfer.job import Job
 from transfer.sweep.expected import duration, last_epoch
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
-from transfer.tracking.previous_run import PreviousRun, State, find_previous_run
+from transfer.tracking.previous_run import PreviousRun, find_previous_run
 from transfer.tracking.start import params_of
 from transfer.tracking.store import Client, answering
 from transfer.training.checkpoint import Checkpoints
@@ -44,7 +44,7 @@ class _Found:
     name: str
     fingerprint: str
     configuration: str
-    state: State
+    todo: str
     epochs_left: int
     epoch_s: float | None
     size: tuple[str, str]
@@ -75,7 +75,7 @@ def preview(
     rows, total_left, estimates = [], 0, []
     seen, notes, sizes = set[str](), list[str](), Counter[str]()
     for _, each in sorted(found.items()):
-        todo, epochs = _TO_DO[each.state], each.epochs_left
+        todo, epochs = each.todo, each.epochs_left
         if each.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
         else:
@@ -109,12 +109,18 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
         name=job.name,
         fingerprint=job.fingerprint,
         configuration=job.configuration,
-        state=former.state,
+        todo=_todo(former),
         epochs_left=_epochs_left(job, former),
         epoch_s=None if each is None else len(job.data.train) * each,
         size=(f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M"),
         note=why_anew(client, job.name, params_of(job)) if anew else "",
     )
+
+
+def _todo(former: PreviousRun) -> str:
+    if former.state == "paused" and former.record is not None:
+        return f"go on: {former.record.state}"
+    return _TO_DO[former.state]
 
 
 def epochs_done(client: Client, job: Job) -> int:

@@ -115,5 +115,6 @@ class JobProgress:
         }
         for number, outcome in read_outcomes(self._folder).items():
             if str(number) in self._expected.jobs:
-                ended[number] = outcome.seconds if outcome.status == "finished" else None
+                told = outcome.status in ("finished", "paused")
+                ended[number] = outcome.seconds if told else None
         return ended

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer.compare.criterion import criterion_of
 from transfer.compare.halving import Rule, find_losers, points_behind
 from transfer.sweep import state
+from transfer.sweep.expected import Expected
 from transfer.system import interrupt
 from transfer.tracking.dropped import Dropped, drop_run
 from transfer.tracking.find import RunRecord
@@ -81,10 +83,20 @@ class Race:
         stop = self._stops[self._at]
         state.forget_outcomes(self._sweep.folder, self._launched)
         state.note(self._sweep.folder, state.Rung(stop))
+        state.note(self._sweep.folder, self._expected(stop))
         until = f"epoch {stop}" if stop is not None else "the end"
         place = f"rung {self._at + 1} of {len(self._stops)}"
         log.info("%s, to %s: %d jobs", place, until, len(self._launched))
         return self._launched
+
+    def _expected(self, stop: int | None) -> Expected:
+        """The work of a rung, by which its end is told."""
+        whole, before = self._sweep.expected, (self._stops[self._at - 1] if self._at else None) or 0
+        jobs = {}
+        for number in map(str, self._launched):
+            job, last = whole.jobs[number], stop or self._halving.epochs
+            jobs[number] = job._replace(epochs=last, done=min(max(job.done, before), last))
+        return replace(whole, jobs=jobs)
 
     def _end_rung(self) -> None:
         """See how the jobs of a rung have ended, and who of those that paused goes on."""
