@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_a_sweep_that_is_ended_at_random_moments(
     place, moments = new_workplace(), random.Random(SEED + by)
     where: Counter[str] = Counter()
     for number in range(times):
-        where[_end_at_a_random_moment(place, moments, by)] += 1
+        where[end_at_a_random_moment(place, SWEEP, moments, by)] += 1
         print(f"{by.name} {number + 1}/{times}", dict(where), flush=True)
     last = _start(place, "resume=true")
     last.communicate()
@@ -70,13 +70,15 @@ def _start(place: Workplace, *more: str) -> subprocess.Popen[str]:
     return place.start(*SWEEP, *more)
 
 
-def _end_at_a_random_moment(place: Workplace, moments: random.Random, by: signal.Signals) -> str:
+def end_at_a_random_moment(
+    place: Workplace, sweep: Sequence[str], moments: random.Random, by: signal.Signals
+) -> str:
     """Start, wait for some epochs or for some seconds, and signal.
 
     Returns:
         When the signal came: before, in, or between trainings.
     """
-    process = _start(place, "resume=true")
+    process = place.start(*sweep, "resume=true")
     assert process.stdout is not None
     lines: list[str] = []
     seen = threading.Condition()
