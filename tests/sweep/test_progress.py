@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import pty
 import re
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PLAIN, ROOT, TINY, Workplace
+from transfer.sweep.checking import Checking
 from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
 from transfer.sweep.state import note, read_expected
 
@@ -99,6 +102,26 @@ def test_in_a_terminal_a_bar_counts_the_epochs_of_all_jobs(workplace: Workplace)
     lines = _screen(text)
     assert sum(line.startswith("epoch   ") and line.endswith(" s") for line in lines) == 4
     assert not [line for line in lines if "sweep:" in line or "checking" in line or "|" in line]
+
+
+def test_remarks_on_the_images_go_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _Terminal()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, terminal)
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(terminal)])
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "40")
+    with Checking(3) as checking:
+        for number in checking.each(range(3)):
+            logging.warning("a remark on %d", number)
+    assert "checking 3 jobs:  33%" in terminal.getvalue()
+    shown = _screen(terminal.getvalue())
+    assert [line for line in shown if line] == [f"a remark on {number}" for number in range(3)]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def _screen(text: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
-from transfer.system.bars import bar
+from transfer.system.bars import bar, lines_above
 
 # So many are checked in a moment.
 _FEW = 20
@@ -23,6 +24,7 @@ class Checking:
     def __init__(self, count: int) -> None:
         jobs = "1 job" if count == 1 else f"{count} jobs"
         self._bar = bar(desc=f"checking {jobs}", total=count)
+        self._lines = ExitStack()
         if self._bar.disable and count > _FEW:
             print(f"checking {jobs}", file=sys.stderr, flush=True)
 
@@ -34,6 +36,7 @@ class Checking:
         self._bar.close()
 
     def __enter__(self) -> Self:
+        self._lines.enter_context(lines_above(self._bar))
         return self
 
     def __exit__(
@@ -42,4 +45,5 @@ class Checking:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._lines.close()
         self._bar.close()

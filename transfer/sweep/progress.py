@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from transfer.sweep.expected import Running, duration
 from transfer.sweep.state import read_expected, read_outcomes
-from transfer.system.bars import bar
+from transfer.system.bars import bar, lines_above
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -55,11 +55,8 @@ class JobProgress:
             bar_format=_FORMAT,
         )
         if not shown.disable:
-            from tqdm.contrib.logging import logging_redirect_tqdm
-
             self._bar = self._shown.enter_context(shown)
-            # Lines of text go above it.
-            self._shown.enter_context(logging_redirect_tqdm())
+            self._shown.enter_context(lines_above(shown))
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ to."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,3 +30,12 @@ def bar(items: Iterable[Any] | None = None, **options: Any) -> tqdm[Any]:
     from tqdm import tqdm
 
     return tqdm(items, leave=False, disable=True if _silent else None, **options)
+
+
+def lines_above(shown: tqdm[Any]) -> AbstractContextManager[None]:
+    """A context in which what is logged goes above this bar, if it is to be seen at all."""
+    if shown.disable:
+        return nullcontext()
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    return logging_redirect_tqdm()
