@@ -8,6 +8,7 @@ from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
 from transfer.compare.screened import Agreement
 from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
+from transfer.report.dropped import dropped_blocks, is_dropped
 from transfer.report.facts import facts
 from transfer.report.findings import findings
 from transfer.report.front import front, nothing_finished
@@ -18,8 +19,6 @@ from transfer.report.tables import (
     MOST_PAIRS,
     MOST_ROWS,
     cost_table,
-    dropped_table,
-    is_dropped,
     measures_table,
     outcome_table,
     pair_table,
@@ -62,8 +61,7 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
         blocks.append(Paragraph(words("parts", count=len(parts))))
     blocks += _joined(parts, words, _section)
     if dropped:
-        blocks += [Heading(words("section.dropped")), dropped_table(dropped, words)]
-        blocks.append(Paragraph(words("dropped.text")))
+        blocks += dropped_blocks(dropped, parts[0].comparison if len(parts) == 1 else None, words)
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
     return [*blocks, Heading(words("section.provenance")), Bullets(facts(selection, words))]

@@ -30,7 +30,6 @@ from transfer.report.verdicts import (
     verdict_of_second,
 )
 from transfer.system.markdown import literal
-from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import PAUSED, PAUSED_TAG, RunRecord
 
 # Nobody reads a longer table; report.csv has all.
@@ -173,25 +172,6 @@ def outcome_table(runs: Iterable[RunRecord], words: Words) -> Table:
         for run in runs
     ]
     names = ["run", "overrides", "status", "error", "id"]
-    return Table([words(f"column.{name}") for name in names], cells, len(names))
-
-
-def is_dropped(run: RunRecord) -> bool:
-    """Whether a sweep that races its configurations has dropped a run."""
-    return not run.finished and Dropped.of(run.tags) is not None
-
-
-def dropped_table(runs: Iterable[RunRecord], words: Words) -> Table:
-    """When each run was dropped, and how far behind which other."""
-    cells = []
-    for run in runs:
-        if own := Dropped.of(run.tags):
-            value, _, unit = own.behind.partition(" ")
-            behind = words(f"behind.{unit}", value=value)
-            asked = run.tags.get("transfer.overrides", "–")
-            name, asked, best = map(literal, (run.name, asked, own.best))
-            cells.append([name, asked, str(own.epoch), behind, best])
-    names = ["run", "overrides", "dropped_epoch", "dropped_behind", "dropped_best"]
     return Table([words(f"column.{name}") for name in names], cells, len(names))
 
 

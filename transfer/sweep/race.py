@@ -142,7 +142,8 @@ class Race:
                 continue
             fall = falls[tag]
             best = next(each for each, own in tags.items() if own == fall.best)
-            dropped = Dropped(epoch, points_behind(fall, criterion), self._name(best))
+            behind = points_behind(fall, criterion)
+            dropped = Dropped(epoch, behind, self._name(best), standings[number].score)
             log.info("%s: %s", self._name(number), dropped)
             self._drop(number, folders[number], dropped)
 

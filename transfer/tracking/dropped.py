@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -27,11 +27,13 @@ class Dropped:
         epoch: after which.
         behind: how far, with its unit: "6.1 points".
         best: the name of a run of the configuration that was the best then.
+        score: its own best on validation until then, by what it is selected by; more is better.
     """
 
     epoch: int
     behind: str
     best: str
+    score: float
 
     def __str__(self) -> str:
         return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
@@ -46,14 +48,13 @@ class Dropped:
         """What the tags of a run say; None for one that was not dropped."""
         if DROPPED_TAG not in tags:
             return None
-        epoch, behind, best = (
-            tags[f"{DROPPED_TAG}_{name}"] for name in ("epoch", "behind", "best")
-        )
-        return cls(int(epoch), behind, best)
+        names = (each.name for each in fields(cls))
+        epoch, behind, best, score = (tags[f"{DROPPED_TAG}_{name}"] for name in names)
+        return cls(int(epoch), behind, best, float(score))
 
 
 # None of it is true any more of a run that goes on.
-PAST_TAGS = (PAUSED_TAG, *Dropped(0, "", "").tags)
+PAST_TAGS = (PAUSED_TAG, *Dropped(0, "", "", 0.0).tags)
 
 
 def drop_run(client: Client, folder: Path, dropped: Dropped, *, job_folder: Path) -> None:

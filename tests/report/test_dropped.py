@@ -1,0 +1,61 @@
+"""What a sweep in rungs dropped has a list of its own, with the stated risk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.compare.runs import make_history, make_predictions, make_rows, make_run
+from transfer.compare.comparison import Comparison
+from transfer.report.document import to_markdown
+from transfer.report.dropped import dropped_blocks, is_dropped
+from transfer.report.language import LANGUAGES, Words
+from transfer.report.sections import Part, build_document
+from transfer.tracking.dropped import Dropped
+from transfer.tracking.find import RunRecord
+from transfer.tracking.selection import Selection
+
+FINISHED = [make_run(name, 0, 0, accuracy) for name, accuracy in {"a": 0.9, "b": 0.8}.items()]
+
+
+def _dropped(status: str = "KILLED") -> RunRecord:
+    run = make_run("c", 0, 0, 0.0, status=status)
+    tags = Dropped(1, "6.1 points", "a-freeze0-seed0", 0.2).tags
+    return replace(run, metrics={}, tags=run.tags | tags)
+
+
+def _comparison(runs: list[RunRecord]) -> Comparison:
+    histories = {
+        "a-0-0": make_history([0.1, 0.7], [0.5, 0.9]),
+        "b-0-0": make_history([0.1, 0.7], [0.4, 0.8]),
+    }
+    answers = {run.id: make_predictions([True] * 9 + [False]) for run in runs}
+    return Comparison(make_rows(runs, histories, answers))
+
+
+def test_a_dropped_run_is_listed_apart_and_has_no_rank() -> None:
+    assert is_dropped(_dropped())
+    # Whoever went on with it, and finished, has dropped nothing.
+    assert not is_dropped(_dropped("FINISHED"))
+    assert str(Dropped.of(_dropped().tags)) == (
+        "dropped at epoch 1, 6.1 points behind a-freeze0-seed0"
+    )
+    runs = [*FINISHED, _dropped()]
+    comparison = _comparison(FINISHED)
+    for language in LANGUAGES:
+        words = Words(language)
+        part, selection = Part(comparison, []), Selection(runs, [])
+        text = to_markdown(build_document([part], selection, words))
+        before, after = text.split(f"## {words('section.dropped')}\n")
+        assert "c-freeze0-seed0" in after and "c-freeze0" not in before
+        assert words("section.unfinished") not in text
+        assert words("behind.points", value="6.1") in text
+
+
+def test_the_risk_of_dropping_is_stated() -> None:
+    words = Words()
+    text = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED), words))
+    assert "The chance that one of them would have been the best is" in text
+    assert "by what the 2 configurations that finished still gained" in text
+    alone = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED[:1]), words))
+    assert words("forgone.unknown") in alone
+    assert "chance" not in to_markdown(dropped_blocks([_dropped()], None, words))
