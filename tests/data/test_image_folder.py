@@ -95,6 +95,10 @@ def test_refused_folders(tmp_path: Path) -> None:
         return str(refused.value)
 
     assert "no such folder" in refusal(tmp_path / "nowhere")
+    (tmp_path / "photos.zip").touch()
+    assert "is a file, not a folder; an archive must be unpacked" in refusal(
+        tmp_path / "photos.zip"
+    )
     assert "needs a folder train/" in refusal(tmp_path)
     (tmp_path / "train").mkdir()
     assert "holds no class folder" in refusal(tmp_path)

@@ -36,7 +36,9 @@ def part_folders(config: ImageFolderConfig) -> dict[str, str]:
     """
     root = folder_root(config)
     if not is_folder(root):
-        raise ConfigError("data.root", config.root, "there is no such folder")
+        unpack = "is a file, not a folder; an archive must be unpacked first"
+        problem = unpack if root.is_file() else "there is no such folder"
+        raise ConfigError("data.root", config.root, problem)
     folders = {}
     for part in _NAMES:
         name = getattr(config, f"{part}_folder")
