@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mlflow.entities import Run
 
 from tests.conftest import PLAIN, ROOT, TINY, Workplace, children
+from transfer.sweep.best_weights import may_go
+from transfer.tracking.find import KEPT_FOR, RunRecord
 from transfer.tracking.run_state import WEIGHTS, is_in_store
 
 PICTURE = str(ROOT / "docs" / "accuracy_and_loss.png")
@@ -55,6 +58,13 @@ def test_the_best_seed_of_each_configuration_keeps_them(workplace: Workplace) ->
     assert again.returncode == 0, again.stderr
     assert (again.stdout + again.stderr).count("without resume=true it is trained again") == 2
     assert len(children(workplace)) == 4
+
+
+def test_what_another_sweep_counts_on_stays() -> None:
+    tags = {"mlflow.parentRunId": "own"}
+    run = RunRecord("1", "a", "FINISHED", {"tracking.weights": "best"}, {}, tags)
+    assert may_go(run, "own") and not may_go(run, "other")
+    assert not may_go(replace(run, tags=tags | {KEPT_FOR: "other"}), "own")
 
 
 def test_none_are_kept_and_a_folder_that_is_used_again_leaves_the_store_alone(

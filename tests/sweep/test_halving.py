@@ -78,9 +78,10 @@ def _require_equal(place: Workplace, run: Run, other: Workplace, twin: Run) -> N
 @pytest.mark.parametrize(
     ("override", "refusal"),
     [
-        ("hydra.sweeper.eta=1", "hydra.sweeper.eta=1.0: must be above 1\n"),
+        ("hydra.sweeper.eta=1", "hydra.sweeper.eta=1.0: must be from 1.1 to 100"),
         ("hydra.sweeper.keep=half", "hydra.sweeper.keep=half: choose from paired, share\n"),
         ("hydra.sweeper.first_rung=3", "hydra.sweeper.first_rung=3: the first rung must lie"),
+        ("data.seed=0,1", "data.seed=0,1: jobs are dropped by comparing them half way;"),
         ("epochs=3,4", "epochs=3,4: jobs are dropped by comparing them half way;"),
         ("stop_after=2", "stop_after=2: jobs pause at the rungs: see hydra.sweeper.first_rung\n"),
     ],

@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from safetensors.torch import load_file
 
 from tests.conftest import PLAIN, ROOT, TIMED, TINY, Sweep, Workplace, children, without_locks
+from transfer.tracking.find import KEPT_FOR
 
 # A shell in the background has it ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -119,7 +120,12 @@ def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -
     wider = workplace.run("train.py", "-m", *PLAIN, "seed=1,2", *TINY, "resume=true")
     assert wider.returncode == 0, wider.stderr
     assert wider.stdout.count("finished before") == 1
-    assert len(children(workplace)) == 3
+    runs = children(workplace)
+    assert len(runs) == 3
+    # Its own sweep must not take its weights any more.
+    wide = runs["simple_cnn-freeze1-seed2"].data.tags["mlflow.parentRunId"]
+    kept = {name: run.data.tags.get(KEPT_FOR) for name, run in runs.items()}
+    assert {name for name, sweep in kept.items() if sweep == wide} == {"simple_cnn-freeze1-seed1"}
     report = sorted(workplace.folder.glob("multirun/*/*/report.md"))[-1].read_text()
     assert "1 configurations, 2 runs" in report
 

@@ -15,14 +15,23 @@ from transfer.config.tune import head_epochs
 from transfer.system.errors import ConfigError, first_line
 
 _PREFIX = "hydra.sweeper."
+_IMAGES = (
+    "root",
+    "seed",
+    "validation_fraction",
+    "test_fraction",
+    "folds",
+    "val_folder",
+    "test_folder",
+)
 
 
 @dataclass
 class HalvingConfig:
-    """As conf/hydra/sweeper/halving.yaml explains it."""
+    """The keys that conf/hydra/sweeper/halving.yaml explains."""
 
     first_rung: int | None = key(None, low=1, unit="epochs")
-    eta: float = key(3.0, above=1)
+    eta: float = key(3.0, low=1.1, high=100.0)
     keep: str = key("paired", choices=("paired", "share"))
     risk: float = key(0.05, above=0, below=1)
     keep_checkpoints: bool = key(False)
@@ -128,6 +137,7 @@ def _compared(jobs: Sequence[Config]) -> dict[str, set[str]]:
         "epochs": {str(job.epochs) for job in jobs},
         "select_by": {job.select_by for job in jobs},
         "data": {job.data.name for job in jobs},
-        "data.root": {str(getattr(job.data, "root", "")) for job in jobs},
+        # Answers on other images, or by another split, are no pairs.
+        **{f"data.{name}": {str(getattr(job.data, name, "")) for job in jobs} for name in _IMAGES},
         "protocol.validation": {job.protocol.validation for job in jobs},
     }

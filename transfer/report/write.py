@@ -171,7 +171,12 @@ def _screen(client: Client, comparison: Comparison) -> Agreement | None:
     digests = {row.params.get("data.test_digest") for row in comparison.rows}
     if len(digests) != 1 or (digest := digests.pop()) is None:
         return None
-    found = (_read(client, run, TABLE, read_screen) for run in find_screens(client, digest))
+    # What learned from more images, or fewer, tells of another sweep.
+    counts = {row.params.get("data.train_images") for row in comparison.rows}
+    screens = [
+        run for run in find_screens(client, digest) if run.params.get("data.train_images") in counts
+    ]
+    found = (_read(client, run, TABLE, read_screen) for run in screens)
     tables = [table for table in found if table is not None]
     return agreement_with(comparison, join_screens(tables)) if tables else None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from transfer.compare.criterion import criterion_of
 from transfer.compare.replicates import configurations, replicate_of
 from transfer.system.errors import root_cause
-from transfer.tracking.find import RunRecord, find_sweep_jobs, find_sweep_run
+from transfer.tracking.find import KEPT_FOR, RunRecord, find_sweep_jobs, find_sweep_run
 from transfer.tracking.kept_weights import has_weights, remove_weights
 from transfer.tracking.store import Client
 
@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 
 def keep_best_weights(client: Client, sweep_id: str) -> int:
-    """Delete the weights of what others surpass; runs of other sweeps, and those that were to keep
-    theirs, are left as they are.
+    """Delete the weights of what others surpass; runs of other sweeps, those that another sweep
+    counts on, and those that were to keep theirs, are left as they are.
 
     Args:
         sweep_id: of the sweep's own run.
@@ -26,13 +26,13 @@ def keep_best_weights(client: Client, sweep_id: str) -> int:
     """
     jobs = find_sweep_jobs(client, find_sweep_run(client, sweep_id))
     runs = [run for run in jobs if run.finished]
-    if not any(_may_go(run, sweep_id) for run in runs):
+    if not any(may_go(run, sweep_id) for run in runs):
         return 0
     removed = 0
     for group in configurations([run for run in runs if has_weights(client, run)]):
         best = best_on_validation(list(group.values()))
         for run in group.values():
-            if run is not best and _may_go(run, sweep_id):
+            if run is not best and may_go(run, sweep_id):
                 try:
                     remove_weights(client, run, best)
                     removed += 1
@@ -54,6 +54,7 @@ def best_on_validation(runs: Sequence[RunRecord]) -> RunRecord:
     return min(runs, key=place)
 
 
-def _may_go(run: RunRecord, sweep_id: str) -> bool:
-    own = run.tags.get("mlflow.parentRunId") == sweep_id
+def may_go(run: RunRecord, sweep_id: str) -> bool:
+    """Whether the end of a sweep may take a run's weights."""
+    own = run.tags.get("mlflow.parentRunId") == sweep_id and KEPT_FOR not in run.tags
     return own and run.params.get("tracking.weights") == "best"

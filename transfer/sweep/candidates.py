@@ -36,7 +36,7 @@ def compose_candidates(overrides: Sequence[str]) -> list[Config]:
     chosen = "experiment" in keys
     if _ALL in overrides:
         if "weights" in keys:
-            [typed] = [each for each in overrides if each.startswith("weights")][:1]
+            typed = overrides[keys.index("weights")]
             problem = "model=all brings the weights at hand; name the models, or no weights"
             raise ConfigError("weights", typed.partition("=")[2], problem)
         others = [each for each in overrides if each != _ALL]

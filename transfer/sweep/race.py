@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from transfer.compare.halving import Rule, find_losers, points_behind
 from transfer.sweep import state
 from transfer.sweep.expected import Expected
 from transfer.system import interrupt
-from transfer.tracking.dropped import Dropped, drop_run
+from transfer.system.lock import LockedError
+from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
 from transfer.tracking.find import RunRecord
-from transfer.tracking.previous_run import find_previous_run
+from transfer.tracking.previous_run import find_previous_run, lock_of
 from transfer.tracking.run_state import RunState
 from transfer.tracking.standing import Standing, read_standing
 from transfer.training.checkpoint import Checkpoints
@@ -58,6 +60,8 @@ class Race:
         # As far as the jobs have trained; none is the end.
         self._stops: list[int | None] = [*self._halving.rungs, None]
         self._at = -1
+        # How far the jobs of the race have come, in epochs.
+        self._reached = 0
         self._launched = [
             number for number in range(len(sweep.jobs)) if str(number) not in sweep.repeats.of
         ]
@@ -84,6 +88,7 @@ class Race:
         state.forget_outcomes(self._sweep.folder, self._launched)
         state.note(self._sweep.folder, state.Rung(stop))
         state.note(self._sweep.folder, self._expected(stop))
+        self._reached = stop or self._halving.epochs
         until = f"epoch {stop}" if stop is not None else "the end"
         place = f"rung {self._at + 1} of {len(self._stops)}"
         log.info("%s, to %s: %d jobs", place, until, len(self._launched))
@@ -91,7 +96,7 @@ class Race:
 
     def _expected(self, stop: int | None) -> Expected:
         """The work of a rung, by which its end is told."""
-        whole, before = self._sweep.expected, (self._stops[self._at - 1] if self._at else None) or 0
+        whole, before = self._sweep.expected, self._reached
         jobs = {}
         for number in map(str, self._launched):
             job, last = whole.jobs[number], stop or self._halving.epochs
@@ -122,6 +127,10 @@ class Race:
             folder = self._run_folder(number)
             run = None if folder is None else RunState.load(folder)
             standing = None if folder is None else read_standing(folder, epoch)
+            fingerprint = self._sweep.jobs[number].fingerprint
+            if run is not None and run.tags.get("transfer.fingerprint") != fingerprint:
+                # Its folder was given to another since.
+                run = None
             if folder is not None and run is not None and standing is not None:
                 folders[number], standings[number] = folder, standing
                 runs[number] = _record(run)
@@ -149,11 +158,11 @@ class Race:
 
     def _drop(self, number: int, folder: Path, dropped: Dropped) -> None:
         own = state.read_outcomes(self._sweep.folder)[number]
-        drop_run(self._sweep.client, folder, dropped, job_folder=Path(own.folder))
+        if drop_run(self._sweep.client, folder, dropped, job_folder=Path(own.folder)):
+            self._dropped[number] = folder
         outcome = state.Outcome(own.overrides, "dropped", folder=own.folder)
         state.note_outcome(self._sweep.folder, number, outcome)
         self._racing.remove(number)
-        self._dropped[number] = folder
 
     def _tags(self) -> set[str]:
         """The configurations that are in the race; of a run that lies elsewhere, one of its own."""
@@ -185,9 +194,11 @@ class Race:
         if self._halving.options.keep_checkpoints:
             return
         for folder in self._dropped.values():
-            run = RunState.load(folder)
-            if run is not None:
-                Checkpoints(folder, run.run_id).remove()
+            # Another command may have gone on with it since.
+            with suppress(LockedError), lock_of(folder):
+                run = RunState.load(folder)
+                if run is not None and run.status == "KILLED" and run.tags.get(DROPPED_TAG):
+                    Checkpoints(folder, run.run_id).remove()
 
 
 def _record(run: RunState) -> RunRecord:

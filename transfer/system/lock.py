@@ -121,6 +121,10 @@ class Lock:
             if error.errno not in NO_LOCKS:
                 raise
             return self._marker.take()
+        if self._marker.is_held():
+            # The disk knew no locks when another process came.
+            self._native.release()
+            return False
         return True
 
 
@@ -134,6 +138,11 @@ class _Marker:
     @property
     def is_own(self) -> bool:
         return self._own != b""
+
+    def is_held(self) -> bool:
+        """Whether it names a process that may live."""
+        process = self._process()
+        return process is not None and process.may_live()
 
     def take(self) -> bool:
         """Make the file, unless a process that may live has made it."""

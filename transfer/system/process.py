@@ -55,8 +55,12 @@ def start_of(number: int) -> str:
 
 def _start_by_ps(number: int) -> str:
     call = ["ps", "-o", "lstart=", "-p", str(number)]
+    # Else the same moment has other words for another process.
+    plain = os.environ | {"LC_ALL": "C", "TZ": "UTC"}
     try:
-        done = subprocess.run(call, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            call, capture_output=True, text=True, timeout=10, check=False, env=plain
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

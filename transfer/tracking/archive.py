@@ -14,6 +14,7 @@ from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.artifacts import condense, read_predictions
 from transfer.tracking.environment import without_folder, without_places
 from transfer.tracking.find import (
+    KEPT_FOR,
     SURPASSED_BY,
     RunRecord,
     fetch_artifact,
@@ -28,7 +29,7 @@ from transfer.tracking.sync import Sync
 # origin name a folder here.
 _LOCAL_TAGS = (
     *("hydra.output_dir", "mlflow.note.content", "mlflow.parentRunId", "mlflow.user"),
-    SURPASSED_BY,
+    *(KEPT_FOR, SURPASSED_BY),
     *("transfer.host", "transfer.process", "transfer.process_start"),
 )
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch

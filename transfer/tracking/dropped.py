@@ -10,7 +10,7 @@ from transfer.system.errors import ConfigError
 from transfer.system.lock import LockedError
 from transfer.tracking.find import PAUSED_TAG
 from transfer.tracking.previous_run import lock_of
-from transfer.tracking.run_state import RunState
+from transfer.tracking.run_state import RunState, is_in_store
 from transfer.tracking.store import Client
 from transfer.tracking.sync import deliver, note_undelivered
 
@@ -57,23 +57,30 @@ class Dropped:
 PAST_TAGS = (PAUSED_TAG, *Dropped(0, "", "", 0.0).tags)
 
 
-def drop_run(client: Client, folder: Path, dropped: Dropped, *, job_folder: Path) -> None:
+def drop_run(client: Client, folder: Path, dropped: Dropped, *, job_folder: Path) -> bool:
     """Say in a run's folder and in the store that its sweep has dropped it.
 
     Args:
         job_folder: Hydra's, of this command; it gets a note where the store does not learn of it.
+
+    Returns:
+        False where another process goes on with it.
     """
     try:
-        with lock_of(folder):
+        # A look at whether it is locked takes the lock for a moment, too.
+        with lock_of(folder, timeout_s=1.0):
             state = RunState.load(folder)
             if state is None:
-                return
+                return True
             tags = state.tags | {PAUSED_TAG: None} | dropped.tags
-            if (state.status, state.tags) == ("KILLED", tags):
-                return
-            state.update(status="KILLED", tags=tags)
+            if (state.status, state.tags) != ("KILLED", tags):
+                state.update(status="KILLED", tags=tags)
+            elif is_in_store(folder):
+                return True
         deliver(folder, patience_s=5, client=client)
     except LockedError:
         log.warning("another process goes on with the run in %s: let be", folder)
+        return False
     except ConfigError as error:
         note_undelivered(job_folder, folder, str(error))
+    return True

@@ -24,6 +24,8 @@ PAUSED_TAG = "transfer.paused"
 RESUMED_AS = "transfer.resumed_as"
 # A run's tag: the id of the one that kept its weights in its place, by `tracking.weights=best`.
 SURPASSED_BY = "transfer.surpassed_by"
+# Of a run whose weights another sweep counts on: the one that asked last.
+KEPT_FOR = "transfer.kept_for"
 
 
 @dataclass(frozen=True)

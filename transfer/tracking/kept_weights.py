@@ -3,10 +3,16 @@
 from pathlib import Path
 
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import SURPASSED_BY, RunRecord, fetch_artifact, last_in_place_of
-from transfer.tracking.previous_run import folder_of
+from transfer.tracking.find import (
+    KEPT_FOR,
+    SURPASSED_BY,
+    RunRecord,
+    fetch_artifact,
+    last_in_place_of,
+)
+from transfer.tracking.previous_run import folder_of, lock_of
 from transfer.tracking.run_state import WEIGHTS, RunState, is_in_store, mark_of, note_in_store
-from transfer.tracking.store import Client
+from transfer.tracking.store import Client, answering
 
 
 def has_weights(client: Client, run: RunRecord) -> bool:
@@ -36,18 +42,33 @@ def remove_weights(client: Client, run: RunRecord, best: RunRecord) -> None:
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    folder = folder_of(run)
-    state = None if folder is None else RunState.load(folder)
-    if folder is not None and state is not None and state.run_id == run.id:
-        # First, so that nothing of it counts as undelivered, whenever this is cut short.
-        whole = is_in_store(folder)
-        kept = {name: times for name, times in state.artifacts.items() if name != WEIGHTS}
-        state.update(artifacts=kept, tags=state.tags | {SURPASSED_BY: best.id})
-        if whole:
-            note_in_store(folder, mark_of(folder))
-        (folder / WEIGHTS).unlink(missing_ok=True)
+    if best.tags.get("mlflow.parentRunId") != run.tags.get("mlflow.parentRunId"):
+        keep_for(client, best, run.tags.get("mlflow.parentRunId", ""))
+    # The store first: what it refuses stays in the folder, too.
     client.set_tag(run.id, SURPASSED_BY, best.id)
     get_artifact_repository(run.artifacts, client.tracking_uri).delete_artifacts(WEIGHTS)
+    folder = folder_of(run)
+    if folder is not None:
+        with lock_of(folder, timeout_s=1.0):
+            _remove_from_folder(folder, run, best)
+
+
+def _remove_from_folder(folder: Path, run: RunRecord, best: RunRecord) -> None:
+    state = RunState.load(folder)
+    if state is None or state.run_id != run.id:
+        return
+    whole = is_in_store(folder)
+    kept = {name: times for name, times in state.artifacts.items() if name != WEIGHTS}
+    state.update(artifacts=kept, tags=state.tags | {SURPASSED_BY: best.id})
+    if whole:
+        note_in_store(folder, mark_of(folder))
+    (folder / WEIGHTS).unlink(missing_ok=True)
+
+
+def keep_for(client: Client, run: RunRecord, sweep_id: str) -> None:
+    """Have a run keep its weights whatever its own sweep makes of them: another counts on them."""
+    with answering(client.tracking_uri, "written"):
+        client.set_tag(run.id, KEPT_FOR, sweep_id)
 
 
 def _why_none(client: Client, run: RunRecord) -> str:

@@ -98,9 +98,9 @@ def folder_of(record: RunRecord) -> Path | None:
     return Path(name) if name and Path(name).is_dir() else None
 
 
-def lock_of(folder: Path) -> Lock:
+def lock_of(folder: Path, timeout_s: float = 0.0) -> Lock:
     """The lock that the process of a run, or of a sweep, holds on its folder."""
-    return Lock(folder / "lock")
+    return Lock(folder / "lock", timeout_s)
 
 
 def is_locked(folder: Path) -> bool:

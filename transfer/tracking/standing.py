@@ -20,7 +20,7 @@ class Standing:
 
     Attributes:
         score: of the best of them on validation, by what the run is selected by; more is better.
-        answers: of the network after that epoch, on the validation images.
+        answers: of the network that was the best until then, on the validation images.
     """
 
     score: float

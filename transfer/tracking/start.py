@@ -20,7 +20,7 @@ from transfer.tracking.dropped import PAST_TAGS
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
-from transfer.tracking.kept_weights import has_weights
+from transfer.tracking.kept_weights import has_weights, keep_for
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import (
     PreviousRun,
@@ -54,6 +54,10 @@ def find_finished(job: Job, sweep: SweepRun | None) -> RunRecord | None:
     wanted = job.config.tracking.weights == "all" and former.in_store
     if wanted and former.record is not None and not has_weights(client, former.record):
         log.warning("%s has no weights; without resume=true it is trained again", job.name)
+    if former.state == "finished" and former.record is not None and former.in_store:
+        of = former.record.tags.get("mlflow.parentRunId")
+        if sweep is not None and of != sweep.run_id and job.config.tracking.weights != "none":
+            keep_for(client, former.record, sweep.run_id)
     if former.state != "finished" or former.in_store or former.folder is None:
         return former.record if former.state == "finished" else None
     try:
