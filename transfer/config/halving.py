@@ -95,12 +95,15 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
             raise ConfigError(name, ",".join(sorted(values)), problem)
     if any(job.stop_after is not None for job in jobs):
         problem = "jobs pause at the rungs: see hydra.sweeper.first_rung"
-        raise ConfigError("stop_after", jobs[0].stop_after, problem)
+        typed = next(job.stop_after for job in jobs if job.stop_after is not None)
+        raise ConfigError("stop_after", typed, problem)
     epochs = jobs[0].epochs
     unfrozen = [each for each in map(head_epochs, jobs) if each < epochs]
     first = options.first_rung
     if first is None:
         first = max(unfrozen, default=0) + max(math.ceil(epochs / options.eta**3), 1)
+    if epochs == 1:
+        raise ConfigError("epochs", 1, "no rung lies before the last epoch; give 2 or more")
     if first >= epochs:
         problem = f"the first rung must lie before the last of {epochs} epochs"
         if options.first_rung is None:

@@ -131,6 +131,8 @@ class Race:
             if run is not None and run.tags.get("transfer.fingerprint") != fingerprint:
                 # Its folder was given to another since.
                 run = None
+            if number not in paused and standing is None:
+                log.info("%s finished before, and is not compared here", self._name(number))
             if folder is not None and run is not None and standing is not None:
                 folders[number], standings[number] = folder, standing
                 runs[number] = _record(run)
