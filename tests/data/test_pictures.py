@@ -41,17 +41,10 @@ def test_a_file_that_is_named_is_taken_whatever_its_name(tmp_path: Path) -> None
     for name in names:
         (tmp_path / name).write_text("x")
     (tmp_path / "nowhere").symlink_to("gone")
-    places = [tmp_path / name for name in (*names, "nowhere")]
+    places = [tmp_path / name for name in (*names, "nowhere", "notes.txt")]
     found = find_pictures(places, _MADE_HERE)
     assert list(found) == places and found.count == len(places)
     assert found.left_out_line() == ""
-
-
-def test_a_picture_in_two_places_is_given_once(tmp_path: Path) -> None:
-    write_images(tmp_path, {"a": 2, "b": 1})
-    found = find_pictures([tmp_path, tmp_path / "a", tmp_path / "b" / "0.jpg"], _MADE_HERE)
-    assert _names(found, tmp_path) == ["a/0.jpg", "a/1.jpg", "b/0.jpg"]
-    assert found.count == 3
 
 
 def test_what_is_left_out_is_one_line(tmp_path: Path) -> None:

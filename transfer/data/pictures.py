@@ -22,8 +22,7 @@ class Pictures:
     folder the names alone are in memory. Links are followed; no folder is read twice for one place.
 
     Attributes:
-        places: files, and folders with all that is below them; a picture that is in two of them is
-            given once.
+        places: files, and folders with all that is below them.
         made_here: the end of the names of annotated pictures, which are not taken out of folders.
         count: how many there are.
         folders: the names of the folders that hold them.
@@ -38,21 +37,8 @@ class Pictures:
 
     def __iter__(self) -> Iterator[Path]:
         """Raises ConfigError where a folder cannot be read."""
-        given = set[Path]()
         for place in self.places:
-            for path in self._walk(place, Counter()):
-                if self._is_new(path, given):
-                    yield path
-
-    def _is_new(self, path: Path, given: set[Path]) -> bool:
-        """Whether this is the first time that a picture comes, which it is but where several places
-        hold it; `given` notes that it came."""
-        if len(self.places) == 1:
-            return True
-        path = path.absolute()
-        new = path not in given
-        given.add(path)
-        return new
+            yield from self._walk(place, Counter())
 
     def left_out_line(self) -> str:
         """A sentence on what was left out; empty where nothing was."""
@@ -98,17 +84,15 @@ def find_pictures(places: Sequence[Path], made_here: str) -> Pictures:
     Raises:
         ConfigError: there is no such file, or a folder without images or that cannot be read.
     """
-    found, given = Pictures(places, made_here), set[Path]()
+    found = Pictures(places, made_here)
     for place in places:
         if not os.path.lexists(place):
             _refuse(place, "there is no such file or folder")
-        empty, left_out = True, Counter[str]()
+        before, left_out = found.count, Counter[str]()
         for path in found._walk(place, left_out):
-            empty = False
-            if found._is_new(path, given):
-                found.count += 1
-                found.folders.add(path.absolute().parent.name)
-        if empty:
+            found.count += 1
+            found.folders.add(path.absolute().parent.name)
+        if found.count == before:
             _refuse(place, without_images(left_out, "name another folder"))
         found.left_out += left_out
     return found
