@@ -47,7 +47,7 @@ class PictureClassifier(Protocol):
         """ "bilinear" or "bicubic", by which they were resized."""
 
     def probabilities(self, pixels: Tensor) -> Tensor:
-        """Of each class, float32 [N, K] on the CPU, for uint8 [N, 3, stored_size, stored_size]."""
+        """Give the probability of each class, float32 [N, K] on the CPU, for uint8 [N, 3, stored_size, stored_size]."""
 
 
 @dataclass(frozen=True)
