@@ -47,7 +47,11 @@ class PictureClassifier(Protocol):
         """ "bilinear" or "bicubic", by which they were resized."""
 
     def probabilities(self, pixels: Tensor) -> Tensor:
-        """Give the probability of each class, float32 [N, K] on the CPU, for uint8 [N, 3, stored_size, stored_size]."""
+        """Give the probability of each class, float32 [N, K] on the CPU.
+
+        Args:
+            pixels: uint8 [N, 3, stored_size, stored_size].
+        """
 
 
 @dataclass(frozen=True)
