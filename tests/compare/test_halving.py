@@ -23,7 +23,7 @@ def _rule(configurations: int, keep: str = "paired", rungs: int = 3, risk: float
 
 
 def _standings(right: dict[tuple[str, int], NDArray[np.bool_]]) -> Standings:
-    """Of runs by model and seed, which images each gets right."""
+    """Give runs, named by model and seed, answers that are right on these images."""
     found = []
     for (model, seed), answers in right.items():
         run = make_run(model, 0, seed, 0.0)

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -168,22 +168,35 @@ def _require_no_part(folder: Path, names: Sequence[str]) -> None:
                 _refuse(folder / name, f"{problem}; {keys}")
 
 
-def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
-    around = (split.resolve(), *split.resolve().parents)
-    inside = []
+def walk_wanted(
+    top: Path, on_error: Callable[[OSError], NoReturn]
+) -> Iterator[tuple[str, list[str]]]:
+    """Each folder below `top`, itself the first, with the names of the files in it that are wanted;
+    links are followed, and no folder comes twice.
+
+    Args:
+        on_error: raises the error to give where a folder cannot be read.
+    """
     seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(top, followlinks=True, onerror=_refuse_folder):
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=on_error):
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in seen:
             # A link led here, in a loop or by a second way.
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(filter(is_wanted, folders))
+        yield folder, sorted(filter(is_wanted, files))
+
+
+def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
+    around = (split.resolve(), *split.resolve().parents)
+    inside = []
+    for folder, files in walk_wanted(top, _refuse_folder):
         # Every other class would be read as one more piece of this one.
         if Path(folder).resolve() in around:
             _refuse(folder, "is a link to a folder that holds it; remove the link")
-        folders[:] = sorted(filter(is_wanted, folders))
-        inside.append((folder, sorted(filter(is_wanted, files))))
+        inside.append((folder, files))
     paths = [Path(folder, name) for folder, files in sorted(inside) for name in files]
     for path in paths:
         if not is_image(path):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from transfer.data.class_folders import is_folder, is_image, is_wanted, without_images
+from transfer.data.class_folders import is_folder, is_image, walk_wanted, without_images
 from transfer.data.other_kinds import kind_by_suffix
 from transfer.system.errors import ConfigError, printable
 
@@ -56,16 +56,8 @@ class Pictures:
         if not is_folder(place):
             yield place
             return
-        seen: set[tuple[int, int]] = set()
-        for folder, folders, files in os.walk(place, followlinks=True, onerror=_refuse_folder):
-            status = Path(folder).stat()
-            if (status.st_dev, status.st_ino) in seen:
-                # A link led here, in a loop or by a second way.
-                folders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            folders[:] = sorted(filter(is_wanted, folders))
-            for name in sorted(filter(is_wanted, files)):
+        for folder, files in walk_wanted(place, _refuse_folder):
+            for name in files:
                 path = Path(folder, name)
                 if name.endswith(self.made_here):
                     left_out[self.made_here] += 1
