@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 
 from tests.compare.runs import make_history, make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
+from transfer.compare.criterion import CRITERIA
 from transfer.report.document import to_markdown
-from transfer.report.dropped import dropped_blocks, is_dropped
+from transfer.report.dropped import dropped_blocks, dropped_curves, is_dropped
+from transfer.report.figures.race import plot_race
+from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document
 from transfer.tracking.dropped import Dropped
@@ -46,7 +52,7 @@ def test_a_dropped_run_is_listed_apart_and_has_no_rank() -> None:
         part, selection = Part(comparison, []), Selection(runs, [])
         text = to_markdown(build_document([part], selection, words))
         before, after = text.split(f"## {words('section.dropped')}\n")
-        assert "c-freeze0-seed0" in after and "c-freeze0" not in before
+        assert "\n| c " in after and "\n| c " not in before
         assert words("section.unfinished") not in text
         assert words("behind.points", value="6.1") in text
 
@@ -59,3 +65,22 @@ def test_the_risk_of_dropping_is_stated() -> None:
     alone = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED[:1]), words))
     assert words("forgone.unknown") in alone
     assert "chance" not in to_markdown(dropped_blocks([_dropped()], None, words))
+
+
+def test_what_is_left_is_named_by_what_tells_it_from_what_was_dropped(tmp_path: Path) -> None:
+    """A figure has the curves of both, and the rungs."""
+    words = Words()
+    run = _dropped()
+    run = replace(run, params=run.params | {"optimizer.lr": "0.1"})
+    curves = {run.id: np.array([0.1, 0.3, 0.2])}
+    [(label, curve)] = dropped_curves([run], curves, CRITERIA["acc"], ["model", "optimizer.lr"])
+    assert label == "c optimizer.lr=0.1"
+    assert curve.tolist() == [0.1, 0.3, 0.3]
+    figure = plot_race(_comparison(FINISHED).rows, [(label, curve)], words)
+    assert figure is not None
+    save_png(figure, tmp_path / "race.png")
+    assert {mark["label"] for mark in figure.marks()} == {"a", "b", label}
+    [axes] = figure.axes
+    assert [text.get_text() for text in axes.texts] == [words("plot.go_on", count=2)]
+    assert plot_race([], [(label, curve)], words) is None
+    assert plot_race(_comparison(FINISHED).rows, [], words) is None

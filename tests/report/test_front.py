@@ -200,7 +200,7 @@ def test_what_the_test_set_steered_is_not_taken() -> None:
     assert "**Nothing here can be chosen**" in _front(Comparison(make_rows(steered)))
     sound = make_run("b", 0, 0, 0.5, **{"protocol.validation": "held_out"})
     text = _front(Comparison(make_rows([*steered, sound])))
-    assert "**Take `b" in text and "the only configuration here" in text
+    assert "**Take `b" in text and "the only configuration with a rank" in text
 
 
 def test_without_a_test_accuracy_nothing_is_taken() -> None:

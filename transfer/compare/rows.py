@@ -64,9 +64,8 @@ class Row:
 
     def label_without(self, left_out: str | None) -> str:
         """The label of what this and others have in common that differ in one key alone."""
-        named = [(key, self.keys[key]) for key in self.label_keys if key != left_out]
-        parts = [value if key == "model" else f"{key}={value}" for key, value in named]
-        return " ".join([*parts, f"({self.number})"] if self.number > 1 else parts)
+        label = label_of(self.keys, [key for key in self.label_keys if key != left_out])
+        return f"{label} ({self.number})" if self.number > 1 else label
 
     def metric(self, name: str) -> list[float]:
         """A summary metric of every replicate; NaN where a run lacks it."""
@@ -233,6 +232,11 @@ def _scatter(rows: Sequence[Row], criterion: Criterion) -> Scatter:
     if not variances:
         return NO_SCATTER
     return Scatter(float(np.average(variances, weights=freedoms)), float(sum(freedoms)))
+
+
+def label_of(keys: Mapping[str, str], named: Sequence[str]) -> str:
+    """What tells a configuration apart, as people type it."""
+    return " ".join(keys[key] if key == "model" else f"{key}={keys[key]}" for key in named)
 
 
 def build_rows(

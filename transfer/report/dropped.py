@@ -1,11 +1,14 @@
 """What was dropped on the way: a list, and what that may have cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from transfer.compare.comparison import Comparison
+from transfer.compare.criterion import Criterion
 from transfer.compare.forgone import Forgone, estimate_forgone
+from transfer.compare.keys import short
+from transfer.compare.rows import label_of
 from transfer.compare.statistics import Floats
 from transfer.report.document import Block, Heading, Paragraph, Table
 from transfer.report.language import Words
@@ -28,7 +31,8 @@ def dropped_blocks(
     Args:
         comparison: of those that finished, if all were tested on the same images.
     """
-    blocks: list[Block] = [Heading(words("section.dropped")), dropped_table(runs, words)]
+    keys = comparison.rows[0].label_keys if comparison and comparison.rows else []
+    blocks: list[Block] = [Heading(words("section.dropped")), dropped_table(runs, keys, words)]
     blocks.append(Paragraph(words("dropped.text")))
     if comparison is not None:
         found = _forgone(runs, comparison)
@@ -45,18 +49,58 @@ def dropped_blocks(
     return blocks
 
 
-def dropped_table(runs: Sequence[RunRecord], words: Words) -> Table:
-    """When each run was dropped, and how far behind which other."""
+def dropped_table(runs: Sequence[RunRecord], label_keys: Sequence[str], words: Words) -> Table:
+    """When each configuration was dropped, and how far behind which other."""
     cells = []
-    for run in runs:
-        if own := Dropped.of(run.tags):
-            value, _, unit = own.behind.partition(" ")
-            behind = words(f"behind.{unit}", value=value)
-            asked = run.tags.get("transfer.overrides", "–")
-            name, asked, best = map(literal, (run.name, asked, own.best))
-            cells.append([name, asked, str(own.epoch), behind, best])
-    names = ["run", "overrides", "dropped_epoch", "dropped_behind", "dropped_best"]
+    for own in _by_configuration(runs):
+        dropped = Dropped.of(own[0].tags)
+        assert dropped is not None
+        value, _, unit = dropped.behind.partition(" ")
+        behind = words(f"behind.{unit}", value=value)
+        label, best = map(literal, (_label(own[0], label_keys), dropped.best))
+        cells.append([label, str(len(own)), str(dropped.epoch), behind, best])
+    names = ["configuration", "runs", "dropped_epoch", "dropped_behind", "dropped_best"]
     return Table([words(f"column.{name}") for name in names], cells, len(names))
+
+
+def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Dropped runs of each configuration, those first that came furthest."""
+    members: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        members.setdefault(run.tags["transfer.configuration"], []).append(run)
+
+    def came(own: list[RunRecord]) -> tuple[int, float]:
+        found = [each for run in own if (each := Dropped.of(run.tags)) is not None]
+        return found[0].epoch, float(np.mean([each.score for each in found]))
+
+    return sorted(members.values(), key=came, reverse=True)
+
+
+def _label(run: RunRecord, label_keys: Sequence[str]) -> str:
+    chosen = {short(key): value for key, value in run.params.items()}
+    return label_of({key: chosen.get(key, "") for key in label_keys}, label_keys) or run.name
+
+
+def dropped_curves(
+    runs: Sequence[RunRecord],
+    curves: Mapping[str, Floats],
+    criterion: Criterion,
+    label_keys: Sequence[str],
+) -> list[tuple[str, Floats]]:
+    """The label of each dropped configuration, with the best validation score that it had so far,
+    by epoch, as far as all of its runs were trained: their mean.
+
+    Args:
+        curves: of each run, by its id, the score of each epoch.
+        label_keys: the choices that name a configuration in this report.
+    """
+    best_so_far = np.maximum if criterion.sign > 0 else np.minimum
+    found = []
+    for own in _by_configuration(runs):
+        length = min(len(curves[run.id]) for run in own)
+        scores = np.array([best_so_far.accumulate(curves[run.id][:length]) for run in own])
+        found.append((_label(own[0], label_keys), scores.mean(axis=0)))
+    return found
 
 
 def _forgone(runs: Sequence[RunRecord], comparison: Comparison) -> Forgone | None:
@@ -66,12 +110,8 @@ def _forgone(runs: Sequence[RunRecord], comparison: Comparison) -> Forgone | Non
         values = criterion.sign * row.by_epoch(f"val/{criterion.name}").to_numpy()
         if values.size:
             curves.append(np.maximum.accumulate(values).mean(axis=1))
-    configurations: dict[str, list[Dropped]] = {}
-    for run in runs:
-        if own := Dropped.of(run.tags):
-            configurations.setdefault(run.tags["transfer.configuration"], []).append(own)
-    dropped = [
-        (each[0].epoch, float(np.mean([own.score for own in each])))
-        for each in configurations.values()
-    ]
+    dropped = []
+    for own in _by_configuration(runs):
+        found = [each for run in own if (each := Dropped.of(run.tags)) is not None]
+        dropped.append((found[0].epoch, float(np.mean([each.score for each in found]))))
     return estimate_forgone(curves, dropped)

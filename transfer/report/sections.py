@@ -42,8 +42,14 @@ class Part:
     screen: Agreement | None = None
 
 
-def build_document(parts: Sequence[Part], selection: Selection, words: Words) -> list[Block]:
-    """The whole report: the answer, what it rests on, and last where all of it comes from."""
+def build_document(
+    parts: Sequence[Part], selection: Selection, words: Words, race: Picture | None = None
+) -> list[Block]:
+    """The whole report: the answer, what it rests on, and last where all of it comes from.
+
+    Args:
+        race: the figure of what was dropped on the way, if anything was.
+    """
     configurations = sum(len(_every(part.comparison)) for part in parts)
     title = words("title", rows=configurations, runs=len(selection.runs))
     blocks: list[Block] = [Heading(title, 1)]
@@ -62,6 +68,7 @@ def build_document(parts: Sequence[Part], selection: Selection, words: Words) ->
     blocks += _joined(parts, words, _section)
     if dropped:
         blocks += dropped_blocks(dropped, parts[0].comparison if len(parts) == 1 else None, words)
+        blocks += [race] if race else []
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
     return [*blocks, Heading(words("section.provenance")), Bullets(facts(selection, words))]

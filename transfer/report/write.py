@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from transfer.compare.comparison import Comparison
+from transfer.compare.earlier import with_later_keys
 from transfer.compare.keys import label_keys, short, sort_keys
 from transfer.compare.replicates import by_test_set
 from transfer.compare.rows import Row, build_rows
 from transfer.compare.screened import Agreement, agreement_with
 from transfer.report.document import Picture, to_html, to_markdown
+from transfer.report.dropped import dropped_curves, is_dropped
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.effort import plot_effort
 from transfer.report.figures.fonts import use_font
+from transfer.report.figures.race import plot_race
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png
 from transfer.report.frame import rows_frame
@@ -34,7 +37,7 @@ from transfer.tracking.artifacts import (
     read_predictions,
 )
 from transfer.tracking.examples import read_examples
-from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.find import RunRecord, fetch_artifact, read_curve
 from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
 from transfer.tracking.selection import Selection
 from transfer.tracking.store import Client, answering
@@ -55,6 +58,7 @@ _FIGURES: dict[str, Plot] = {
     "parallel": plot_parallel,
     "effort": plot_effort,
 }
+_RACE = "race"
 # Those that say nothing without a word of how to read them.
 _EXPLAINED = ("effort",)
 # A point of accuracy: less matters to few.
@@ -114,9 +118,10 @@ def _write(
     _remove_figures(folder / "figures")
     with use_font(words.language):
         groups = by_test_set(selection.runs)
+        dropped = with_later_keys(run for run in selection.runs if is_dropped(run))
         parts = []
         for number, runs in enumerate(groups, start=1):
-            comparison = Comparison(_rows(client, runs), equivalent_within)
+            comparison = Comparison(_rows(client, runs, dropped), equivalent_within)
             prefix = f"part-{number}-" if len(groups) > 1 else ""
             galleries = build_galleries(
                 comparison,
@@ -128,7 +133,8 @@ def _write(
             figures = _draw(comparison, folder, words, prefix)
             screen = _screen(client, comparison)
             parts.append(Part(comparison, [*galleries, *figures], screen))
-    blocks = build_document(parts, selection, words)
+        race = _race(client, dropped, parts, folder, words)
+    blocks = build_document(parts, selection, words, race)
     page = folder / "report.html"
     page.write_text(to_html(blocks, folder, words.language), encoding="utf-8")
     frame = rows_frame([part.comparison for part in parts])
@@ -146,8 +152,9 @@ def _write(
     return report
 
 
-def _rows(client: Client, runs: Sequence[RunRecord]) -> list[Row]:
-    """Those that can be trusted are named by what differs among themselves."""
+def _rows(client: Client, runs: Sequence[RunRecord], dropped: Sequence[RunRecord]) -> list[Row]:
+    """Those that can be trusted are named by what differs among themselves, and from what was
+    dropped on the way."""
     rows = build_rows(
         runs,
         lambda run: _read(client, run, "history.parquet", read_history) or NO_HISTORY,
@@ -156,6 +163,8 @@ def _rows(client: Client, runs: Sequence[RunRecord]) -> list[Row]:
     firsts = [row.runs[0] for row in rows if row.sound]
     if not firsts:
         return rows
+    configurations = {run.tags["transfer.configuration"]: run for run in dropped}
+    firsts += configurations.values()
     shown = sort_keys(firsts).shown
     named = [short(key) for key in label_keys(shown, firsts)]
     return [
@@ -195,9 +204,27 @@ def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> li
     return pictures
 
 
+def _race(
+    client: Client, dropped: Sequence[RunRecord], parts: Sequence[Part], folder: Path, words: Words
+) -> Picture | None:
+    """The figure of what a sweep in rungs dropped, and of what it did not."""
+    if not dropped or len(parts) != 1 or not (rows := parts[0].comparison.rows):
+        return None
+    criterion = parts[0].comparison.criterion
+    with answering(client.tracking_uri, "read"):
+        curves = {run.id: read_curve(client, run, f"val/{criterion.name}") for run in dropped}
+    found = dropped_curves(dropped, curves, criterion, rows[0].label_keys)
+    figure = plot_race(rows, found, words)
+    if figure is None:
+        return None
+    save_png(figure, folder / f"figures/{_RACE}.png")
+    title, text = words(f"figure.{_RACE}"), words(f"figure.{_RACE}.text")
+    return Picture(title, f"figures/{_RACE}.png", figure.marks(), text)
+
+
 def _remove_figures(folder: Path) -> None:
     """Those of an earlier report in the same folder would tell of other runs."""
-    for name in (*_FIGURES, *GALLERIES):
+    for name in (*_FIGURES, *GALLERIES, _RACE):
         for path in [folder / f"{name}.png", *folder.glob(f"part-*-{name}.png")]:
             path.unlink(missing_ok=True)
 

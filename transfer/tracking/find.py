@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from transfer.system.errors import ConfigError
 from transfer.tracking.moved_store import ARTIFACTS
 from transfer.tracking.places import local_path
@@ -275,3 +278,13 @@ def _search(
         token = page.token
         if not token or limit:
             return records
+
+
+def read_curve(client: Client, run: RunRecord, metric: str) -> NDArray[np.float64]:
+    """A metric that was logged an epoch, in their order; empty where it was not."""
+    points = client.get_metric_history(run.id, metric)
+    # Of an epoch that was logged again after an interruption, the last.
+    by_epoch = {
+        point.step: point.value for point in sorted(points, key=lambda each: each.timestamp)
+    }
+    return np.array([by_epoch[epoch] for epoch in sorted(by_epoch)])
