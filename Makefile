@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
 
-.PHONY: help setup sweep test proofs lint
+.PHONY: help setup sweep test proofs gpu lint
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
@@ -29,6 +29,9 @@ test: .venv/dev-ready ## run every test, after installing what tests need
 
 proofs: .venv/dev-ready ## the long proofs: kills, workers, faults, scale and more; see docs/proofs.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -s
+
+gpu: .venv/dev-ready ## what only a GPU can show, and how fast it is; says so where there is none
+	$(BIN)/python -m tests.gpu
 
 lint: .venv/dev-ready ## check style and types
 	$(BIN)/ruff check .

@@ -14,6 +14,8 @@ what=…,…:
   growth     time and memory by images, image size, batch and number of runs
   streaming  images a second of unfrozen epochs, resident and streamed
   predict    pictures a second from files to a table, against torchvision's usual loop
+  gpu        the article's training and experiment=fast to their end, and the share of the device's
+             bfloat16 peak that training steps reach; on all images, for a GPU (make gpu)
 
 Everything that is no key below goes to the configuration, as on train.py's command line.
 """
@@ -25,6 +27,7 @@ import torch
 from experiments.arguments import run
 from experiments.speed.augment import augment_table
 from experiments.speed.epochs import epochs_table, streaming_table
+from experiments.speed.gpu import gpu_table
 from experiments.speed.growth import growth_table
 from experiments.speed.heads import heads_table
 from experiments.speed.options import Options
@@ -44,6 +47,7 @@ _TABLES = {
     "growth": growth_table,
     "streaming": streaming_table,
     "predict": predictions_table,
+    "gpu": gpu_table,
 }
 
 
