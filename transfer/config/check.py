@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from transfer.config.duration import read_duration
 from transfer.config.key import Key, leaves
 from transfer.config.schema import (
     GROUPS,
@@ -30,6 +31,8 @@ def check_config(config: Config) -> None:
         _check_name(group, getattr(config, group), choices)
     for name, key, value in leaves(config):
         check_key(name, key, value)
+    if config.budget is not None:
+        read_duration("budget", config.budget)
     for name, value, problem in _contradictions(config):
         raise ConfigError(name, value, problem)
 

@@ -241,6 +241,8 @@ class Config:
     feature_views: int = key(0, low=0, high=1000, unit="views")
     # Where a job pauses; what it gives in the end is the same.
     stop_after: int | None = key(None, low=1, unit="epochs", **_CIRCUMSTANCE)
+    # A duration, as transfer/config/duration.py reads it.
+    budget: str | None = key(None, **_CIRCUMSTANCE)
     resume: bool = key(False, **_CIRCUMSTANCE)
     preview: bool = key(False, **_CIRCUMSTANCE)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)

@@ -13,10 +13,10 @@ from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
+from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.config.halving import Halving, plan_halving
-from transfer.models.sources import resolve_source
 from transfer.sweep import state
+from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
 from transfer.sweep.checking import Checking
 from transfer.sweep.compose import (
     claim_folder,
@@ -27,6 +27,9 @@ from transfer.sweep.compose import (
 )
 from transfer.sweep.endings import exit_interrupted, resume_command
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
+from transfer.sweep.former import Former, read_former
+from transfer.sweep.pace import Pace
+from transfer.sweep.planning import auto_weights, find_repeats
 from transfer.sweep.preview import epochs_done, preview
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
@@ -40,7 +43,6 @@ from transfer.tracking.sweep_run import (
     PlannedJob,
     SweepRun,
     end_sweep,
-    find_auto_weights,
     open_sweep,
 )
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
@@ -66,6 +68,8 @@ class Sweep:
         run: the parent run, from `open` to `close`.
         store: `tracking.uri`, where it was given.
         expected: how much work the jobs are, by which the time left is told.
+        budget: the time that it may take, if that is limited.
+        pace: what its jobs took so far.
     """
 
     client: Client
@@ -81,6 +85,8 @@ class Sweep:
     run: SweepRun | None = None
     store: str | None = None
     expected: Expected = field(default_factory=lambda: Expected({}))
+    budget: Budget | None = None
+    pace: Pace = field(default_factory=Pace)
 
     def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.
@@ -99,6 +105,9 @@ class Sweep:
         )
         for each in (self.auto, self.repeats, self.expected, self.run, state.Rung(None)):
             state.note(self.folder, each)
+        if self.budget is not None:
+            state.note(self.folder, self.budget)
+            state.note(self.folder, self.pace)
 
     def end(self) -> None:
         """After the last job: deliver what the store lacks, close and report.
@@ -241,12 +250,14 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
     ]
     refuse_overruled(jobs)
     refuse_unused(jobs)
+    if not keeps_to_budget(config):
+        refuse_budget(config.budget)
     halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    started = ("resume=", "stop_after=")
+    started = ("resume=", "stop_after=", "budget=")
     overrides = [each for each in typed(config, "task") if not each.startswith(started)]
     resume = bool(OmegaConf.select(config, "resume"))
-    auto = _auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
+    auto = auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
     pinned = [(auto.pin(job), words) for job, words in jobs]
     if OmegaConf.select(config, "preview"):
         preview(
@@ -259,10 +270,12 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
             done = epochs_done(client, job) if resume else 0
             found[number] = (plan, expected_job(job, done))
     planned = [plan for _, (plan, _) in sorted(found.items())]
-    repeats = _repeats(planned)
+    repeats = find_repeats(planned)
     trained = {str(number): each for number, (_, each) in sorted(found.items())}
     trained = {number: each for number, each in trained.items() if number not in repeats.of}
     expected = Expected(trained, jobs_at_once(config))
+    former = read_former(client, overrides, planned) if resume else Former()
+    budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
     folder = claim_folder(config, "hydra.sweep.dir")
     lock = lock_of(folder)
     try:
@@ -272,37 +285,10 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
         problem += error.advice
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
+    state.forget_budget(folder)
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     store = OmegaConf.select(config, "tracking.uri")
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
-        store=store, expected=expected,
+        store=store, expected=expected, budget=budget, pace=former.pace or Pace(),
     )  # fmt: skip
-
-
-def _auto_weights(
-    client: Client, jobs: Sequence[Config], overrides: Sequence[str] | None
-) -> state.AutoWeights:
-    """What `weights=auto` comes to: for a sweep that goes on, what it came to at first, for with
-    other weights, downloaded since, its jobs would be others.
-
-    Args:
-        overrides: those of a sweep that goes on.
-    """
-    models = dict.fromkeys(job.model.name for job in jobs if job.weights == "auto")
-    former = find_auto_weights(client, overrides) if models and overrides is not None else {}
-    return state.AutoWeights(
-        {model: former.get(model) or resolve_source("auto", model) for model in models}
-    )
-
-
-def _repeats(planned: Sequence[PlannedJob]) -> state.Repeats:
-    """The jobs that an earlier one makes superfluous; says which."""
-    alike = dict[str, list[int]]()
-    for number, job in enumerate(planned):
-        alike.setdefault(job.fingerprint, []).append(number)
-    for first, *others in alike.values():
-        if others:
-            twins = "\n".join(f"  #{each} : {planned[each].overrides}" for each in (first, *others))
-            log.warning("these jobs train the same; the first of them is run, once:\n%s", twins)
-    return state.Repeats({str(each): first for first, *others in alike.values() for each in others})

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.config.weights import entry_named
+from transfer.sweep.budget import refuse_budget
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.compose import plans_all
 from transfer.sweep.endings import (
@@ -140,6 +141,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     config, overrides = typed_config(composed), HydraConfig.get().overrides.task
     refuse_overruled([(config, overrides)])
     refuse_unused([(config, overrides)])
+    refuse_budget(config.budget)
     # Imported here, so that a wrong value is answered at once.
     from transfer.tracking.sync import EXIT_CODE, noted_folders
 
@@ -185,7 +187,8 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     progress = JobProgress(of_sweep, number)
 
     def note(status: str, reason: str = "") -> None:
-        outcome = Outcome(overrides, status, reason, str(folder), progress.seconds)
+        took = progress.seconds, progress.first_epoch, progress.epoch_s
+        outcome = Outcome(overrides, status, reason, str(folder), *took)
         note_outcome(of_sweep, number, outcome)
 
     place = number if _in_worker() else 0

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from transfer.sweep.expected import Running, duration
-from transfer.sweep.state import read_expected, read_outcomes
+from transfer.sweep.state import read_budget, read_expected, read_outcomes, show_life
 from transfer.system.bars import bar, lines_above
 
 if TYPE_CHECKING:
@@ -27,12 +27,18 @@ class JobProgress:
     Args:
         folder: of the sweep.
         number: of the job.
+
+    Attributes:
+        first_epoch: the first that it has trained, from 1; 0 before.
+        epoch_s: seconds of each epoch from that one on.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
         self._folder, self._number = folder, number
         self._expected = read_expected(folder)
+        self._budget = read_budget(folder)
         self._start = time.monotonic()
+        self.first_epoch, self.epoch_s = 0, list[float]()
         self._shown = ExitStack()
         self._bar: tqdm[Any] | None = None
         # Of a sweep whose jobs are chosen as it goes nobody knows the end.
@@ -75,10 +81,29 @@ class JobProgress:
         return time.monotonic() - self._start
 
     def watch(self, epochs: Iterable[Any]) -> Iterator[Any]:
-        """Pass on the epochs of the job, and move the bar with each that was dealt with."""
+        """Pass on the epochs of the job, and move the bar with each that was dealt with; no more of
+        them where the sweep's time is up."""
+        before = time.monotonic()
         for epoch in epochs:
             yield epoch
+            now = time.monotonic()
+            self.first_epoch = self.first_epoch or epoch.number
+            self.epoch_s.append(now - before)
+            before = now
             self._move(epoch.number)
+            if self._time_is_up(epoch.number):
+                return
+
+    def _time_is_up(self, number: int) -> bool:
+        """Whether the job has to pause after this epoch; not where it is nearly done."""
+        if self._budget is None:
+            return False
+        show_life(self._folder)
+        job, left = self._expected.jobs.get(str(self._number)), self._budget.left
+        if left > 0 or job is None:
+            return left <= 0
+        to_go = (job.epochs - number) * self.epoch_s[-1]
+        return to_go > max(left + self._budget.slack, 0.0)
 
     def _move(self, number: int) -> None:
         """To the end of this epoch, counted from 1."""
@@ -87,7 +112,10 @@ class JobProgress:
         running = Running(self._number, number, self.seconds)
         left = self._expected.seconds_left(self._ended, running)
         if left is not None:
-            self._bar.set_postfix_str(f"{duration(left)} left", refresh=False)
+            told = f"{duration(left)} left"
+            if self._budget is not None:
+                told += f", of the budget {duration(max(self._budget.left, 0.0))}"
+            self._bar.set_postfix_str(told, refresh=False)
         self._bar.n = self._before + number
         self._bar.refresh()
 
@@ -101,6 +129,8 @@ class JobProgress:
         left = self._expected.seconds_left(ended)
         if left:
             line += f", {duration(left)} left"
+        if self._budget is not None:
+            line += f"; of the budget {duration(max(self._budget.left, 0.0))}"
         print(line, file=sys.stderr, flush=True)
 
     def _read_ended(self) -> dict[int, float | None]:

@@ -2,19 +2,24 @@
 
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
 `repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
-is; `rung.json`, how far they train now; `outcomes/<number>/outcome.json`, how a job ended, wherever
+is; `rung.json`, how far they train now; `budget.json`, the time that the sweep may take, and
+`pace.json`, what its jobs took; `outcomes/<number>/outcome.json`, how a job ended, wherever
 its own folder is. A file a job, for workers on several machines write at the same time.
 """
 
 import json
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from transfer.config import Config
+from transfer.sweep.budget import Budget
 from transfer.sweep.expected import Expected, ExpectedJob
+from transfer.sweep.pace import Pace
 from transfer.system.disk import atomic_write, writing
 from transfer.tracking.sweep_run import SweepRun
 
@@ -29,6 +34,8 @@ class Outcome:
         error: one line; empty unless it failed.
         folder: of the job; absolute.
         seconds: that it took.
+        first_epoch: the first one that it trained, from 1; 0 where it trained none.
+        epoch_s: seconds of each epoch from that one on.
     """
 
     overrides: str
@@ -36,6 +43,8 @@ class Outcome:
     error: str = ""
     folder: str = ""
     seconds: float = 0.0
+    first_epoch: int = 0
+    epoch_s: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,15 @@ _FILES = {
     Repeats: "repeats.json",
     Expected: "expected.json",
     Rung: "rung.json",
+    Budget: "budget.json",
+    Pace: "pace.json",
 }
 _OUTCOMES = "outcomes"
-State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected, Rung)
+State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace)
+Noted = SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace
 
 
-def note(folder: Path, state: SweepRun | AutoWeights | Repeats | Expected | Rung) -> None:
+def note(folder: Path, state: Noted) -> None:
     """Leave a note of a sweep's parent run or plan in its folder.
 
     Raises:
@@ -144,6 +156,28 @@ def read_rung(folder: Path) -> Rung:
     return _read(folder, Rung) or Rung(None)
 
 
+def read_budget(folder: Path) -> Budget | None:
+    """The time that the sweep may take whose folder this is; None where it has no such limit."""
+    return _read(folder, Budget)
+
+
+def read_pace(folder: Path) -> Pace:
+    """What the jobs of the sweep took whose folder this is; nothing where none ended."""
+    return _read(folder, Pace) or Pace()
+
+
+def show_life(folder: Path) -> None:
+    """Let a command that goes on with this sweep see how long it ran, should it be killed now."""
+    with suppress(OSError):
+        os.utime(folder / _FILES[Budget])
+
+
+def forget_budget(folder: Path) -> None:
+    """Delete that of an earlier sweep that was given the same folder."""
+    for kind in (Budget, Pace):
+        (folder / _FILES[kind]).unlink(missing_ok=True)
+
+
 def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
     """The outcomes of a sweep's jobs so far, by their numbers, in order."""
     paths = (sweep_folder / _OUTCOMES).glob("*/outcome.json")
@@ -163,6 +197,6 @@ def _read(folder: Path, kind: type[State]) -> State | None:
     return kind(**json.loads(path.read_text())) if path.is_file() else None
 
 
-def _write(path: Path, state: SweepRun | AutoWeights | Repeats | Expected | Rung | Outcome) -> None:
+def _write(path: Path, state: Noted | Outcome) -> None:
     with atomic_write(path) as file:
         file.write(json.dumps(asdict(state)).encode())

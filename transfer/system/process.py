@@ -3,11 +3,13 @@
 import os
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 _PROC = Path("/proc")
+_IMPORTED = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ def start_of(number: int) -> str:
         return ""
     boot = (_PROC / "sys/kernel/random/boot_id").read_text()[:8]
     return f"{fields[19]} ticks after boot {boot}"
+
+
+def age_of_process() -> float:
+    """Seconds since this process started, or as far back as this module knows."""
+    try:
+        fields = (_PROC / "self/stat").read_text().rpartition(")")[2].split()
+        ticks, up = int(fields[19]), float((_PROC / "uptime").read_text().split()[0])
+        return max(up - ticks / os.sysconf("SC_CLK_TCK"), 0.0)
+    except (OSError, ValueError, IndexError):
+        return time.monotonic() - _IMPORTED
 
 
 def _start_by_ps(number: int) -> str:

@@ -262,7 +262,8 @@ def params_of(job: Job) -> dict[str, str]:
     """What the run of a job has as its parameters."""
     choices = flatten(job.config)
     # How a run was started is no property of its result.
-    del choices["resume"], choices["preview"], choices["stop_after"]
+    for name in ("resume", "preview", "stop_after", "budget"):
+        del choices[name]
     values = choices | {
         "data.digest": job.data.digest,
         "data.files_digest": job.data.files_digest,

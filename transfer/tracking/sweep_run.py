@@ -31,7 +31,7 @@ from transfer.tracking.store import Client, answering, experiment_id
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _WEIGHTS = "weights.json"
-_CIRCUMSTANCES = ("resume=", "preview=", "device=", "tracking.")
+_CIRCUMSTANCES = ("resume=", "preview=", "budget=", "device=", "tracking.")
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def open_sweep(
     Raises:
         ConfigError: another process is running the same sweep, or the store cannot be written.
     """
-    # A sweeper that chooses as it goes is known by what was asked of it.
-    asked = "\n".join(sorted([job.fingerprint for job in jobs] or overrides))
-    digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
+    digest = _asked(overrides, jobs)
     sweep = _take_over(client, folder, digest) if resume else None
     if sweep is None:
         sweep = _create(client, folder, overrides, digest)
@@ -94,6 +92,18 @@ def open_sweep(
         if weights:
             client.log_text(sweep.run_id, json.dumps(dict(weights)), _WEIGHTS)
     return sweep
+
+
+def find_former_folder(
+    client: Client, overrides: Sequence[str], jobs: Sequence[PlannedJob]
+) -> Path | None:
+    """The folder of the latest command of a sweep that another one would go on with.
+
+    Args:
+        overrides, jobs: as of `open_sweep`.
+    """
+    former = find_sweep_of_jobs(client, _asked(overrides, jobs))
+    return None if former is None else folder_of(former)
 
 
 def find_auto_weights(client: Client, overrides: Sequence[str]) -> dict[str, str]:
@@ -176,6 +186,13 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             return SweepRun(own, again.id)
     except LockedError as error:
         raise refusal from error
+
+
+def _asked(overrides: Sequence[str], jobs: Sequence[PlannedJob]) -> str:
+    """What makes two sweeps one; a sweeper that chooses as it goes is known by what was asked of
+    it."""
+    asked = "\n".join(sorted([job.fingerprint for job in jobs] or overrides))
+    return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 def _words(overrides: Sequence[str]) -> str:

@@ -1,0 +1,72 @@
+"""The time that a sweep may take: as it is typed, as it is counted, and what is told from it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PLAIN, TINY, Workplace
+from transfer.config.duration import read_duration
+from transfer.sweep import state
+from transfer.sweep.budget import Budget, ended, open_budget
+from transfer.sweep.expected import ExpectedJob
+from transfer.sweep.pace import Pace
+from transfer.sweep.state import Outcome
+from transfer.system.errors import ConfigError
+
+
+def test_durations_as_people_type_them() -> None:
+    typed = {"90s": 90, "30m": 1800, "1h": 3600, "1h30m": 5400, "1.5h": 5400, "1m30s": 90}
+    assert {text: read_duration("budget", text) for text in typed} == typed
+    for text in ("", "90", "h", "1m1h", "-1h", "1 hour", "1h 30m", "0m", "0.5s", "1e3s"):
+        with pytest.raises(ConfigError, match=r"budget="):
+            read_duration("budget", text)
+
+
+def test_time_between_two_commands_does_not_count(tmp_path: Path) -> None:
+    now = time.time()
+    first = Budget(600, spent=0, start=now - 5000, report=10)
+    state.note(tmp_path, first)
+    (tmp_path / "0").mkdir()
+    epoch = tmp_path / "0/run.json"
+    epoch.touch()
+    for path, ago in ((tmp_path / "budget.json", 4990), (epoch, 4900), (tmp_path, 4995)):
+        os.utime(path, (now - ago, now - ago))
+    former = ended(first, tmp_path)
+    assert former.spent == pytest.approx(100, abs=1)
+    second = open_budget("20m", 3, former)
+    assert second is not None and second.seconds == 1200
+    assert second.used == pytest.approx(100 + now - second.start, abs=1)
+    assert second.left == pytest.approx(1200 - second.report - second.used, abs=1)
+    assert open_budget(None) is None
+    assert state.read_budget(tmp_path) == first and state.read_budget(tmp_path / "0") is None
+
+
+def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:
+    small = ExpectedJob("small", 10, 0, head_epochs=2, head_share=0.25, size=100)
+    pace = Pace()
+    assert pace.seconds(small, 0, 10) is None and pace.seconds(small, 5, 5) == 0
+    # The first epoch of each phase is slow, and no measure; a second to start.
+    pace.learn(small, Outcome("", "paused", "", "", 22.0, 1, [9.0, 1.0, 7.0, 2.0, 2.0]))
+    assert pace.seconds(small, 5, 7) == pytest.approx(1 + 2 * 2)
+    assert pace.seconds(small, 0, 4) == pytest.approx(1 + 2 * 1 + 2 * 2)
+    pace.learn(small, Outcome("", "finished", "", "", 14.0, 6, [2.0] * 5))
+    assert pace.seconds(small, 8, 10) == pytest.approx(4 + 2 * 2), "its test, and its curves"
+    # Another kind takes as its size tells, until it is known better.
+    large = small._replace(kind="large", size=1000)
+    assert pace.seconds(large, 4, 5) == pytest.approx(1 + 20)
+    pace.learn(large, Outcome("", "failed", "", "", 14.0, 6, [5.0]))
+    assert pace.seconds(large, 4, 5) == pytest.approx(1 + 20), "what failed says nothing"
+    state.note(tmp_path, pace)
+    assert state.read_pace(tmp_path) == pace
+
+
+def test_a_budget_is_for_sweepers_that_keep_to_it(workplace: Workplace) -> None:
+    for mode in ((), ("-m",)):
+        done = workplace.run("train.py", *mode, *PLAIN, *TINY, "budget=1h")
+        assert done.returncode == 2
+        assert done.stderr.startswith("budget=1h: a single job, or every job of a grid, takes")
+    assert not workplace.runs()

@@ -1,0 +1,112 @@
+"""The time that a sweep may take in all, whichever commands it takes, and what is left of it.
+
+A clock that is noted in the sweep's folder: its jobs read it wherever they run, and a command that
+goes on with the sweep counts what earlier ones took. Between a kill and that command nothing is
+taken; when a killed command ended, the newest file that it wrote tells.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transfer.config.duration import read_duration
+from transfer.system.errors import ConfigError
+from transfer.system.process import age_of_process
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# Of the budget; so much over it is promised at most.
+TOLERANCE = 0.1
+_KEEP_TO_ONE = (".HalvingSweeper",)
+# What a report takes, and the end of a sweep with it: about a second of imports, and of each
+# configuration its figures' part.
+_REPORT_S = 4.0
+_REPORT_JOB_S = 0.15
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The time that a sweep may take.
+
+    Attributes:
+        seconds: in all.
+        spent: by earlier commands of the sweep, in seconds.
+        start: of this one, in seconds since the epoch.
+        report: seconds of it that are kept for the sweep's end.
+    """
+
+    seconds: float
+    spent: float = 0.0
+    start: float = 0.0
+    report: float = _REPORT_S
+
+    @property
+    def used(self) -> float:
+        """Seconds that the sweep has taken so far."""
+        return self.spent + time.time() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds for jobs until it is used up, the report's part taken off; negative beyond."""
+        return self.seconds - self.report - self.used
+
+    @property
+    def slack(self) -> float:
+        """Seconds beyond `left` that what is nearly done may take."""
+        return TOLERANCE / 2 * self.seconds
+
+
+def open_budget(text: str | None, jobs: int = 0, former: Budget | None = None) -> Budget | None:
+    """The clock of a sweep that starts, or goes on, now; None where it has no budget.
+
+    Args:
+        text: the key `budget`.
+        jobs: how many a report will be about.
+        former: what an earlier command of the same sweep left, as `read_spent` gives it.
+    """
+    if text is None:
+        return None
+    seconds, report = read_duration("budget", text), _REPORT_S + _REPORT_JOB_S * jobs
+    spent = 0.0 if former is None else former.spent
+    return Budget(seconds, spent, time.time() - age_of_process(), report)
+
+
+def ended(former: Budget, folder: Path) -> Budget:
+    """The budget of a command that is over, with what it took counted as spent.
+
+    Args:
+        folder: of its sweep.
+    """
+    last = _newest_change(folder)
+    spent = former.spent + max(last - former.start, 0.0)
+    return Budget(former.seconds, spent, last, former.report)
+
+
+def _newest_change(folder: Path) -> float:
+    """When anything in a folder was written last, in seconds since the epoch."""
+    times = [folder.stat().st_mtime]
+    for place, _, names in os.walk(folder):
+        times += [(Path(place) / name).stat().st_mtime for name in names]
+    return max(times)
+
+
+def keeps_to_budget(config: DictConfig) -> bool:
+    """Whether the sweeper can end in time.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+    """
+    return str(config.hydra.sweeper._target_).endswith(_KEEP_TO_ONE)
+
+
+def refuse_budget(text: str | None) -> None:
+    """Raise ConfigError where a budget was given to what takes as long as it takes."""
+    if text is not None:
+        problem = "a single job, or every job of a grid, takes as long as it takes; what keeps to a"
+        problem += " budget: -m hydra/sweeper=halving, -m experiment=choose"
+        raise ConfigError("budget", text, problem)

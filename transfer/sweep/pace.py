@@ -1,0 +1,100 @@
+"""How long the jobs of a sweep take on this machine, from those of it that ran.
+
+Apart from its epochs a job takes a while to start and to end, which many short ones feel. Of its
+epochs the first is slow: images are decoded then, and features stored. So it tells of the others
+only where there is no other.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transfer.sweep.expected import ExpectedJob
+    from transfer.sweep.state import Outcome
+
+# Until one has ended: starting a job, and testing it, measuring its latency and drawing its curves.
+_START_S = 1.0
+_END_S = 3.0
+_MOST_KEPT = 20
+
+
+@dataclass
+class Pace:
+    """What was measured; grows with each outcome.
+
+    Attributes:
+        epochs: seconds of an epoch that trains more than the head, a list by the job's kind.
+        head_epochs: likewise of one that trains the head alone.
+        sizes: the work of one of the former, by kind.
+        starts: seconds that jobs took beside their epochs until they paused.
+        ends: likewise, of those that finished.
+    """
+
+    epochs: dict[str, list[float]] = field(default_factory=dict)
+    head_epochs: dict[str, list[float]] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    starts: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+
+    def learn(self, job: ExpectedJob, outcome: Outcome) -> None:
+        """Take note of how a job of this sweep ended."""
+        took = list(outcome.epoch_s)
+        if not took or outcome.status not in ("paused", "finished"):
+            return
+        self.sizes[job.kind] = job.size
+        alone = max(min(job.head_epochs - outcome.first_epoch + 1, len(took)), 0)
+        for seconds, known in ((took[:alone], self.head_epochs), (took[alone:], self.epochs)):
+            if seconds:
+                # The first is slow, of either phase.
+                known.setdefault(job.kind, []).append(statistics.median(seconds[1:] or seconds))
+                del known[job.kind][:-_MOST_KEPT]
+        beside = self.starts if outcome.status == "paused" else self.ends
+        beside.append(max(outcome.seconds - sum(took), 0.0))
+        del beside[:-_MOST_KEPT]
+
+    def seconds(self, job: ExpectedJob, first: int, last: int) -> float | None:
+        """What a job is going to take from the end of its epoch `first` to that of `last`, with its
+        start, and its end where that is its last; None where nothing is known of any job."""
+        if first >= last:
+            return 0.0
+        known = self._epoch(job)
+        if known is None:
+            return None
+        ends = last >= job.epochs
+        beside, usual = (self.ends, _END_S) if ends else (self.starts, _START_S)
+        alone = max(min(last, job.head_epochs) - first, 0)
+        full, head = known
+        return self._usual(beside, usual) + alone * head + (last - first - alone) * full
+
+    def _epoch(self, job: ExpectedJob) -> tuple[float, float] | None:
+        """Seconds of an epoch of a job, and of one that trains its head alone."""
+        full = _median(self.epochs.get(job.kind, []))
+        head = _median(self.head_epochs.get(job.kind, []))
+        if full is None:
+            # By its work, from others that were measured.
+            rates = [
+                (_median(taken) or 0.0) / self.sizes[kind]
+                for kind, taken in self.epochs.items()
+                if self.sizes.get(kind)
+            ]
+            rates = rates or [
+                (_median(taken) or 0.0) / (self.sizes[kind] * job.head_share)
+                for kind, taken in self.head_epochs.items()
+                if self.sizes.get(kind)
+            ]
+            if not rates:
+                return None
+            full = max(rates) * job.size
+        return full, full * job.head_share if head is None else head
+
+    def _usual(self, taken: Iterable[float], otherwise: float) -> float:
+        found = _median(list(taken))
+        return otherwise if found is None else found
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
