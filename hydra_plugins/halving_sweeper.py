@@ -36,15 +36,14 @@ class HalvingSweeper(BasicSweeper):
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         [jobs] = self.split_arguments(overrides, None)
         OmegaConf.save(self.config, Path(self.config.hydra.sweep.dir) / "multirun.yaml")
-        race = Race(SweepCallback.running)
+        race = Race(SweepCallback.running, self.max_batch_size)
         returns: list[Sequence[JobReturn]] = []
-        while rung := race.next_rung():
-            for numbers in self.split_overrides_to_chunks(rung, self.max_batch_size):
-                batch = [jobs[number] for number in numbers]
-                self.validate_batch_is_legal(batch)
-                launched = self.launcher.launch(batch, initial_job_idx=JobNumbers(numbers))
-                for each in launched:
-                    # What it raised that was not for the job to note.
-                    _ = each.return_value
-                returns.append(launched)
+        while numbers := race.next_batch():
+            batch = [jobs[number] for number in numbers]
+            self.validate_batch_is_legal(batch)
+            launched = self.launcher.launch(batch, initial_job_idx=JobNumbers(numbers))
+            for each in launched:
+                # What it raised that was not for the job to note.
+                _ = each.return_value
+            returns.append(launched)
         return returns

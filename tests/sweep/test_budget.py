@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.conftest import PLAIN, TINY, Workplace
 from transfer.config.duration import read_duration
 from transfer.sweep import state
+from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.budget import Budget, ended, open_budget
 from transfer.sweep.expected import ExpectedJob
 from transfer.sweep.pace import Pace
@@ -62,6 +64,25 @@ def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:
     assert pace.seconds(large, 4, 5) == pytest.approx(1 + 20), "what failed says nothing"
     state.note(tmp_path, pace)
     assert state.read_pace(tmp_path) == pace
+
+
+def test_as_many_go_on_as_can_be_finished() -> None:
+    budget = Budget(101, start=time.time(), report=0)
+    means = Means(budget, Pace(), [1, 3, 9], eta=3, at_once=1)
+    # Four: two of them go on from the first rung, and one from the second.
+    costs = [[10.0, 20.0, 20.0]] * 9
+    assert count_kept(costs, means) == 4
+    assert count_kept(costs, replace(means, at_once=2)) == 9
+    assert count_kept(costs, replace(means, budget=replace(budget, seconds=49))) == 0
+    assert count_kept([], means) == 0
+    # Those that have come there already cost no more until then.
+    assert may_start(costs[0], [], costs[:4], means)
+    assert not may_start(costs[0], costs[:6], [], means)
+    assert not may_start([10.0, 20.0, 80.0], [], [], means), "it could not come to its end"
+    nothing = ExpectedJob("new", 9, 0, head_epochs=0, head_share=0.25, size=100)
+    assert means.stretches(nothing, 0) is None
+    means.pace.learn(nothing, Outcome("", "paused", "", "", 3.0, 1, [2.0]))
+    assert means.stretches(nothing._replace(done=1), 1) == [1 + 2 * 2, 3 + 6 * 2]
 
 
 def test_a_budget_is_for_sweepers_that_keep_to_it(workplace: Workplace) -> None:

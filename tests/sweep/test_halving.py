@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -49,6 +50,10 @@ def test_losers_are_dropped_and_the_rest_is_what_it_would_be_alone(
     assert not list(report.parent.glob("*/checkpoints"))
     assert {path.name for path in report.parent.glob("2/validation-*.npz")} == {"validation-1.npz"}
 
+    preview = workplace.run("train.py", *COMMAND, "resume=true", "preview=true").stdout
+    [line] = [line for line in preview.splitlines() if "optimizer.lr=1e-07" in line]
+    assert "leave out: dropped at epoch 1" in line and line.split()[-7] == "0"
+
     alone = new_workplace()
     assert alone.run("train.py", *_FIXED, "optimizer.lr=0.001").returncode == 0
     _require_equal(workplace, runs["0.001"], alone, _by_rate(alone)["0.001"])
@@ -75,13 +80,36 @@ def _require_equal(place: Workplace, run: Run, other: Workplace, twin: Run) -> N
     assert all((ours[key] == theirs[key]).all() for key in theirs)
 
 
+def test_a_race_ends_in_time_with_what_it_can_finish(workplace: Workplace) -> None:
+    """Far more than there is time for, in three splits each."""
+    rates = ",".join(f"{each}e-4" for each in range(2, 12))
+    sizes = ("data.train_per_class=10", "batch_size=25", "epochs=2", "freeze_epochs=0")
+    grid = (f"optimizer.lr={rates}", "data.seed=0,1", "hydra.sweeper.first_rung=1")
+    start = time.monotonic()
+    done = workplace.run(
+        "train.py", "-m", "hydra/sweeper=halving", *PLAIN, *sizes, *grid, "budget=20s"
+    )
+    took = time.monotonic() - start
+    assert done.returncode == 0, done.stderr
+    assert took < 30, "22 s on a machine that is free"
+    assert "the budget of 20s was too short for some jobs (" in done.stdout
+    assert "budget=40s" in done.stdout and " of the budget " in done.stderr
+    runs = [run for run in workplace.runs() if "mlflow.parentRunId" in run.data.tags]
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    assert "FINISHED" in {run.info.status for run in runs}
+    assert not any("budget" in run.data.params for run in runs)
+    [report] = workplace.folder.glob("multirun/*/*/report.md")
+    assert "**The budget of 20s was too short for some jobs** (" in report.read_text()
+
+
 @pytest.mark.parametrize(
     ("override", "refusal"),
     [
         ("hydra.sweeper.eta=1", "hydra.sweeper.eta=1.0: must be from 1.1 to 100"),
         ("hydra.sweeper.keep=half", "hydra.sweeper.keep=half: choose from paired, share\n"),
         ("hydra.sweeper.first_rung=3", "hydra.sweeper.first_rung=3: the first rung must lie"),
-        ("data.seed=0,1", "data.seed=0,1: jobs are dropped by comparing them half way;"),
+        ("data.test_fraction=0.1,0.2", "data.test_fraction=0.1,0.2: jobs are dropped by comparing"),
+        ("budget=90", "budget=90: give a time with its unit: 90s, 30m, 1h, 1h30m\n"),
         ("epochs=3,4", "epochs=3,4: jobs are dropped by comparing them half way;"),
         ("stop_after=2", "stop_after=2: jobs pause at the rungs: see hydra.sweeper.first_rung\n"),
     ],

@@ -16,7 +16,7 @@ scatters over seeds only several seeds say.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +24,9 @@ import numpy as np
 from transfer.compare.criterion import Criterion, criterion_of
 from transfer.compare.networks import Networks
 from transfer.compare.recipes import Recipes
-from transfer.compare.replicates import replicate_of
+from transfer.compare.replicates import fold
 from transfer.compare.rows import Row, mean_scores
+from transfer.compare.statistics import Floats
 from transfer.tracking.artifacts import NO_HISTORY
 from transfer.tracking.find import RunRecord
 from transfer.tracking.standing import Standing
@@ -72,29 +73,65 @@ class Fall:
     behind: float
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a configuration stands at a rung.
+
+    Attributes:
+        name: as `find_losers` calls it.
+        runs: the ids of its runs.
+        behind: how far its mean is behind that of the first one, as `Fall` has it; 0 for that.
+    """
+
+    name: str
+    runs: Sequence[str]
+    behind: float
+
+
 def find_losers(standings: Iterable[tuple[RunRecord, Standing]], rule: Rule) -> dict[str, Fall]:
     """The configurations to drop at a rung; never the best.
 
-    Replicates of one configuration are judged together, over those that both it and the best have.
+    Replicates of one configuration are judged together, over those that both it and the best have;
+    it is called by the tag of its first one.
 
     Args:
         standings: of each run that is in the race and has come to the rung, with its parameters and
             the tag of its configuration; all validated on images of the same data set.
     """
-    rows = _rows(standings)
+    rows, means, criterion = _in_order(standings)
     if len(rows) < 2:
         return {}
-    criterion = criterion_of(run for row in rows for run in row.runs)
-    means = mean_scores(rows, criterion.test, criterion.sign)
-    # By name where they are equal, so that every process finds the same.
-    order = sorted(range(len(rows)), key=lambda at: (-means[at], _name(rows[at])))
-    rows, means = [rows[at] for at in order], means[order]
     if rule.keep == "share":
         kept = max(math.ceil(len(rows) / rule.eta), 1)
         behind = {at: float(means[0] - means[at]) for at in range(kept, len(rows))}
     else:
         behind = _surely_behind(rows, criterion, rule.level)
     return {_name(rows[at]): Fall(_name(rows[0]), lead) for at, lead in behind.items()}
+
+
+def places(standings: Iterable[tuple[RunRecord, Standing]]) -> list[Place]:
+    """The configurations at a rung in order of their validation scores, the best first.
+
+    Args:
+        standings: as of `find_losers`.
+    """
+    rows, means, _ = _in_order(standings)
+    return [
+        Place(_name(row), [run.id for run in row.runs], float(means[0] - mean))
+        for row, mean in zip(rows, means, strict=True)
+    ]
+
+
+def _in_order(
+    standings: Iterable[tuple[RunRecord, Standing]],
+) -> tuple[list[Row], Floats, Criterion]:
+    """A row a configuration, the best first, and their mean scores."""
+    rows = _rows(standings)
+    criterion = criterion_of(run for row in rows for run in row.runs)
+    means = mean_scores(rows, criterion.test, criterion.sign)
+    # By name where they are equal, so that every process finds the same.
+    order = sorted(range(len(rows)), key=lambda at: (-means[at], _name(rows[at])))
+    return [rows[at] for at in order], means[order], criterion
 
 
 def _surely_behind(rows: list[Row], criterion: Criterion, level: float) -> dict[int, float]:
@@ -117,16 +154,14 @@ def _surely_behind(rows: list[Row], criterion: Criterion, level: float) -> dict[
 
 def _rows(standings: Iterable[tuple[RunRecord, Standing]]) -> list[Row]:
     """One a configuration, with the validation images in the place of test images."""
-    members: dict[str, list[tuple[RunRecord, Standing]]] = {}
-    for run, standing in standings:
-        members.setdefault(run.tags[_CONFIGURATION], []).append((run, standing))
+    found = list(standings)
+    of_run = {id(run): standing for run, standing in found}
     rows = []
-    for own in members.values():
-        own.sort(key=lambda each: replicate_of(each[0]))
-        runs = [_validated(run, standing) for run, standing in own]
-        replicates = [replicate_of(run) for run in runs]
-        answers = [standing.answers for _, standing in own]
-        rows.append(Row({}, (), runs, replicates, [NO_HISTORY] * len(runs), answers))
+    for members in fold([run for run, _ in found]):
+        own = [of_run[id(run)] for run in members.values()]
+        runs = [_validated(*each) for each in zip(members.values(), own, strict=True)]
+        answers = [standing.answers for standing in own]
+        rows.append(Row({}, (), runs, list(members), [NO_HISTORY] * len(runs), answers))
     return rows
 
 

@@ -81,11 +81,15 @@ def configurations(runs: Sequence[RunRecord]) -> list[dict[Replicate, RunRecord]
     Configurations are those of the tag, joined where all that was chosen is the same but what
     draws their images.
     """
+    return fold([run for run in runs if run.finished])
+
+
+def fold(runs: Iterable[RunRecord]) -> list[dict[Replicate, RunRecord]]:
+    """As `configurations`, of runs that need not have finished."""
     tagged: dict[str, dict[Replicate, RunRecord]] = {}
     for run in runs:
-        if run.finished:
-            members = tagged.setdefault(run.tags["transfer.configuration"], {})
-            members[replicate_of(run)] = run
+        members = tagged.setdefault(run.tags["transfer.configuration"], {})
+        members[replicate_of(run)] = run
     alike: dict[tuple[object, ...], list[dict[Replicate, RunRecord]]] = {}
     for members in tagged.values():
         choices = _choices(next(iter(members.values())))

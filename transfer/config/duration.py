@@ -25,3 +25,10 @@ def read_duration(key: str, text: str) -> float:
     if not 1 <= total < float("inf"):
         raise ConfigError(key, text, "must be at least 1s")
     return total
+
+
+def write_duration(seconds: float) -> str:
+    """The same the other way round, to the second: "1h30m"."""
+    whole = round(seconds)
+    parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"

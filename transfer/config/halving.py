@@ -17,7 +17,6 @@ from transfer.system.errors import ConfigError, first_line
 _PREFIX = "hydra.sweeper."
 _IMAGES = (
     "root",
-    "seed",
     "validation_fraction",
     "test_fraction",
     "folds",
@@ -128,6 +127,9 @@ def _options(sweeper: DictConfig) -> HalvingConfig:
     chosen = cast(HalvingConfig, OmegaConf.to_object(options))
     for name, declared, value in leaves(chosen):
         check_key(f"{_PREFIX}{name}", declared, value)
+    if chosen.keep == "share" and chosen.risk != HalvingConfig().risk:
+        problem = "keep=share drops a share, whatever the risk; keep=paired would use it"
+        raise ConfigError(f"{_PREFIX}risk", chosen.risk, problem)
     size = OmegaConf.select(sweeper, "max_batch_size")
     if size is not None and not (isinstance(size, int) and size >= 1):
         raise ConfigError(f"{_PREFIX}max_batch_size", size, "must be null, or at least 1")

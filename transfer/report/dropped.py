@@ -16,11 +16,31 @@ from transfer.report.verdicts import chance
 from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
+from transfer.tracking.selection import Selection
+from transfer.tracking.sweep_run import BUDGET_TAG
 
 
 def is_dropped(run: RunRecord) -> bool:
     """Whether a sweep in rungs has dropped a run."""
     return not run.finished and Dropped.of(run.tags) is not None
+
+
+def budget_blocks(selection: Selection, words: Words) -> list[Block]:
+    """What the time that a sweep was given was too short for; nothing where it had as long as it
+    took."""
+    blocks: list[Block] = []
+    for sweep in selection.sweeps:
+        if BUDGET_TAG not in sweep.tags:
+            continue
+        parts = [
+            words(f"budget.{name}", count=count)
+            for name in ("dropped", "left_out", "paused")
+            if (count := int(sweep.tags.get(f"{BUDGET_TAG}_{name}", "0")))
+        ]
+        told = words("comma").join(parts)
+        key = "budget.short" if parts else "budget.enough"
+        blocks.append(Paragraph(words(key, budget=sweep.tags[BUDGET_TAG], parts=told)))
+    return blocks
 
 
 def dropped_blocks(
@@ -57,6 +77,8 @@ def dropped_table(runs: Sequence[RunRecord], label_keys: Sequence[str], words: W
         assert dropped is not None
         value, _, unit = dropped.behind.partition(" ")
         behind = words(f"behind.{unit}", value=value)
+        if dropped.why == "time":
+            behind = words("behind.time", behind=behind)
         label, best = map(literal, (_label(own[0], label_keys), dropped.best))
         cells.append([label, str(len(own)), str(dropped.epoch), behind, best])
     names = ["configuration", "runs", "dropped_epoch", "dropped_behind", "dropped_best"]

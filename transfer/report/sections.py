@@ -8,7 +8,7 @@ from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
 from transfer.compare.screened import Agreement
 from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
-from transfer.report.dropped import dropped_blocks, is_dropped
+from transfer.report.dropped import budget_blocks, dropped_blocks, is_dropped
 from transfer.report.facts import facts
 from transfer.report.findings import findings
 from transfer.report.front import front, nothing_finished
@@ -61,6 +61,7 @@ def build_document(
     if dropped:
         counts = {"count": len(dropped), "all": len(selection.runs)}
         blocks.append(Paragraph(words("dropped", **counts)))
+    blocks += budget_blocks(selection, words)
     if not parts:
         blocks.append(nothing_finished(words))
     if len(parts) > 1:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 # Of the budget; so much over it is promised at most.
 TOLERANCE = 0.1
 _KEEP_TO_ONE = (".HalvingSweeper",)
-# What a report takes, and the end of a sweep with it: about a second of imports, and of each
-# configuration its figures' part.
-_REPORT_S = 4.0
-_REPORT_JOB_S = 0.15
+# What a report takes, and the end of a sweep with it: imports, by what those at the start took, and
+# of each job its part.
+_REPORT_S, _REPORT_START, _REPORT_JOB_S = 2.0, 0.4, 0.15
+# Beyond that images were read.
+_LONGEST_START_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,11 @@ def open_budget(text: str | None, jobs: int = 0, former: Budget | None = None) -
     """
     if text is None:
         return None
-    seconds, report = read_duration("budget", text), _REPORT_S + _REPORT_JOB_S * jobs
+    seconds, age = read_duration("budget", text), age_of_process()
     spent = 0.0 if former is None else former.spent
-    return Budget(seconds, spent, time.time() - age_of_process(), report)
+    report = _REPORT_S + _REPORT_START * min(age, _LONGEST_START_S) + _REPORT_JOB_S * jobs
+    # Of little time, not all: something is to be reported.
+    return Budget(seconds, spent, time.time() - age, min(report, seconds / 4))
 
 
 def ended(former: Budget, folder: Path) -> Budget:

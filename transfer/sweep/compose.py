@@ -91,6 +91,18 @@ def compose_jobs(
             folders.claim(1, composed)
 
 
+def told_apart(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Names of runs, with what was typed for one where another is called the same."""
+    alike = dict[str, list[set[str]]]()
+    for name, typed in zip(names, overrides, strict=True):
+        alike.setdefault(name, []).append(set(typed))
+    shared = {name: set.intersection(*typed) for name, typed in alike.items()}
+    return [
+        " ".join([name, *(each for each in typed if each not in shared[name])])
+        for name, typed in zip(names, overrides, strict=True)
+    ]
+
+
 class _Folders:
     """Holds a sweep to one folder for itself, and another for each job: what two jobs write would
     be one's.

@@ -6,7 +6,8 @@ import logging
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import refuse_overruled, refuse_unused, typed_config
+from transfer.config.duration import write_duration
 from transfer.config.halving import Halving, plan_halving
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
@@ -25,7 +27,7 @@ from transfer.sweep.compose import (
     plans_all,
     typed,
 )
-from transfer.sweep.endings import exit_interrupted, resume_command
+from transfer.sweep.endings import exit_interrupted, resume_command, tell_budget
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
 from transfer.sweep.former import Former, read_former
 from transfer.sweep.pace import Pace
@@ -42,8 +44,10 @@ from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.sweep_run import (
     PlannedJob,
     SweepRun,
+    budget_tags,
     end_sweep,
     open_sweep,
+    tag_sweep,
 )
 from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 
@@ -133,15 +137,30 @@ class Sweep:
                 for number, outcome in failed.items():
                     print(f"  {number}  {outcome.overrides}: {outcome.error}", file=sys.stderr)
                 print(f"to try them again:\n{resume_command()}", file=sys.stderr)
+            elif self.budget is not None:
+                tell_budget(self.budget, outcomes.values())
             elif paused:
                 jobs = f"{len(paused)} of {len(outcomes)} jobs paused"
                 print(f"\n{jobs}; to go on:\n{resume_command()}")
 
+        self._tag_budget(outcomes.values())
         ending = self.close("FAILED" if failed else PAUSED if paused else "FINISHED", tell)
         if failed or ending == "no report":
             sys.exit(1)
         if left or ending == "no store":
             sys.exit(EXIT_CODE)
+
+    def _tag_budget(self, outcomes: Iterable[state.Outcome]) -> None:
+        """What the report says of the time that the sweep was given."""
+        if self.run is None or self.budget is None:
+            return
+        ends = Counter(each.status for each in outcomes)
+        short = ends["out of time"], ends["left out"], ends["paused"]
+        tags = budget_tags(write_duration(self.budget.seconds), *short)
+        try:
+            tag_sweep(self.client, self.run, tags)
+        except ConfigError as error:
+            log.warning("the report will not tell of the budget: %s", error)
 
     def _keep_best_weights(self) -> None:
         if self.run is None or not self.keeps_best:

@@ -1,19 +1,27 @@
 """How a command ends: in one line for people, interrupted, or with what Hydra refused."""
 
+from __future__ import annotations
+
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from transfer.config.duration import write_duration
 from transfer.config.weights import EXAMPLE
 from transfer.sweep.quoting import quoted_arguments
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, exit_with, first_line, is_for_people
+
+if TYPE_CHECKING:
+    from transfer.sweep.budget import Budget
+    from transfer.sweep.state import Outcome
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -59,13 +67,39 @@ def _comes_from_hydra(error: Exception) -> bool:
     return raising.partition(".")[0] in ("hydra", "omegaconf", "yaml", "antlr4")
 
 
-def resume_command() -> str:
-    """What was typed, with `resume=true`, and without a pause."""
-    arguments = [each for each in sys.orig_argv if not each.startswith(("resume=", "stop_after="))]
-    return shlex.join([*arguments, "resume=true"])
+def resume_command(budget: str | None = None) -> str:
+    """What was typed, with `resume=true`, and without a pause.
+
+    Args:
+        budget: another one than was typed.
+    """
+    replaced = ("resume=", "stop_after=", *(["budget="] if budget else []))
+    arguments = [each for each in sys.orig_argv if not each.startswith(replaced)]
+    return shlex.join([*arguments, "resume=true", *([f"budget={budget}"] if budget else [])])
 
 
 def exit_interrupted() -> NoReturn:
     """Say how to go on, and leave with the code of an interruption."""
     print(f"interrupted; to go on:\n{resume_command()}", file=sys.stderr)
     sys.exit(interrupt.EXIT_CODE)
+
+
+def tell_budget(budget: Budget, outcomes: Iterable[Outcome]) -> None:
+    """Say what the time of a sweep was not enough for, and how to give it more."""
+    status = Counter(each.status for each in outcomes)
+    short = [
+        f"{count} {word}"
+        for count, word in (
+            (status["paused"], "paused"),
+            (status["out of time"], "dropped"),
+            (status["left out"], "never begun"),
+        )
+        if count
+    ]
+    if not short:
+        return
+    given, more = write_duration(budget.seconds), write_duration(2 * budget.seconds)
+    jobs = f"the budget of {given} was too short for some jobs ({', '.join(short)})"
+    if not status["finished"]:
+        jobs = f"the budget of {given} was too short for any job to finish ({', '.join(short)})"
+    print(f"\n{jobs}; with more of it they go on:\n{resume_command(more)}")

@@ -8,7 +8,6 @@ only where there is no other.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,10 @@ if TYPE_CHECKING:
     from transfer.sweep.expected import ExpectedJob
     from transfer.sweep.state import Outcome
 
-# Until one has ended: starting a job, and testing it, measuring its latency and drawing its curves.
-_START_S = 1.0
-_END_S = 3.0
+# Until one has ended: starting a job; and testing it as well, measuring its latency and drawing its
+# curves.
+_START_S, _END_S = 1.0, 3.0
+_END_STARTS = 2.5
 _MOST_KEPT = 20
 
 
@@ -65,10 +65,11 @@ class Pace:
         if known is None:
             return None
         ends = last >= job.epochs
-        beside, usual = (self.ends, _END_S) if ends else (self.starts, _START_S)
+        start = _median(self.starts) or _START_S
+        beside = _median(self.ends) or max(_END_S, _END_STARTS * start) if ends else start
         alone = max(min(last, job.head_epochs) - first, 0)
         full, head = known
-        return self._usual(beside, usual) + alone * head + (last - first - alone) * full
+        return beside + alone * head + (last - first - alone) * full
 
     def _epoch(self, job: ExpectedJob) -> tuple[float, float] | None:
         """Seconds of an epoch of a job, and of one that trains its head alone."""
@@ -90,10 +91,6 @@ class Pace:
                 return None
             full = max(rates) * job.size
         return full, full * job.head_share if head is None else head
-
-    def _usual(self, taken: Iterable[float], otherwise: float) -> float:
-        found = _median(list(taken))
-        return otherwise if found is None else found
 
 
 def _median(values: list[float]) -> float | None:

@@ -13,7 +13,9 @@ from tabulate import tabulate
 
 from transfer.config.halving import Halving
 from transfer.job import Job
+from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
+from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
@@ -39,6 +41,7 @@ class _Found:
     Attributes:
         epoch_s: seconds an epoch is likely to take; None where nobody knows.
         note: a line below the table.
+        dropped: by a sweep in rungs, when; empty where it was not, or only for want of time.
     """
 
     name: str
@@ -49,6 +52,7 @@ class _Found:
     epoch_s: float | None
     size: tuple[str, str]
     note: str
+    dropped: str
 
 
 def preview(
@@ -78,6 +82,8 @@ def preview(
         todo, epochs = each.todo, each.epochs_left
         if each.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
+        elif halving is not None and each.dropped:
+            todo, epochs = f"leave out: {each.dropped}", 0
         else:
             notes.append(each.note)
             sizes[each.configuration] += 1
@@ -93,7 +99,7 @@ def preview(
     if halving is not None:
         least, most = halving.least_and_most(list(sizes.values()))
         notes += [f"{halving}\nfrom the start, at least {least} and at most {most} epochs"]
-    told = _told_apart([found[number].name for number in sorted(found)], overrides)
+    told = told_apart([found[number].name for number in sorted(found)], overrides)
     lines = [[name, *row] for name, row in zip(told, rows, strict=True)]
     table = tabulate(lines, _HEADERS, disable_numparse=True)
     print("\n".join([table, "", *filter(None, notes), total]))
@@ -105,6 +111,8 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
     # An estimate from the latest run of its kind.
     each = seconds_an_image(*_alike(job).items())
     anew = former.record is None and job.config.resume
+    dropped = Dropped.of(former.record.tags) if former.record is not None else None
+    behind = dropped is not None and dropped.why == "behind" and former.state == "interrupted"
     return _Found(
         name=job.name,
         fingerprint=job.fingerprint,
@@ -114,6 +122,7 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
         epoch_s=None if each is None else len(job.data.train) * each,
         size=(f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M"),
         note=why_anew(client, job.name, params_of(job)) if anew else "",
+        dropped=f"dropped at epoch {dropped.epoch}" if dropped and behind else "",
     )
 
 
@@ -132,18 +141,6 @@ def epochs_done(client: Client, job: Job) -> int:
     with answering(client.tracking_uri, "read"):
         former = find_previous_run(client, job.fingerprint)
     return last_epoch(job.config) - _epochs_left(job, former)
-
-
-def _told_apart(names: Sequence[str], overrides: Sequence[Sequence[str]]) -> list[str]:
-    """Names of runs, with what was typed for one where another is called the same."""
-    alike = dict[str, list[set[str]]]()
-    for name, typed in zip(names, overrides, strict=True):
-        alike.setdefault(name, []).append(set(typed))
-    shared = {name: set.intersection(*typed) for name, typed in alike.items()}
-    return [
-        " ".join([name, *(each for each in typed if each not in shared[name])])
-        for name, typed in zip(names, overrides, strict=True)
-    ]
 
 
 def _epochs_left(job: Job, former: PreviousRun) -> int:

@@ -1,30 +1,25 @@
 """A sweep in rungs, as the process that drives it sees it: who is in the race, and who is dropped.
 
-What is decided at a rung follows from what the runs keep in their folders, and from nothing else:
-so a sweep that was killed and goes on finds the same losers again.
+What is decided at a rung follows from what the runs keep in their folders: so a sweep that was
+killed and goes on finds the same losers again. With a budget the time that is left decides as well.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer.compare.criterion import criterion_of
-from transfer.compare.halving import Rule, find_losers, points_behind
+from transfer.compare.halving import Fall, Rule, find_losers, places, points_behind
 from transfer.sweep import state
-from transfer.sweep.expected import Expected
+from transfer.sweep.affordable import Means, count_kept, may_start
+from transfer.sweep.expected import ExpectedJob, duration
+from transfer.sweep.runners import Runners
 from transfer.system import interrupt
-from transfer.system.lock import LockedError
-from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
-from transfer.tracking.find import RunRecord
-from transfer.tracking.previous_run import find_previous_run, lock_of
-from transfer.tracking.run_state import RunState
-from transfer.tracking.standing import Standing, read_standing
-from transfer.training.checkpoint import Checkpoints
+from transfer.tracking.dropped import Dropped
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
@@ -52,157 +47,229 @@ class Race:
 
     Args:
         sweep: that was planned in rungs, and is open.
+        at_most: so many jobs are launched at a time; None: all of a rung, or with a budget as many
+            as run at the same time, for after each it is seen what time is left.
+
+    Attributes:
+        short_of_time: jobs that were dropped though they were not surely behind.
+        left_out: those that were never begun, likewise.
     """
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, at_most: int | None = None) -> None:
         assert sweep.halving is not None
         self._sweep, self._halving = sweep, sweep.halving
-        # As far as the jobs have trained; none is the end.
-        self._stops: list[int | None] = [*self._halving.rungs, None]
-        self._at = -1
-        # How far the jobs of the race have come, in epochs.
-        self._reached = 0
-        self._launched = [
+        self._runners = Runners(sweep)
+        # As far as the jobs have trained.
+        self._stops = [*self._halving.rungs, self._halving.epochs]
+        self._at = 0
+        self._racing = [
             number for number in range(len(sweep.jobs)) if str(number) not in sweep.repeats.of
         ]
-        self._racing = list(self._launched)
+        # Those that were launched in this rung, last and in all; and those that wait.
+        self._batch, self._launched = list[int](), list[int]()
+        self._waiting = list(self._racing)
+        at_once = sweep.expected.at_once or max(len(self._racing), 1)
+        self._at_most = at_most or (at_once if sweep.budget else len(self._racing))
+        self._means: Means | None = None
+        if sweep.budget is not None:
+            eta = self._halving.options.eta
+            self._means = Means(sweep.budget, sweep.pace, self._stops, eta, at_once)
         self._interrupted = False
+        # How the jobs of the rung before this one ended.
+        self._ended = dict[int, state.Outcome]()
         self._configurations = 0
-        self._dropped: dict[int, Path] = {}
+        # Where each stands, and how far behind, should there be no time for it.
+        self._standing = dict[int, tuple[Path, Dropped]]()
+        self.short_of_time, self.left_out = list[int](), list[int]()
+        self._begin_rung()
 
-    def next_rung(self) -> list[int]:
+    def next_batch(self) -> list[int]:
         """The numbers of the jobs to launch next, all at once; none where the sweep is over, or was
         interrupted."""
-        if self._at >= 0:
+        self._look_at_batch()
+        while self._goes_on():
+            self._batch = self._take()
+            if self._batch:
+                self._launched += self._batch
+                return self._batch
             self._end_rung()
-        if interrupt.requested() or self._interrupted:
-            return []
-        if not self._launched:
-            self._tidy()
-            return []
-        self._at += 1
-        if self._at and len(self._tags()) < 2:
-            # Nothing is left to be dropped.
-            self._at = len(self._stops) - 1
-        stop = self._stops[self._at]
-        state.forget_outcomes(self._sweep.folder, self._launched)
-        state.note(self._sweep.folder, state.Rung(stop))
-        state.note(self._sweep.folder, self._expected(stop))
-        self._reached = stop or self._halving.epochs
-        until = f"epoch {stop}" if stop is not None else "the end"
-        place = f"rung {self._at + 1} of {len(self._stops)}"
-        log.info("%s, to %s: %d jobs", place, until, len(self._launched))
-        return self._launched
+            if not self._waiting:
+                break
+            self._begin_rung()
+        if self._goes_on() and not self._halving.options.keep_checkpoints:
+            self._runners.tidy()
+        return []
 
-    def _expected(self, stop: int | None) -> Expected:
-        """The work of a rung, by which its end is told."""
-        whole, before = self._sweep.expected, self._reached
-        jobs = {}
-        for number in map(str, self._launched):
-            job, last = whole.jobs[number], stop or self._halving.epochs
-            jobs[number] = job._replace(epochs=last, done=min(max(job.done, before), last))
-        return replace(whole, jobs=jobs)
+    def _goes_on(self) -> bool:
+        return not (self._interrupted or interrupt.requested())
 
-    def _end_rung(self) -> None:
-        """See how the jobs of a rung have ended, and who of those that paused goes on."""
+    def _look_at_batch(self) -> None:
+        """See how the jobs of a batch have ended."""
         outcomes = state.read_outcomes(self._sweep.folder)
         if strange := outcomes.keys() - set(range(len(self._sweep.jobs))):
             raise RuntimeError(f"the launcher has given jobs numbers of its own: {sorted(strange)}")
-        ends = {number: each.status for number, each in outcomes.items()}
-        self._interrupted = "interrupted" in ends.values()
+        self._interrupted = "interrupted" in {each.status for each in outcomes.values()}
+        if self._means is not None and self._batch:
+            for number in outcomes.keys() & set(self._batch):
+                self._means.pace.learn(self._sweep.expected.jobs[str(number)], outcomes[number])
+            state.note(self._sweep.folder, self._means.pace)
+
+    def _take(self) -> list[int]:
+        """The next of those that wait, as far as there is time for them."""
+        taken = list[int]()
+        while self._waiting and len(taken) < self._at_most:
+            number = self._waiting.pop(0)
+            if self._has_time(number, taken):
+                taken.append(number)
+            else:
+                self._give_up(number)
+        return taken
+
+    def _has_time(self, number: int, taken: Sequence[int]) -> bool:
+        """Whether a job can go on to this rung, beside those that do already."""
+        means = self._means
+        if means is None:
+            return True
+        own = means.stretches(self._job(number, self._at), self._at)
+        if own is None:
+            # Nothing has run yet: what runs first will tell.
+            return means.budget.left > 0
+        if self._is_last_hope(number, taken):
+            return sum(own) <= means.budget.left + means.budget.slack
+        done = [means.stretches(self._job(each, self._at), self._at) for each in self._launched]
+        with_it = [means.stretches(self._job(each, self._at), self._at) for each in taken]
+        begun, beside = ([each for each in some if each is not None] for some in (done, with_it))
+        return may_start(own, beside, begun, means)
+
+    def _is_last_hope(self, number: int, taken: Sequence[int]) -> bool:
+        """Whether nothing would finish without this job."""
+        return not (taken or self._launched or self._waiting) and self._racing == [number]
+
+    def _give_up(self, number: int) -> None:
+        """There is no time for a job: it is dropped where it stands, or was never begun."""
+        if self._at and (number not in self._standing or self._is_last_hope(number, [])):
+            # It stays paused.
+            state.note_outcome(self._sweep.folder, number, self._ended[number])
+        elif self._at:
+            self._drop(number)
+        else:
+            self._runners.leave_out(number)
+            self._racing.remove(number)
+            self.left_out.append(number)
+
+    def _begin_rung(self) -> None:
+        stop = self._stops[self._at] if self._at < len(self._stops) - 1 else None
+        self._batch, self._launched = [], []
+        state.forget_outcomes(self._sweep.folder, self._waiting)
+        state.note(self._sweep.folder, state.Rung(stop))
+        jobs = {
+            str(number): self._job(number, self._at)._replace(epochs=self._stops[self._at])
+            for number in self._waiting
+        }
+        state.note(self._sweep.folder, replace(self._sweep.expected, jobs=jobs))
+        until = f"epoch {stop}" if stop is not None else "the end"
+        place = f"rung {self._at + 1} of {len(self._stops)}"
+        log.info("%s, to %s: %d jobs", place, until, len(self._waiting))
+
+    def _job(self, number: int, at: int) -> ExpectedJob:
+        """The work of a job that has come to the rung before this one."""
+        job = self._sweep.expected.jobs[str(number)]
+        reached = self._stops[at - 1] if at else 0
+        return job._replace(done=min(max(job.done, reached), self._stops[at]))
+
+    def _end_rung(self) -> None:
+        """See how the jobs of a rung have ended, and who of those that paused goes on."""
+        self._ended = state.read_outcomes(self._sweep.folder)
+        ends = {number: each.status for number, each in self._ended.items()}
         # One without a word has failed, as the end of the sweep says.
         self._racing = [
             number for number in self._racing if ends.get(number) in ("paused", "finished")
         ]
-        paused = {number for number in self._racing if ends[number] == "paused"}
-        stop = self._stops[self._at]
-        if stop is not None and not self._interrupted and not interrupt.requested():
-            self._judge(stop, paused)
-        self._launched = [number for number in self._racing if number in paused]
+        self._waiting = [number for number in self._racing if ends[number] == "paused"]
+        if self._at == len(self._stops) - 1:
+            # Paused at no rung, for the time was up.
+            self._waiting = []
+        if self._waiting:
+            self._judge(set(self._waiting))
+        self._at += 1
+        if self._waiting and self._runners.count_configurations(self._racing) < 2:
+            # Nothing is left to be dropped.
+            self._at = len(self._stops) - 1
 
-    def _judge(self, epoch: int, paused: set[int]) -> None:
-        """Drop the losers of a rung, of those that paused there."""
-        folders, standings, runs = dict[int, Path](), dict[int, Standing](), dict[int, RunRecord]()
-        for number in self._racing:
-            folder = self._run_folder(number)
-            run = None if folder is None else RunState.load(folder)
-            standing = None if folder is None else read_standing(folder, epoch)
-            fingerprint = self._sweep.jobs[number].fingerprint
-            if run is not None and run.tags.get("transfer.fingerprint") != fingerprint:
-                # Its folder was given to another since.
-                run = None
-            if number not in paused and standing is None:
-                log.info("%s finished before, and is not compared here", self._name(number))
-            if folder is not None and run is not None and standing is not None:
-                folders[number], standings[number] = folder, standing
-                runs[number] = _record(run)
-        tags = {number: run.tags["transfer.configuration"] for number, run in runs.items()}
-        self._configurations = max(self._configurations, len(set(tags.values())))
-        options = self._halving.options
-        rule = Rule(
-            options.keep,
-            options.eta,
-            options.risk,
-            self._configurations,
-            len(self._halving.rungs),
-        )
-        falls = find_losers([(runs[each], standings[each]) for each in runs], rule)
-        criterion = criterion_of(runs.values())
-        for number, tag in tags.items():
-            if tag not in falls or number not in paused:
-                continue
-            fall = falls[tag]
-            best = next(each for each, own in tags.items() if own == fall.best)
-            behind = points_behind(fall, criterion)
-            dropped = Dropped(epoch, behind, self._name(best), standings[number].score)
-            log.info("%s: %s", self._name(number), dropped)
-            self._drop(number, folders[number], dropped)
+    def _judge(self, paused: set[int]) -> None:
+        """Drop the losers of a rung, of those that paused there, and what there is no time for; the
+        others wait for the next one, with a budget the best of them first."""
+        epoch = self._stops[self._at]
+        found = self._runners.at(epoch, self._racing, paused)
+        standings = [(each.run, each.standing) for each in found.values()]
+        order = places(standings)
+        self._configurations = max(self._configurations, len(order))
+        options, rungs = self._halving.options, len(self._halving.rungs)
+        rule = Rule(options.keep, options.eta, options.risk, self._configurations, rungs)
+        falls = find_losers(standings, rule)
+        criterion = criterion_of(run for run, _ in standings)
+        number_of = {each.run.id: number for number, each in found.items()}
+        first_of = {place.name: number_of[place.runs[0]] for place in order}
+        self._standing = {}
+        going = list[list[int]]()
+        for place in order:
+            numbers = [number for run in place.runs if (number := number_of[run]) in paused]
+            fall = falls.get(place.name, Fall(order[0].name, place.behind))
+            ahead, why = self._runners.name(first_of[fall.best]), "time"
+            if place.name in falls:
+                why = "behind"
+            for number in numbers:
+                folder, score = found[number].folder, found[number].standing.score
+                behind = points_behind(fall, criterion)
+                self._standing[number] = folder, Dropped(epoch, behind, ahead, score, why)
+                if why == "behind":
+                    self._drop(number)
+            if numbers and why == "time":
+                going.append(numbers)
+        if self._means is not None:
+            self._afford(going)
 
-    def _drop(self, number: int, folder: Path, dropped: Dropped) -> None:
-        own = state.read_outcomes(self._sweep.folder)[number]
-        if drop_run(self._sweep.client, folder, dropped, job_folder=Path(own.folder)):
-            self._dropped[number] = folder
-        outcome = state.Outcome(own.overrides, "dropped", folder=own.folder)
-        state.note_outcome(self._sweep.folder, number, outcome)
+    def _afford(self, going: Sequence[list[int]]) -> None:
+        """Keep of these configurations, the best first, those for which there is time."""
+        assert self._means is not None
+        costs = [self._cost(numbers) for numbers in going]
+        alone = [self._means.fits(sum(cost), 0.0) for cost in costs]
+        if any(alone):
+            able = [at for at, fits in enumerate(alone) if fits]
+        else:
+            # Whatever is nearest to its end may still come there.
+            able = [min(range(len(costs)), key=lambda at: sum(costs[at]))] if costs else []
+        kept = count_kept([costs[at] for at in able], self._means)
+        chosen = able[: max(kept, 1)]
+        if len(chosen) < len(going):
+            seconds = sum(map(sum, costs)) / self._means.at_once
+            log.info(
+                "%s are left: of %d configurations %d go on; all would take %s",
+                duration(max(self._means.budget.left, 0.0)), len(going), len(chosen),
+                duration(seconds),
+            )  # fmt: skip
+        for at, numbers in enumerate(going):
+            for number in numbers if at not in chosen else []:
+                self._drop(number)
+        waiting = [number for at in chosen for number in going[at]]
+        # What stopped on the way, for its time was up, goes on last.
+        others = [number for number in self._waiting if number in self._racing]
+        self._waiting = list(dict.fromkeys([*waiting, *others]))
+
+    def _cost(self, numbers: Sequence[int]) -> list[float]:
+        """Seconds of all stretches that the jobs of a configuration have left."""
+        assert self._means is not None
+        following = self._at + 1
+        found = [
+            self._means.stretches(self._job(number, following), following) for number in numbers
+        ]
+        known = [each for each in found if each is not None]
+        return [sum(each) for each in zip(*known, strict=True)]
+
+    def _drop(self, number: int) -> None:
+        folder, dropped = self._standing.pop(number)
+        self._runners.drop(number, self._ended[number], folder, dropped)
         self._racing.remove(number)
-
-    def _tags(self) -> set[str]:
-        """The configurations that are in the race; of a run that lies elsewhere, one of its own."""
-        found = set()
-        for number in self._racing:
-            folder = self._run_folder(number)
-            run = None if folder is None else RunState.load(folder)
-            own = None if run is None else run.tags.get("transfer.configuration")
-            found.add(own or f"job {number}")
-        return found
-
-    def _run_folder(self, number: int) -> Path | None:
-        """Where a job's run is kept: its own folder, or that of an earlier command."""
-        own = state.read_outcomes(self._sweep.folder)[number].folder
-        fingerprint = self._sweep.jobs[number].fingerprint
-        run = RunState.load(Path(own))
-        if run is not None and run.tags.get("transfer.fingerprint") == fingerprint:
-            return Path(own)
-        return find_previous_run(self._sweep.client, fingerprint).folder
-
-    def _name(self, number: int) -> str:
-        """That of the job, with its number where others have the same."""
-        name = self._sweep.jobs[number].name
-        alike = [job for job in self._sweep.jobs if job.name == name]
-        return f"{name} (job {number})" if len(alike) > 1 else name
-
-    def _tidy(self) -> None:
-        """The race is over: what was dropped goes on from its start, if ever."""
-        if self._halving.options.keep_checkpoints:
-            return
-        for folder in self._dropped.values():
-            # Another command may have gone on with it since.
-            with suppress(LockedError), lock_of(folder):
-                run = RunState.load(folder)
-                if run is not None and run.status == "KILLED" and run.tags.get(DROPPED_TAG):
-                    Checkpoints(folder, run.run_id).remove()
-
-
-def _record(run: RunState) -> RunRecord:
-    tags = {name: value for name, value in run.tags.items() if value is not None}
-    return RunRecord(run.run_id, run.name, run.status, run.params, {}, tags)
+        self._waiting = [each for each in self._waiting if each != number]
+        if dropped.why == "time":
+            self.short_of_time.append(number)

@@ -30,7 +30,8 @@ class Outcome:
 
     Attributes:
         overrides: what distinguishes the job on the command line.
-        status: "finished", "paused", "dropped", "failed" or "interrupted".
+        status: "finished", "paused", "failed" or "interrupted"; of a sweep in rungs "dropped", and
+            where there was no time for it "out of time" (dropped) or "left out" (never begun).
         error: one line; empty unless it failed.
         folder: of the job; absolute.
         seconds: that it took.

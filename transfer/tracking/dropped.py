@@ -28,15 +28,19 @@ class Dropped:
         behind: how far, with its unit: "6.1 points".
         best: the name of a run of the configuration that was the best then.
         score: its own best on validation until then, by what it is selected by; more is better.
+        why: "behind" beyond what luck explains or the share that is kept, or "time", which was not
+            enough for it.
     """
 
     epoch: int
     behind: str
     best: str
     score: float
+    why: str = "behind"
 
     def __str__(self) -> str:
-        return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
+        short = " for want of time" if self.why == "time" else ""
+        return f"dropped at epoch {self.epoch}{short}, {self.behind} behind {self.best}"
 
     @property
     def tags(self) -> dict[str, str]:
@@ -48,9 +52,13 @@ class Dropped:
         """What the tags of a run say; None for one that was not dropped."""
         if DROPPED_TAG not in tags:
             return None
-        names = (each.name for each in fields(cls))
-        epoch, behind, best, score = (tags[f"{DROPPED_TAG}_{name}"] for name in names)
-        return cls(int(epoch), behind, best, float(score))
+        told = {
+            each.name: tags[name]
+            for each in fields(cls)
+            if (name := f"{DROPPED_TAG}_{each.name}") in tags
+        }
+        epoch, score = int(told.pop("epoch")), float(told.pop("score"))
+        return cls(epoch=epoch, score=score, **told)
 
 
 # None of it is true any more of a run that goes on.

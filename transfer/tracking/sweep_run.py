@@ -31,6 +31,8 @@ from transfer.tracking.store import Client, answering, experiment_id
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _WEIGHTS = "weights.json"
+# Of a sweep that had one, as it was typed, and how many jobs it was too short for.
+BUDGET_TAG = "transfer.budget"
 _CIRCUMSTANCES = ("resume=", "preview=", "budget=", "device=", "tracking.")
 
 
@@ -115,6 +117,25 @@ def find_auto_weights(client: Client, overrides: Sequence[str]) -> dict[str, str
     with tempfile.TemporaryDirectory() as folder:
         found = json.loads(fetch_artifact(client, former, _WEIGHTS, Path(folder)).read_text())
     return {str(model): str(source) for model, source in found.items()}
+
+
+def budget_tags(budget: str, dropped: int, left_out: int, paused: int) -> dict[str, str]:
+    """What a report has to know of the time that a sweep was given, and of the jobs that it was too
+    short for: those that were dropped for that, never begun, and paused on the way."""
+    counts = {"dropped": dropped, "left_out": left_out, "paused": paused}
+    named = {f"{BUDGET_TAG}_{name}": str(count) for name, count in counts.items()}
+    return {BUDGET_TAG: budget, **named}
+
+
+def tag_sweep(client: Client, sweep: SweepRun, tags: Mapping[str, str]) -> None:
+    """Give the parent run tags of its own.
+
+    Raises:
+        ConfigError: the store cannot be written.
+    """
+    with answering(client.tracking_uri, "written"):
+        for name, value in tags.items():
+            client.set_tag(sweep.run_id, name, value)
 
 
 def end_sweep(client: Client, sweep: SweepRun, status: str) -> bool:

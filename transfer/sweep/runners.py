@@ -1,0 +1,121 @@
+"""The jobs of a sweep in rungs as their runs' folders have them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from transfer.sweep import state
+from transfer.sweep.compose import told_apart
+from transfer.system.lock import LockedError
+from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
+from transfer.tracking.find import RunRecord
+from transfer.tracking.previous_run import find_previous_run, lock_of
+from transfer.tracking.run_state import RunState
+from transfer.tracking.standing import Standing, read_standing
+from transfer.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from transfer.sweep.driver import Sweep
+
+log = logging.getLogger(__name__)
+
+
+class Runner(NamedTuple):
+    """A job that has come to a rung."""
+
+    folder: Path
+    run: RunRecord
+    standing: Standing
+
+
+class Runners:
+    """All jobs of a sweep, by their numbers.
+
+    Args:
+        sweep: that is open.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._dropped: list[Path] = []
+        names = [job.name for job in sweep.jobs]
+        self._names = told_apart(names, [job.overrides.split() for job in sweep.jobs])
+
+    def name(self, number: int) -> str:
+        """That of a job, with what was asked of it where others have the same."""
+        return self._names[number]
+
+    def at(self, epoch: int, numbers: Iterable[int], paused: Collection[int]) -> dict[int, Runner]:
+        """Those of these jobs that can be compared at a rung, for they paused there.
+
+        Args:
+            paused: those that paused in this sweep.
+        """
+        found = {}
+        for number in numbers:
+            folder = self._folder(number)
+            run = None if folder is None else RunState.load(folder)
+            standing = None if folder is None else read_standing(folder, epoch)
+            fingerprint = self._sweep.jobs[number].fingerprint
+            if run is not None and run.tags.get("transfer.fingerprint") != fingerprint:
+                # Its folder was given to another since.
+                run = None
+            if number not in paused and standing is None:
+                log.info("%s finished before, and is not compared here", self.name(number))
+            if folder is not None and run is not None and standing is not None:
+                found[number] = Runner(folder, _record(run), standing)
+        return found
+
+    def count_configurations(self, numbers: Iterable[int]) -> int:
+        """How many configurations these jobs have; a run that lies elsewhere has one of its own."""
+        found = set()
+        for number in numbers:
+            folder = self._folder(number)
+            run = None if folder is None else RunState.load(folder)
+            own = None if run is None else run.tags.get("transfer.configuration")
+            found.add(own or f"job {number}")
+        return len(found)
+
+    def drop(self, number: int, own: state.Outcome, folder: Path, dropped: Dropped) -> None:
+        """Let a job be dropped that paused with this outcome, and whose run is in this folder."""
+        log.info("%s: %s", self.name(number), dropped)
+        gone = drop_run(self._sweep.client, folder, dropped, job_folder=Path(own.folder))
+        # With more time it would go on.
+        if gone and dropped.why == "behind":
+            self._dropped.append(folder)
+        status = "out of time" if dropped.why == "time" else "dropped"
+        outcome = state.Outcome(own.overrides, status, folder=own.folder)
+        state.note_outcome(self._sweep.folder, number, outcome)
+
+    def leave_out(self, number: int) -> None:
+        """Let a job never begin."""
+        log.info("%s: left out for want of time", self.name(number))
+        outcome = state.Outcome(self._sweep.jobs[number].overrides, "left out")
+        state.note_outcome(self._sweep.folder, number, outcome)
+
+    def tidy(self) -> None:
+        """Remove the checkpoints of what was dropped: it goes on from its start, if ever."""
+        for folder in self._dropped:
+            # Another command may have gone on with it since.
+            with suppress(LockedError), lock_of(folder):
+                run = RunState.load(folder)
+                if run is not None and run.status == "KILLED" and run.tags.get(DROPPED_TAG):
+                    Checkpoints(folder, run.run_id).remove()
+
+    def _folder(self, number: int) -> Path | None:
+        """Where a job's run is kept: its own folder, or that of an earlier command."""
+        own = state.read_outcomes(self._sweep.folder)[number].folder
+        fingerprint = self._sweep.jobs[number].fingerprint
+        run = RunState.load(Path(own)) if own else None
+        if run is not None and run.tags.get("transfer.fingerprint") == fingerprint:
+            return Path(own)
+        return find_previous_run(self._sweep.client, fingerprint).folder
+
+
+def _record(run: RunState) -> RunRecord:
+    tags = {name: value for name, value in run.tags.items() if value is not None}
+    return RunRecord(run.run_id, run.name, run.status, run.params, {}, tags)
