@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
@@ -28,22 +27,26 @@ class HalvingSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.race import JobNumbers, Race
+        from transfer.sweep.race import Race
 
-        assert self.config is not None and self.launcher is not None
-        assert self.hydra_context is not None and SweepCallback.running is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        [jobs] = self.split_arguments(overrides, None)
+        assert self.config is not None and SweepCallback.running is not None
         OmegaConf.save(self.config, Path(self.config.hydra.sweep.dir) / "multirun.yaml")
         race = Race(SweepCallback.running, self.max_batch_size)
         returns: list[Sequence[JobReturn]] = []
         while numbers := race.next_batch():
-            batch = [jobs[number] for number in numbers]
-            self.validate_batch_is_legal(batch)
-            launched = self.launcher.launch(batch, initial_job_idx=JobNumbers(numbers))
-            for each in launched:
-                # What it raised that was not for the job to note.
-                _ = each.return_value
-            returns.append(launched)
+            returns.append(self.launch(numbers))
         return returns
+
+    def launch(self, numbers: Sequence[int]) -> Sequence[JobReturn]:
+        """Run these jobs of the sweep, all at once."""
+        from transfer.sweep.callback import SweepCallback
+        from transfer.sweep.race import JobNumbers
+
+        assert self.launcher is not None and SweepCallback.running is not None
+        batch = [list(SweepCallback.running.split[number]) for number in numbers]
+        self.validate_batch_is_legal(batch)
+        launched = self.launcher.launch(batch, initial_job_idx=JobNumbers(numbers))
+        for each in launched:
+            # What it raised that was not for the job to note.
+            _ = each.return_value
+        return launched

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from transfer.sweep.callback import SweepCallback
-from transfer.sweep.driver import outcomes_of
 from transfer.sweep.endings import resume_command
-from transfer.sweep.state import Outcome, Repeats, forget_outcomes, note_outcome
+from transfer.sweep.state import Outcome, Repeats, forget_outcomes, note_outcome, outcomes_of
 from transfer.tracking.sweep_run import PlannedJob
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -34,6 +34,17 @@ class HalvingConfig:
     keep: str = key("paired", choices=("paired", "share"))
     risk: float = key(0.05, above=0, below=1)
     keep_checkpoints: bool = key(False)
+
+
+@dataclass
+class ChooseConfig(HalvingConfig):
+    """Those that conf/hydra/sweeper/choose.yaml has beside them."""
+
+    finalists: int = key(3, low=1, high=20)
+    seeds: int = key(5, low=1, high=20)
+
+
+Options = TypeVar("Options", bound=HalvingConfig)
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,9 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
     Raises:
         ConfigError: a value is out of range, or the jobs cannot be compared before their end.
     """
-    if not str(sweeper._target_).endswith(".HalvingSweeper"):
+    if not str(sweeper._target_).endswith((".HalvingSweeper", ".ChooseSweeper")):
         return None
-    options = _options(sweeper)
+    options = sweeper_options(sweeper, HalvingConfig)
     for name, values in _compared(jobs).items():
         if len(values) > 1:
             problem = "jobs are dropped by comparing them half way; give all of them the same"
@@ -116,15 +127,23 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
     return Halving(options, rungs, epochs)
 
 
-def _options(sweeper: DictConfig) -> HalvingConfig:
-    options = OmegaConf.structured(HalvingConfig)
-    for each in fields(HalvingConfig):
+def sweeper_options(sweeper: DictConfig, kind: type[Options]) -> Options:
+    """What was chosen of a sweeper's keys.
+
+    Args:
+        sweeper: Hydra's node of it.
+
+    Raises:
+        ConfigError: a value is out of range, or contradicts another.
+    """
+    options = OmegaConf.structured(kind)
+    for each in fields(kind):
         value = OmegaConf.select(sweeper, each.name)
         try:
             options[each.name] = value
         except OmegaConfBaseException as error:
             raise ConfigError(f"{_PREFIX}{each.name}", value, first_line(error)) from error
-    chosen = cast(HalvingConfig, OmegaConf.to_object(options))
+    chosen = cast(Options, OmegaConf.to_object(options))
     for name, declared, value in leaves(chosen):
         check_key(f"{_PREFIX}{name}", declared, value)
     if chosen.keep == "share" and chosen.risk != HalvingConfig().risk:

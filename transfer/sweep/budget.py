@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Of the budget; so much over it is promised at most.
 TOLERANCE = 0.1
-_KEEP_TO_ONE = (".HalvingSweeper",)
+_KEEP_TO_ONE = (".HalvingSweeper", ".ChooseSweeper")
 # What a report takes, and the end of a sweep with it: imports, by what those at the start took, and
 # of each job its part.
 _REPORT_S, _REPORT_START, _REPORT_JOB_S = 2.0, 0.4, 0.15

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from transfer.sweep.checking import Checking
 from transfer.sweep.compose import (
+    chooses,
     claim_folder,
     has_workers,
     keep_chosen_threads,
@@ -47,12 +48,18 @@ class SweepCallback(Callback):
             require_one_place(config)
             workers = has_workers(config)
             share_files()
-            jobs = split_jobs(config)
+            choice = None
+            if chooses(config):
+                from transfer.sweep.choosing import plan_choice
+
+                choice, jobs = plan_choice(config)
+            else:
+                jobs = split_jobs(config)
             # Before the imports, which take seconds.
             with Checking(len(jobs)) as checking:
                 from transfer.sweep.driver import plan_sweep
 
-                sweep = plan_sweep(config, jobs, checking)
+                sweep = plan_sweep(config, jobs, checking, choice)
             # Whatever interrupts from here on finds the sweep, and ends it.
             with interrupt.deferred():
                 sweep.open()

@@ -2,6 +2,7 @@
 what only a screen can choose by itself."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from hydra import initialize_config_dir
@@ -40,7 +41,7 @@ def compose_candidates(overrides: Sequence[str]) -> list[Config]:
             problem = "model=all brings the weights at hand; name the models, or no weights"
             raise ConfigError("weights", typed.partition("=")[2], problem)
         others = [each for each in overrides if each != _ALL]
-        groups = [[*others, *_overrides_of(*pair)] for pair in weights_at_hand()]
+        groups = [[*others, *overrides_of(*pair)] for pair in weights_at_hand()]
     elif chosen or "weights" in keys:
         groups = [list(overrides)]
     else:
@@ -51,7 +52,7 @@ def compose_candidates(overrides: Sequence[str]) -> list[Config]:
     return configs
 
 
-def _overrides_of(model_name: str, source: str) -> list[str]:
+def overrides_of(model_name: str, source: str) -> list[str]:
     """What chooses a model, and its weights."""
     if (_CONF / "model" / f"{model_name}.yaml").is_file():
         return [f"model={model_name}", f"weights={source}"]
@@ -60,7 +61,9 @@ def _overrides_of(model_name: str, source: str) -> list[str]:
 
 
 def _compose(overrides: list[str]) -> list[Config]:
-    with initialize_config_dir(str(_CONF), version_base="1.3"):
+    # A sweep that is being planned has one already, of the same files.
+    there = GlobalHydra.instance().is_initialized()
+    with nullcontext() if there else initialize_config_dir(str(_CONF), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         config = hydra.compose_config("config", overrides, run_mode=RunMode.MULTIRUN)

@@ -17,7 +17,13 @@ _NUMBER = "${hydra.job.num}"
 
 def plans_all(config: DictConfig) -> bool:
     """Whether the sweeper knows all jobs before the first; others (Optuna) choose as they go."""
-    return config.hydra.sweeper._target_.endswith((".BasicSweeper", ".HalvingSweeper"))
+    planned = (".BasicSweeper", ".HalvingSweeper")
+    return chooses(config) or config.hydra.sweeper._target_.endswith(planned)
+
+
+def chooses(config: DictConfig) -> bool:
+    """Whether the jobs follow from what is found before the first of them."""
+    return bool(config.hydra.sweeper._target_.endswith(".ChooseSweeper"))
 
 
 def typed(config: DictConfig, part: str) -> list[str]:

@@ -20,6 +20,7 @@ from transfer.config.halving import Halving, plan_halving
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
 from transfer.sweep.checking import Checking
+from transfer.sweep.choice import Choice
 from transfer.sweep.compose import (
     claim_folder,
     compose_jobs,
@@ -27,7 +28,7 @@ from transfer.sweep.compose import (
     plans_all,
     typed,
 )
-from transfer.sweep.endings import exit_interrupted, resume_command, tell_budget
+from transfer.sweep.endings import answer_of, exit_interrupted, resume_command, tell_budget
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
 from transfer.sweep.former import Former, read_former
 from transfer.sweep.pace import Pace
@@ -74,6 +75,8 @@ class Sweep:
         expected: how much work the jobs are, by which the time left is told.
         budget: the time that it may take, if that is limited.
         pace: what its jobs took so far.
+        split: the overrides of each job.
+        choice: what was chosen to be trained, where that was not told.
     """
 
     client: Client
@@ -91,6 +94,8 @@ class Sweep:
     expected: Expected = field(default_factory=lambda: Expected({}))
     budget: Budget | None = None
     pace: Pace = field(default_factory=Pace)
+    split: Sequence[Sequence[str]] = ()
+    choice: Choice | None = None
 
     def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.
@@ -109,16 +114,16 @@ class Sweep:
         )
         for each in (self.auto, self.repeats, self.expected, self.run, state.Rung(None)):
             state.note(self.folder, each)
-        if self.budget is not None:
-            state.note(self.folder, self.budget)
-            state.note(self.folder, self.pace)
+        for noted in (self.budget, self.pace, self.choice) if self.budget else ():
+            if noted is not None:
+                state.note(self.folder, noted)
 
     def end(self) -> None:
         """After the last job: deliver what the store lacks, close and report.
 
         Ends the process with a code other than 0 where a job failed, or the store lacks something.
         """
-        outcomes = outcomes_of(self.folder, self.jobs, self.repeats)
+        outcomes = state.outcomes_of(self.folder, self.jobs, self.repeats)
         statuses = {each.status for each in outcomes.values()}
         if interrupt.requested() or "interrupted" in statuses:
             self.close("KILLED")
@@ -230,29 +235,18 @@ class Sweep:
             return False
         here = Path.cwd()
         shown = report.relative_to(here) if report.is_relative_to(here) else report
+        if self.choice is not None:
+            print(f"\n{answer_of(report)}")
         print(f"\nreport: {shown}", flush=True)
         return True
 
 
-def outcomes_of(
-    folder: Path, jobs: Sequence[PlannedJob], repeats: state.Repeats
-) -> dict[int, state.Outcome]:
-    """How each job of the sweep in a folder ended, by its number; one of which no word came has
-    failed.
-
-    Args:
-        jobs: those that were planned, of which `repeats` are left out.
-    """
-    lost = "it ended without a word; its log may tell why"
-    planned = {
-        number: state.Outcome(job.overrides, "failed", lost)
-        for number, job in enumerate(jobs)
-        if str(number) not in repeats.of
-    }
-    return dict(sorted((planned | state.read_outcomes(folder)).items()))
-
-
-def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checking) -> Sweep:
+def plan_sweep(
+    config: DictConfig,
+    split: Sequence[list[str]],
+    checking: Checking,
+    choice: Choice | None = None,
+) -> Sweep:
     """Compose and check every job of a sweep before the first one starts; ends the process after
     the table with `preview=true`.
 
@@ -260,6 +254,7 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
         config: of the sweep, Hydra's own part included.
         split: as `split_jobs` gives it.
         checking: is told of each job that was checked.
+        choice: what the jobs come from, where they were not told.
 
     Raises:
         ConfigError: a job cannot run, or the folder or the store cannot be used.
@@ -310,4 +305,5 @@ def plan_sweep(config: DictConfig, split: Sequence[list[str]], checking: Checkin
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
         store=store, expected=expected, budget=budget, pace=former.pace or Pace(),
+        split=split, choice=choice,
     )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hydra.errors import HydraException, OverrideParseException
@@ -103,3 +105,10 @@ def tell_budget(budget: Budget, outcomes: Iterable[Outcome]) -> None:
     if not status["finished"]:
         jobs = f"the budget of {given} was too short for any job to finish ({', '.join(short)})"
     print(f"\n{jobs}; with more of it they go on:\n{resume_command(more)}")
+
+
+def answer_of(report: Path) -> str:
+    """The front page of a report, as plain text: its first quotation."""
+    lines = report.read_text(encoding="utf-8").splitlines()
+    quoted = [line.lstrip("> ") for line in lines if line.startswith(">")]
+    return "\n".join(re.sub(r"\*\*|`|\\(?=[^\w\s])", "", line) for line in quoted)

@@ -24,6 +24,9 @@ from transfer.tracking.dropped import Dropped
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
 
+# Of its time, what a sweep that chooses keeps for further seeds of its finalists.
+_FOR_SEEDS = 0.2
+
 log = logging.getLogger(__name__)
 
 
@@ -72,8 +75,11 @@ class Race:
         self._at_most = at_most or (at_once if sweep.budget else len(self._racing))
         self._means: Means | None = None
         if sweep.budget is not None:
-            eta = self._halving.options.eta
-            self._means = Means(sweep.budget, sweep.pace, self._stops, eta, at_once)
+            eta, budget = self._halving.options.eta, sweep.budget
+            if sweep.choice is not None:
+                kept = budget.report + _FOR_SEEDS * budget.seconds
+                budget = replace(budget, report=kept)
+            self._means = Means(budget, sweep.pace, self._stops, eta, at_once)
         self._interrupted = False
         # How the jobs of the rung before this one ended.
         self._ended = dict[int, state.Outcome]()
@@ -134,8 +140,8 @@ class Race:
         if own is None:
             # Nothing has run yet: what runs first will tell.
             return means.budget.left > 0
-        if self._is_last_hope(number, taken):
-            return sum(own) <= means.budget.left + means.budget.slack
+        if self._is_last_hope(number, taken) and (budget := self._sweep.budget):
+            return sum(own) <= budget.left + budget.slack
         done = [means.stretches(self._job(each, self._at), self._at) for each in self._launched]
         with_it = [means.stretches(self._job(each, self._at), self._at) for each in taken]
         begun, beside = ([each for each in some if each is not None] for some in (done, with_it))

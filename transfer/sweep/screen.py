@@ -68,9 +68,9 @@ def screen(configs: Sequence[Config]) -> Screen:
     """
     start = time.perf_counter()
     _require_one_data_set(configs)
-    read = [_as_read(each) for each in configs]
+    read = [as_read(each) for each in configs]
     named = len({each.precision for each in read}) > 1
-    candidates = {_label(each, precision=named): each for each in read}
+    candidates = {label_of(each, precision=named): each for each in read}
     # Those of one size share their decoded images.
     candidates = dict(sorted(candidates.items(), key=lambda each: each[1].image_size))
     # All of them before the first, so that a mistake is told at once.
@@ -104,7 +104,7 @@ def _require_one_data_set(configs: Sequence[Config]) -> None:
         raise ConfigError("data", configs[0].data.name, problem)
 
 
-def _as_read(config: Config) -> Config:
+def as_read(config: Config) -> Config:
     """The candidate as a job that trains the head alone on stored features, which reads images and
     keeps features as the screen wants them."""
     return replace(
@@ -117,7 +117,13 @@ def _as_read(config: Config) -> Config:
     )
 
 
-def _label(config: Config, *, precision: bool) -> str:
+def label_of(config: Config, *, precision: bool = False) -> str:
+    """What a candidate is called.
+
+    Args:
+        config: as `as_read` gives it.
+        precision: whether that is part of it.
+    """
     words = [config.model.name, config.weights, f"{config.image_size}px"]
     return " ".join([*words, config.precision] if precision else words)
 

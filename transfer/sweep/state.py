@@ -3,8 +3,9 @@
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
 `repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
 is; `rung.json`, how far they train now; `budget.json`, the time that the sweep may take, and
-`pace.json`, what its jobs took; `outcomes/<number>/outcome.json`, how a job ended, wherever
-its own folder is. A file a job, for workers on several machines write at the same time.
+`pace.json`, what its jobs took; `choice.json`, what was chosen to be trained;
+`outcomes/<number>/outcome.json`, how a job ended, wherever its own folder is. A file a job, for
+workers on several machines write at the same time.
 """
 
 import json
@@ -18,10 +19,11 @@ from typing import TypeVar
 
 from transfer.config import Config
 from transfer.sweep.budget import Budget
+from transfer.sweep.choice import Choice
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.pace import Pace
 from transfer.system.disk import atomic_write, writing
-from transfer.tracking.sweep_run import SweepRun
+from transfer.tracking.sweep_run import PlannedJob, SweepRun
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,11 @@ _FILES = {
     Rung: "rung.json",
     Budget: "budget.json",
     Pace: "pace.json",
+    Choice: "choice.json",
 }
 _OUTCOMES = "outcomes"
-State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace)
-Noted = SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace
+State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace, Choice)
+Noted = SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace | Choice
 
 
 def note(folder: Path, state: Noted) -> None:
@@ -167,6 +170,11 @@ def read_pace(folder: Path) -> Pace:
     return _read(folder, Pace) or Pace()
 
 
+def read_choice(folder: Path) -> Choice | None:
+    """What the sweep has chosen to train whose folder this is; None where it was told."""
+    return _read(folder, Choice)
+
+
 def show_life(folder: Path) -> None:
     """Let a command that goes on with this sweep see how long it ran, should it be killed now."""
     with suppress(OSError):
@@ -174,8 +182,8 @@ def show_life(folder: Path) -> None:
 
 
 def forget_budget(folder: Path) -> None:
-    """Delete that of an earlier sweep that was given the same folder."""
-    for kind in (Budget, Pace):
+    """Delete that of an earlier sweep that was given the same folder, and what followed from it."""
+    for kind in (Budget, Pace, Choice):
         (folder / _FILES[kind]).unlink(missing_ok=True)
 
 
@@ -184,6 +192,22 @@ def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
     paths = (sweep_folder / _OUTCOMES).glob("*/outcome.json")
     found = {int(path.parent.name): Outcome(**json.loads(path.read_text())) for path in paths}
     return dict(sorted(found.items()))
+
+
+def outcomes_of(folder: Path, jobs: Sequence[PlannedJob], repeats: Repeats) -> dict[int, Outcome]:
+    """How each job of the sweep in a folder ended, by its number; one of which no word came has
+    failed.
+
+    Args:
+        jobs: those that were planned, of which `repeats` are left out.
+    """
+    lost = "it ended without a word; its log may tell why"
+    planned = {
+        number: Outcome(job.overrides, "failed", lost)
+        for number, job in enumerate(jobs)
+        if str(number) not in repeats.of
+    }
+    return dict(sorted((planned | read_outcomes(folder)).items()))
 
 
 def forget_outcomes(sweep_folder: Path, numbers: Iterable[int] | None = None) -> None:

@@ -88,12 +88,22 @@ def open_sweep(
     sweep = _take_over(client, folder, digest) if resume else None
     if sweep is None:
         sweep = _create(client, folder, overrides, digest)
+    list_jobs(client, sweep, jobs)
+    if weights:
+        with answering(client.tracking_uri, "written"):
+            client.log_text(sweep.run_id, json.dumps(dict(weights)), _WEIGHTS)
+    return sweep
+
+
+def list_jobs(client: Client, sweep: SweepRun, jobs: Sequence[PlannedJob]) -> None:
+    """Say in the store which jobs a sweep has.
+
+    Raises:
+        ConfigError: the store cannot be written.
+    """
     listed = json.dumps({"jobs": [asdict(job) for job in jobs]}, indent=2)
     with answering(client.tracking_uri, "written"):
         client.log_text(sweep.run_id, without_password(listed), "jobs.json")
-        if weights:
-            client.log_text(sweep.run_id, json.dumps(dict(weights)), _WEIGHTS)
-    return sweep
 
 
 def find_former_folder(
@@ -105,6 +115,13 @@ def find_former_folder(
         overrides, jobs: as of `open_sweep`.
     """
     former = find_sweep_of_jobs(client, _asked(overrides, jobs))
+    return None if former is None else folder_of(former)
+
+
+def find_folder_of_words(client: Client, overrides: Sequence[str]) -> Path | None:
+    """The folder of the latest command in these words, for a sweep whose jobs follow from what an
+    earlier command of it has found."""
+    former = find_sweep_of_words(client, _words(overrides))
     return None if former is None else folder_of(former)
 
 

@@ -1,0 +1,34 @@
+"""`hydra/sweeper=choose`, of `experiment=choose`: see hydra_plugins/halving_sweeper.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+
+from hydra_plugins.halving_sweeper import HalvingSweeper
+
+
+class ChooseSweeper(HalvingSweeper):
+    """A race between the configurations that the sweep's plan has chosen, and then its finalists
+    over further seeds, as long as these decide something and there is time.
+
+    Args:
+        max_batch_size: as of the basic sweeper.
+        options: `transfer.config.halving.ChooseConfig`, which the sweep's plan has checked.
+    """
+
+    def __init__(self, max_batch_size: int | None, **options: object) -> None:
+        super().__init__(max_batch_size)
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        from transfer.sweep.finalists import Finalists
+
+        from transfer.sweep.callback import SweepCallback
+
+        returns = super().sweep(arguments)
+        assert self.config is not None and SweepCallback.running is not None
+        finalists = Finalists(SweepCallback.running, self.config)
+        while numbers := finalists.next_batch():
+            returns.append(self.launch(numbers))
+        return returns

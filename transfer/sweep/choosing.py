@@ -1,0 +1,263 @@
+"""The plan of `experiment=choose`: from the candidates and the time to the jobs of a sweep.
+
+Each candidate's speed is tried on this machine; a screen of all of them, for which a part of the
+time is set aside, drops the hopeless; and what can be tried of the others is fitted to a part of
+the time that is left. The rest is for further seeds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from omegaconf import DictConfig, OmegaConf
+
+from transfer.config import Config
+from transfer.config.duration import write_duration
+from transfer.config.halving import ChooseConfig, sweeper_options
+from transfer.job import prepare
+from transfer.sweep import state
+from transfer.sweep.budget import Budget, open_budget
+from transfer.sweep.candidates import compose_candidates, overrides_of
+from transfer.sweep.choice import Choice
+from transfer.sweep.compose import jobs_at_once
+from transfer.sweep.expected import duration
+from transfer.sweep.grid import (
+    EPOCHS,
+    Candidate,
+    Chosen,
+    Images,
+    Room,
+    Tuning,
+    fit_grid,
+    frozen_epochs,
+    race_seconds,
+    rungs_of,
+    seconds,
+    tunings,
+)
+from transfer.sweep.screen import as_read, label_of, screen
+from transfer.sweep.screen_text import screen_text
+from transfer.sweep.speed import Speed, measure_speed
+from transfer.sweep.words import Words, sort_words
+from transfer.system.errors import ConfigError
+from transfer.system.process import age_of_process
+from transfer.tracking.run_weights import fetch_run_weights
+from transfer.tracking.screens import log_screen
+from transfer.tracking.store import open_store, store_uri
+from transfer.tracking.sweep_run import find_folder_of_words
+
+# Of the time, what the screen may take at most; and of what is left then, the race.
+_SCREEN, _RACE = 0.25, 0.65
+# Where a size of the images takes too long, the next one that is tried, and the last.
+_SHRINK, _SMALLEST = 0.75, 32
+
+Pair = tuple[Config, Speed]
+
+
+def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
+    """Decide what to train, or find what an earlier command of the same sweep has decided.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+
+    Returns:
+        It, and the overrides of each job.
+
+    Raises:
+        ConfigError: nothing can be chosen from, or the time is too short for anything.
+    """
+    client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
+    words = sort_words(config)
+    if OmegaConf.select(config, "resume"):
+        folder = find_folder_of_words(client, words.meant)
+        found = None if folder is None else state.read_choice(folder)
+        if found is not None:
+            print("\n".join(["as planned before:", *found.told]), flush=True)
+            return found, _jobs(found, words)
+    text = OmegaConf.select(config, "budget")
+    if text is None:
+        raise ConfigError("budget", "null", "is divided here; give it a time, such as 30m")
+    budget = open_budget(text)
+    assert budget is not None
+    choice = _Planner(config, words, budget).plan()
+    return choice, _jobs(choice, words)
+
+
+def _jobs(choice: Choice, words: Words) -> list[list[str]]:
+    return [[*words.fixed, *each] for each in choice.jobs]
+
+
+class _Planner:
+    """Plans one sweep.
+
+    Args:
+        config: of the sweep.
+        words: what was typed.
+        budget: the time that it may take.
+    """
+
+    def __init__(self, config: DictConfig, words: Words, budget: Budget) -> None:
+        self._config, self._words, self._budget = config, words, budget
+        self._options = sweeper_options(config.hydra.sweeper, ChooseConfig)
+        # What else runs on this machine takes its part of each second.
+        self._slow = max(age_of_process() / max(time.process_time(), 0.1), 1.0)
+        self._preview = bool(OmegaConf.select(config, "preview"))
+        self._told: list[str] = []
+
+    def plan(self) -> Choice:
+        found = compose_candidates(self._words.of_screen)
+        pairs = [(config, measure_speed(config)) for config in found]
+        images = _count_images(min(found, key=lambda each: each.image_size))
+        self._say(f"{len(pairs)} candidates, {images.all:,} images; budget {self._given}")
+        pairs = self._within(pairs, images)
+        kept = self._screen([config for config, _ in pairs])
+        by_label = {label_of(as_read(config)): (config, speed) for config, speed in pairs}
+        return self._grid([_candidate(*by_label[label]) for label in kept], images)
+
+    @property
+    def _given(self) -> str:
+        return write_duration(self._budget.seconds)
+
+    def _say(self, line: str) -> None:
+        self._told.append(line)
+        print(line, flush=True)
+
+    def _within(self, pairs: Sequence[Pair], images: Images) -> list[Pair]:
+        """The candidates with images so small that the screen can be done in its part of the time;
+        without those of which it cannot."""
+        most, found = _SCREEN * self._budget.left, list(pairs)
+
+        def takes(at: int) -> float:
+            return images.all * found[at][1].forward * self._slow
+
+        while sum(map(takes, range(len(found)))) > most:
+            at = max(range(len(found)), key=takes)
+            config, speed = found[at]
+            smaller = None if self._words.types("image_size") else _smaller(config)
+            if smaller is not None:
+                faster = speed.at(config.image_size, smaller)
+                found[at] = replace(config, image_size=smaller), faster
+            elif len(found) > 1:
+                del found[at]
+                label = label_of(as_read(config))
+                self._say(f"left out: {label}: to look at all images once takes too long")
+            else:
+                needed = write_duration(self._budget.seconds * takes(0) / max(most, 1e-9))
+                problem = f"to look at all images once takes {duration(takes(0))}; give {needed}"
+                raise ConfigError("budget", self._given, f"{problem}, or fewer images")
+        sizes = {config.model.name: config.image_size for config, _ in pairs}
+        for config, _ in found:
+            if (own := sizes[config.model.name]) != config.image_size:
+                label = label_of(as_read(config))
+                self._say(f"{label}: the weights' own {own} px would take too long")
+        return found
+
+    def _screen(self, configs: Sequence[Config]) -> list[str]:
+        """The labels of the candidates that are worth a training, the most promising first."""
+        read = [as_read(each) for each in configs]
+        pretrained = [each for each in read if each.weights != "none"]
+        raw = [label_of(each) for each in read if each.weights == "none"]
+        if len(pretrained) < 2 or self._preview:
+            return [*map(label_of, pretrained), *raw]
+        found = screen(pretrained)
+        text = screen_text(found)
+        print(text, flush=True)
+        client = open_store(store_uri(OmegaConf.select(self._config, "tracking.uri")))
+        log_screen(client, found.table, found.params, text, found.seconds)
+        out = found.table["label"][found.table["hopeless"]].tolist()
+        if out:
+            self._say(f"hopeless, and not trained: {', '.join(out)}")
+        labels = found.table["label"][~found.table["hopeless"]].tolist()
+        return [*labels, *raw]
+
+    def _grid(self, candidates: Sequence[Candidate], images: Images) -> Choice:
+        config, eta = self._config, self._options.eta
+        optimizer = str(OmegaConf.select(config, "optimizer.name"))
+        augment = str(OmegaConf.select(config, "augment.name"))
+        fitting = None if augment == "none" else augment
+        options = [
+            (each, self._words.replace_in(tunings(each, optimizer, fitting))) for each in candidates
+        ]
+        left = self._budget.left
+        at_once = max(jobs_at_once(config), 1)
+        room = Room(images, _RACE * left / self._words.repeats / self._slow, eta, at_once)
+        typed_epochs = self._words.types("epochs")
+        counts = [int(OmegaConf.select(config, "epochs"))] if typed_epochs else EPOCHS
+        epochs, chosen = fit_grid(options, room, counts)
+        if not chosen:
+            self._refuse(options, images, counts[-1])
+        jobs = [
+            [*each.candidate.overrides, *own, *of_user]
+            for each in chosen
+            for own in [self._with_epochs(each, epochs)]
+            for of_user in self._words.products(each.tuning.kind)
+        ]
+        self._tell(chosen, epochs, left, room)
+        trained = {each.candidate.label for each in chosen}
+        none = [each.label for each in candidates if each.label not in trained]
+        if none:
+            self._say(f"  no time for: {', '.join(none)}")
+        return Choice(jobs, self._told)
+
+    def _with_epochs(self, chosen: Chosen, epochs: int) -> list[str]:
+        frozen = frozen_epochs(epochs) if chosen.candidate.pretrained else 0
+        own, idle = [f"epochs={epochs}", *chosen.tuning.overrides], ["epochs"]
+        if chosen.tuning.kind != "head":
+            own.append(f"freeze_epochs={frozen}")
+        if chosen.tuning.kind == "all" and frozen == 0:
+            idle.append("frozen_features")
+        idle = [each for each in idle if each != "epochs" or self._words.types(each)]
+        return [each for each in own if each.partition("=")[0] not in idle]
+
+    def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
+        """The stages and what they may take."""
+        models = list(dict.fromkeys(each.candidate.label for each in chosen))
+        race = race_seconds(chosen, epochs, room.eta, room.at_once)
+        race *= self._words.repeats * self._slow
+        rungs = ", ".join(map(str, rungs_of(epochs, room.eta)))
+        self._say(
+            f"{duration(left)} are left: {len(chosen)} configurations of {epochs} epochs, rungs"
+            f" after {rungs}, about {duration(race)}; what is left then is for further seeds"
+        )
+        for model in models:
+            kinds = [each.tuning.kind for each in chosen if each.candidate.label == model]
+            counted = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
+            self._say(f"  {model}: {counted}")
+
+    def _refuse(
+        self, options: Sequence[tuple[Candidate, Sequence[Tuning]]], images: Images, epochs: int
+    ) -> NoReturn:
+        """Say what would do where there is no time for a single configuration."""
+        least = self._slow * min(
+            seconds(candidate, tuning, images, epochs)
+            for candidate, listed in options
+            for tuning in listed
+        )
+        gone = self._budget.used
+        needed = write_duration(1.5 * (gone + self._budget.report + least / _RACE))
+        problem = (
+            f"too short for anything: {epochs} epochs of the fastest candidate take"
+            f" {duration(least)}, and {duration(gone)} are gone; give budget={needed} or more, or"
+            " fewer images, such as data.train_per_class=50"
+        )
+        raise ConfigError("budget", self._given, problem)
+
+
+def _count_images(config: Config) -> Images:
+    data = prepare(as_read(config), weights=fetch_run_weights(config)).data
+    return Images(len(data.train), len(data.val), len(data.test))
+
+
+def _candidate(config: Config, speed: Speed) -> Candidate:
+    read = as_read(config)
+    chosen = (*overrides_of(read.model.name, read.weights), f"image_size={read.image_size}")
+    return Candidate(label_of(read), chosen, read.weights != "none", speed)
+
+
+def _smaller(config: Config) -> int | None:
+    """The next smaller size of a candidate's images; None where there is none."""
+    size = max(round(_SHRINK * config.image_size / 32) * 32, _SMALLEST)
+    return size if size < config.image_size else None

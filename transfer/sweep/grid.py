@@ -1,0 +1,223 @@
+"""What is tried of each candidate, and how much of that there is time for."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from transfer.sweep.speed import Speed
+
+# What a job takes beside its epochs: starting it at each rung, and its end.
+_START_S, _END_S = 0.8, 3.0
+# Of an image in an epoch of a head alone, whose features are stored.
+_HEAD_S = 2e-5
+# Of the time for the race, what a single configuration may take to its end.
+_MOST_ALONE = 0.4
+# Longer trainings are given up for so many configurations.
+_ENOUGH = 6
+EPOCHS = (30, 20, 12, 8, 5, 3)
+# Of the epochs, those in which the head learns alone before more does.
+_FROZEN = 0.2
+
+
+class Tuning(NamedTuple):
+    """One way to tune a candidate.
+
+    Attributes:
+        kind: "head", "last:1" or "all".
+        overrides: that choose it, but for the epochs.
+        augmented: whether its images are augmented.
+    """
+
+    kind: str
+    overrides: tuple[str, ...]
+    augmented: bool = False
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model with its weights and the size of its images.
+
+    Attributes:
+        label: for people.
+        overrides: that choose it.
+        pretrained: whether it has weights to start from.
+        speed: of its images.
+    """
+
+    label: str
+    overrides: tuple[str, ...]
+    pretrained: bool
+    speed: Speed
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many there are."""
+
+    train: int
+    val: int
+    test: int
+
+    @property
+    def all(self) -> int:
+        return self.train + self.val + self.test
+
+
+# The rates that are tried, the likeliest first, by optimiser: those of the head alone, and of more.
+_RATES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "adam": (("1e-2", "1e-3"), ("5e-4", "2e-3", "1e-4")),
+    "adamw": (("1e-2", "1e-3"), ("5e-4", "2e-3", "1e-4")),
+    "sgd": (("5e-2", "5e-3"), ("1e-2", "5e-2", "2e-3")),
+}
+
+
+def tunings(candidate: Candidate, optimizer: str, augment: str | None) -> list[Tuning]:
+    """All that may be tried of a candidate, the likeliest first.
+
+    Args:
+        augment: an augmentation that fits the images; None for none.
+    """
+    head_rates, rates = _RATES[optimizer]
+    plain = ("augment=none",)
+    fits = plain if augment is None else (f"augment={augment}",)
+    if not candidate.pretrained:
+        every = [Tuning("all", ("tune=all", *fits, f"optimizer.lr={rate}"), True) for rate in rates]
+        return every[1:2] + every[:1] + every[2:]
+    # Of stored features no image is augmented.
+    stored = ("frozen_features=cache",)
+    heads = [
+        Tuning("head", ("tune=head", *stored, f"optimizer.head_lr={rate}")) for rate in head_rates
+    ]
+    lasts = [
+        Tuning("last:1", ("tune=last:1", *stored, f"optimizer.lr={rate}")) for rate in rates[:2]
+    ]
+    alls = [
+        Tuning("all", ("tune=all", "frozen_features=cache", *fits, f"optimizer.lr={rate}"), True)
+        for rate in rates
+    ]
+    unlike = ("tune=all", "frozen_features=cache", *plain, f"optimizer.lr={rates[0]}")
+    extra = [Tuning("all", unlike)] if augment is not None else []
+    found = [heads[0], alls[0], lasts[0], alls[1], heads[1], lasts[1], *extra, alls[2]]
+    return [each for each in found if each.kind != "last:1" or math.isfinite(candidate.speed.last)]
+
+
+def frozen_epochs(epochs: int) -> int:
+    """How many epochs the head learns alone where more trains after them."""
+    return math.floor(_FROZEN * epochs)
+
+
+def rungs_of(epochs: int, eta: float) -> list[int]:
+    """Epochs at which the race may drop some; as `plan_halving` has them."""
+    first, found = frozen_epochs(epochs) + max(math.ceil(epochs / eta**3), 1), list[int]()
+    while first < epochs:
+        found.append(first)
+        first = max(round(first * eta), first + 1)
+    return found
+
+
+def seconds(
+    candidate: Candidate, tuning: Tuning, images: Images, epochs: int, *, stored: bool = False
+) -> float:
+    """What a training takes from its start to its end, without pauses.
+
+    Args:
+        stored: whether another one has stored the features that it needs.
+    """
+    speed, frozen = candidate.speed, frozen_epochs(epochs) if candidate.pretrained else 0
+    test = images.test * speed.forward
+    if tuning.kind == "head":
+        return _START_S + _END_S + test + epochs * images.train * _HEAD_S
+    if tuning.kind == "last:1":
+        each = images.train * speed.last + images.val * speed.last / 3
+        once = 0.0 if stored else images.all * speed.forward
+    else:
+        each, once = images.train * speed.all + images.val * speed.forward, test
+    alone = frozen * images.train * _HEAD_S
+    return _START_S + _END_S + once + alone + (epochs - frozen) * each
+
+
+class Chosen(NamedTuple):
+    """A configuration of the grid.
+
+    Attributes:
+        seconds: from its start to its end.
+    """
+
+    candidate: Candidate
+    tuning: Tuning
+    seconds: float
+
+
+def race_seconds(chosen: Sequence[Chosen], epochs: int, eta: float, at_once: int = 1) -> float:
+    """What a race between configurations takes where one of `eta` goes on from each rung."""
+    stops = [*rungs_of(epochs, eta), epochs]
+    mean = sum(each.seconds for each in chosen) / max(len(chosen), 1)
+    total, done, going = 0.0, 0, len(chosen)
+    for stop in stops:
+        total += going * ((stop - done) / epochs * mean + _START_S)
+        done, going = stop, max(math.ceil(going / eta), 1)
+    return total / at_once
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a grid has to fit into.
+
+    Attributes:
+        time: seconds for the race between its configurations.
+        eta: one of so many goes on from each rung.
+        at_once: how many jobs run at the same time.
+    """
+
+    images: Images
+    time: float
+    eta: float = 3.0
+    at_once: int = 1
+
+
+def fit_grid(
+    options: Sequence[tuple[Candidate, Sequence[Tuning]]],
+    room: Room,
+    epochs: Sequence[int] = EPOCHS,
+) -> tuple[int, list[Chosen]]:
+    """The epochs of each training, and the configurations for which there is time.
+
+    Args:
+        options: the candidates, the most promising first, and all that may be tried of each, the
+            likeliest first.
+        epochs: those that come into question, the most first.
+
+    Returns:
+        No configuration where there is not even time for one.
+    """
+    best: tuple[int, list[Chosen]] = (epochs[-1], [])
+    most = sum(len(listed) for _, listed in options)
+    for count in epochs:
+        chosen = _fill(options, room, count)
+        if len(chosen) > len(best[1]):
+            best = (count, chosen)
+        if len(chosen) >= min(_ENOUGH, most):
+            break
+    return best
+
+
+def _fill(
+    options: Sequence[tuple[Candidate, Sequence[Tuning]]], room: Room, epochs: int
+) -> list[Chosen]:
+    """As many configurations as there is time for, by turns of each candidate its next."""
+    chosen = list[Chosen]()
+    for turn in range(max((len(listed) for _, listed in options), default=0)):
+        for candidate, listed in options:
+            if turn >= len(listed):
+                continue
+            tuning = listed[turn]
+            stored = any(
+                each.candidate is candidate and each.tuning.kind == tuning.kind for each in chosen
+            )
+            took = seconds(candidate, tuning, room.images, epochs, stored=stored)
+            more = [*chosen, Chosen(candidate, tuning, took)]
+            alone = room.time * (_MOST_ALONE if chosen else 1.0)
+            if took <= alone and race_seconds(more, epochs, room.eta, room.at_once) <= room.time:
+                chosen = more
+    return chosen

@@ -1,0 +1,107 @@
+"""How long a candidate's images take on this machine: tried on a few random ones, in a second or
+two, before anything is planned with it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transfer.config import Config
+from transfer.models.cut import UncutError, cut_at
+from transfer.models.families import build_model, family_named
+from transfer.models.matmul_convs import use_matmul_convs
+from transfer.system.device import (
+    autocast,
+    memory_format,
+    resolve_device,
+    resolve_precision,
+    synchronize,
+)
+
+_IMAGES, _LARGE_IMAGES, _CLASSES = 32, 8, 10
+# From so many pixels on.
+_LARGE = 96
+_LEAST_S, _MOST_TRIES = 0.2, 8
+# A step of training all of a network, in passes forward: measured on four of them.
+_TRAINING = 4.0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds an image takes.
+
+    Attributes:
+        forward: through all of the network.
+        all: in training all of it.
+        last: in training its last stage and head on stored features; infinite where it cannot be
+            cut there.
+    """
+
+    forward: float
+    all: float
+    last: float
+
+    def at(self, size: int, other: int) -> Self:
+        """As it will be at another size of the images, in pixels."""
+        share = (other / size) ** 2
+        return type(self)(self.forward * share, self.all * share, self.last * share)
+
+
+def measure_speed(config: Config) -> Speed:
+    """Try a candidate at its own image size.
+
+    Raises:
+        ConfigError: there is no such model or device.
+    """
+    name, size = config.model.name, config.image_size
+    device = resolve_device(config.device)
+    dense = family_named(name).is_dense(name)
+    precision = resolve_precision(config.precision, device, dense=dense)
+    model = build_model(name, _CLASSES, size)
+    if device.type == "cpu":
+        use_matmul_convs(model)
+    model = model.to(memory_format=memory_format(device)).to(device)  # type: ignore[call-overload]
+    count = _LARGE_IMAGES if size >= _LARGE else _IMAGES
+    images = torch.randn(count, 3, size, size, device=device)
+    labels = torch.arange(count, device=device) % _CLASSES
+
+    def forward() -> None:
+        with torch.no_grad(), autocast(device, precision):
+            model(images)
+
+    def step(tail: nn.Module, features: Tensor) -> None:
+        with autocast(device, precision):
+            logits = tail(features)
+        F.cross_entropy(logits.float(), labels).backward()
+        tail.zero_grad()
+
+    model.eval()
+    seconds = _seconds(forward, device) / count
+    try:
+        cut = cut_at(model, "last:1", size)
+        with torch.no_grad(), autocast(device, precision):
+            features = cut.features(images)
+        tail = cut.tail.train()
+        last = _seconds(lambda: step(tail, features), device) / count
+    except (UncutError, RuntimeError, TypeError, ValueError, IndexError):
+        last = float("inf")
+    return Speed(seconds, _TRAINING * seconds, last)
+
+
+def _seconds(call: Callable[[], None], device: torch.device) -> float:
+    """The fastest of a few calls, for what else runs on the machine only slows them down."""
+    best, begun = float("inf"), time.perf_counter()
+    for _ in range(_MOST_TRIES):
+        synchronize(device)
+        start = time.perf_counter()
+        call()
+        synchronize(device)
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now - begun > _LEAST_S:
+            break
+    return best
