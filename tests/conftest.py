@@ -25,7 +25,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
-from tests.processes import fork_server
+from tests.processes import Started, fork_server
 from transfer.config import Config, register_schema, typed_config
 from transfer.tracking.metrics import METRICS
 from transfer.tracking.moved_store import find_beside
@@ -93,10 +93,24 @@ class Workplace:
             check=False,
         )
 
-    def start(
+    def start(self, *arguments: str, stdout: int = subprocess.PIPE) -> Started:
+        """Start train.py, whose output comes line by line through a pipe.
+
+        Args:
+            stdout: a file descriptor for both output and errors instead.
+        """
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": self.store}
+        server = None if "hydra/launcher=joblib" in arguments else fork_server(environment)
+        if server is None:
+            stderr = subprocess.PIPE if stdout == subprocess.PIPE else stdout
+            return self.start_from_scratch(*arguments, stdout=stdout, stderr=stderr)
+        call = [str(ROOT / "train.py"), *arguments]
+        return server.start(call, self.folder, environment, stdout)
+
+    def start_from_scratch(
         self, *arguments: str, wrapper: Sequence[str] = (), **options: Any
     ) -> subprocess.Popen[str]:
-        """Start train.py, whose output comes line by line through a pipe.
+        """As `start`, but start Python itself, as a user does, which takes seconds longer.
 
         Args:
             wrapper: a program, with arguments, that starts it.
@@ -106,9 +120,8 @@ class Workplace:
             [*wrapper, sys.executable, "-u", str(ROOT / "train.py"), *arguments],
             cwd=self.folder,
             env={**os.environ, "MLFLOW_TRACKING_URI": self.store},
-            stdout=subprocess.PIPE,
             text=True,
-            **options,
+            **{"stdout": subprocess.PIPE, **options},
         )
 
     @property

@@ -12,9 +12,11 @@ import atexit
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -22,8 +24,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol, TextIO, cast
 
 # No module of this project: whether it imports what it needs is for each command to show.
 LIBRARIES = (
@@ -39,9 +42,27 @@ LIBRARIES = (
 # them, and the others are set by libraries and by pytest while tests run.
 READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "TORCH_HOME", "PYTEST_CURRENT_TEST")
 
+# Bytes in which a keeper tells a number.
+_MESSAGE = 16
+
+
+class Started(Protocol):
+    """What tests do with a command that runs beside them: a part of `subprocess.Popen`."""
+
+    @property
+    def stdout(self) -> TextIO | None: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+    def communicate(self, input: None = None, timeout: float | None = None) -> tuple[str, str]: ...
+
 
 class ForkServer:
-    """The client's side; commands run one after another."""
+    """The client's side. Of commands that are run there is one at a time; any number that were
+    started may go on beside it."""
 
     def __init__(self) -> None:
         self.environment = dict(os.environ)  # That of the server.
@@ -69,9 +90,8 @@ class ForkServer:
         Args:
             call: a Python script and its arguments.
         """
-        request = json.dumps([list(call), str(folder), self.changes(environment)]).encode()
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-            socket.send_fds(self._connection, [request], [output.fileno(), errors.fileno()])
+            self._request(call, folder, environment, [output.fileno(), errors.fileno()])
             pid = self._answer()
             self._connection.settimeout(timeout)
             try:
@@ -86,8 +106,87 @@ class ForkServer:
             errors.seek(0)
             return subprocess.CompletedProcess(list(call), code, output.read(), errors.read())
 
+    def start(
+        self,
+        call: Sequence[str],
+        folder: Path,
+        environment: dict[str, str],
+        stdout: int = subprocess.PIPE,
+    ) -> Started:
+        """As `subprocess.Popen` of `python -u` with text pipes.
+
+        Args:
+            call: a Python script and its arguments.
+            stdout: a file descriptor for both output and errors, or PIPE.
+        """
+        status, told = os.pipe()
+        errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        read: int | None = None
+        write = stdout
+        if stdout == subprocess.PIPE:
+            read, write = os.pipe()
+        stderr = errors.fileno() if read is not None else stdout
+        self._request(call, folder, environment, [write, stderr, told])
+        os.close(told)
+        if read is not None:
+            os.close(write)
+        return _Forked(status, read, errors)
+
+    def _request(
+        self, call: Sequence[str], folder: Path, environment: dict[str, str], streams: list[int]
+    ) -> None:
+        request = json.dumps([list(call), str(folder), self.changes(environment)]).encode()
+        socket.send_fds(self._connection, [request], streams)
+
     def _answer(self) -> int:
         return int(self._connection.recv(100))
+
+
+class _Forked:
+    """A command that was started.
+
+    Args:
+        status: where its keeper tells its pid and, when it has ended, its exit code.
+        stdout: what it prints, if that comes through a pipe.
+        errors: the file of its standard error.
+    """
+
+    def __init__(self, status: int, stdout: int | None, errors: TextIO) -> None:
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self._pid = int(self._status.read(_MESSAGE))
+        self.stdout = None if stdout is None else os.fdopen(stdout)
+        self._errors = errors
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                assert timeout is not None
+                raise subprocess.TimeoutExpired(str(self._pid), timeout)
+            self.returncode = int(self._status.read(_MESSAGE))
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self._pid, sig)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, input: None = None, timeout: float | None = None) -> tuple[str, str]:
+        assert self.stdout is not None and timeout is not None
+        late = threading.Timer(timeout, self.kill)
+        late.start()
+        output = self.stdout.read()
+        late.cancel()
+        self.wait(timeout)
+        self._errors.seek(0)
+        return output, self._errors.read()
 
 
 @functools.cache
@@ -107,15 +206,19 @@ def fork_server(environment: dict[str, str]) -> ForkServer | None:
 def serve(connection: socket.socket) -> None:
     """Fork for each request. Returns in a child only, which then is to run `sys.argv`."""
     while True:
-        request, streams, _, _ = socket.recv_fds(connection, 2**20, 2)
+        request, streams, _, _ = socket.recv_fds(connection, 2**20, 3)
         if not request:
             sys.exit()
         call, folder, changes = json.loads(request)
+        started = len(streams) > 2
         pid = os.fork()
         if pid == 0:
             connection.close()
-            for number, stream in enumerate(streams, start=1):
+            if started:
+                _keep(*streams)
+            for number, stream in enumerate(streams[:2], start=1):
                 os.dup2(stream, number)
+            for stream in streams:
                 os.close(stream)
             os.chdir(folder)
             for name, value in changes.items():
@@ -123,14 +226,38 @@ def serve(connection: socket.socket) -> None:
                 if value is not None:
                     os.environ[name] = value
             sys.argv = call
-            sys.orig_argv[:] = [sys.executable, *call]
+            sys.orig_argv[:] = [sys.executable, *(["-u"] if started else []), *call]
+            if started:
+                cast(io.TextIOWrapper, sys.stdout).reconfigure(write_through=True)
             sys.path.insert(0, str(Path(call[0]).parent))
             return
         for stream in streams:
             os.close(stream)
+        if started:
+            os.waitpid(pid, 0)  # It left a keeper behind.
+            continue
         connection.send(str(pid).encode())
         _, status = os.waitpid(pid, 0)
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _keep(stdout: int, stderr: int, status: int) -> None:
+    """Fork twice: into a keeper, which tells the pid and the exit code of the other, the command.
+    Returns in the command only."""
+    if os.fork():
+        os._exit(0)
+    pid = os.fork()
+    if pid == 0:
+        # A shell in the background has it ignored, and children inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return
+    os.close(stdout)
+    os.close(stderr)
+    with suppress(BrokenPipeError):  # Whoever has started it may be gone.
+        os.write(status, b"%*d" % (_MESSAGE, pid))
+        _, ended = os.waitpid(pid, 0)
+        os.write(status, b"%*d" % (_MESSAGE, os.waitstatus_to_exitcode(ended)))
+    os._exit(0)
 
 
 def run_script() -> NoReturn:

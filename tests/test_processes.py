@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,36 @@ def test_a_script_that_takes_too_long_is_killed_and_the_next_one_runs(tmp_path: 
         _run(script, timeout=0.5)
     script.write_text("print('next')")
     assert _run(script).stdout == "next\n"
+
+
+def test_a_script_that_was_started_is_seen_as_it_goes_and_signalled(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\n"
+        "print(sys.orig_argv[1:]); print('no', file=sys.stderr)\n"
+        "try: time.sleep(60)\n"
+        "except KeyboardInterrupt: print('saved'); sys.exit(130)\n"
+    )
+    environment = dict(os.environ)
+    server = fork_server(environment)
+    if server is None:
+        pytest.skip("this system cannot fork a process that has imported much")
+    call = [str(script), "a b"]
+    interrupted, killed = (server.start(call, tmp_path, environment) for _ in range(2))
+    for process in (interrupted, killed):
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{['-u', *call]}\n"
+        assert process.poll() is None
+    # Beside them another one is run.
+    assert _run(script.with_name("none.py")).returncode == 1
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.communicate(timeout=60) == ("saved\n", "no\n")
+    assert interrupted.returncode == interrupted.poll() == 130
+    with pytest.raises(subprocess.TimeoutExpired):
+        killed.wait(0.1)
+    killed.kill()
+    assert killed.wait() == -9
+    killed.send_signal(signal.SIGTERM)
 
 
 def test_what_libraries_read_when_they_are_imported_is_not_changed_afterwards() -> None:

@@ -67,7 +67,7 @@ def test_a_sweep_that_is_ended_at_random_moments(
 
 
 def _start(place: Workplace, *more: str) -> subprocess.Popen[str]:
-    return place.start(*SWEEP, *more)
+    return place.start_from_scratch(*SWEEP, *more)
 
 
 def end_at_a_random_moment(
@@ -78,7 +78,7 @@ def end_at_a_random_moment(
     Returns:
         When the signal came: before, in, or between trainings.
     """
-    process = place.start(*sweep, "resume=true")
+    process = place.start_from_scratch(*sweep, "resume=true")
     assert process.stdout is not None
     lines: list[str] = []
     seen = threading.Condition()

@@ -60,7 +60,7 @@ def test_a_race_that_is_killed_at_random_moments(
 
 
 def _end(place: Workplace, *more: str) -> None:
-    process = place.start(*SWEEP, *more)
+    process = place.start_from_scratch(*SWEEP, *more)
     process.communicate()
     assert process.returncode == 0
 

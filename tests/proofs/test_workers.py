@@ -134,7 +134,7 @@ def test_a_worker_that_is_killed_is_no_traceback(new_workplace: Callable[[], Wor
 
 @contextmanager
 def _sweep(place: Workplace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = place.start(*arguments, stderr=subprocess.PIPE, start_new_session=True)
+    process = place.start_from_scratch(*arguments, stderr=subprocess.PIPE, start_new_session=True)
     try:
         yield process
     finally:

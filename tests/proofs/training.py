@@ -30,7 +30,9 @@ class Training:
         self.epoch_ends: list[float] = []
         self.output = ""
         place = Workplace(folder, store)
-        self._process = place.start(*arguments, wrapper=wrapper, stderr=subprocess.STDOUT)
+        self._process = place.start_from_scratch(
+            *arguments, wrapper=wrapper, stderr=subprocess.STDOUT
+        )
         self.id = self._process.pid
         self._reader = Thread(target=self._read)
         self._reader.start()

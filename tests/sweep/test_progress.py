@@ -7,14 +7,13 @@ import logging
 import os
 import pty
 import re
-import subprocess
 import sys
 import termios
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PLAIN, ROOT, TINY, Workplace
+from tests.conftest import PLAIN, TINY, Workplace
 from transfer.sweep.checking import Checking
 from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
 from transfer.sweep.state import note, read_expected
@@ -80,11 +79,7 @@ def test_without_a_terminal_each_job_ends_with_a_line(workplace: Workplace) -> N
 def test_in_a_terminal_a_bar_counts_the_epochs_of_all_jobs(workplace: Workplace) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, 100))
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *PLAIN, *TINY, "seed=0,1"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": workplace.store}
-    process = subprocess.Popen(
-        command, cwd=workplace.folder, env=environment, stdout=theirs, stderr=theirs
-    )
+    process = workplace.start("-m", *PLAIN, *TINY, "seed=0,1", stdout=theirs)
     os.close(theirs)
     shown = b""
     with pytest.raises(OSError):  # As Linux says that the other end is closed.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,9 +16,6 @@ from safetensors.torch import load_file
 from tests.conftest import PLAIN, ROOT, TIMED, TINY, Sweep, Workplace, children, without_locks
 from transfer.tracking.find import KEPT_FOR
 
-# A shell in the background has it ignored, and children inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 def kill_after_epochs(
     workplace: Workplace, count: int, *arguments: str, by: signal.Signals = signal.SIGKILL
@@ -29,7 +25,7 @@ def kill_after_epochs(
     Returns:
         Its exit status, and what it wrote to the standard error.
     """
-    process = workplace.start(*arguments, stderr=subprocess.PIPE)
+    process = workplace.start(*arguments)
     assert process.stdout is not None
     for line in process.stdout:
         count -= line.startswith("epoch")

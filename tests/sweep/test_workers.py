@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 
 from tests.conftest import PLAIN, TINY, Workplace, children
 
@@ -13,7 +12,7 @@ def test_workers_save_when_their_sweep_is_interrupted(workplace: Workplace) -> N
         *("-m", *PLAIN, *TINY, "epochs=6", "seed=0,1"),
         *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     )
-    process = workplace.start(*command, stderr=subprocess.PIPE)
+    process = workplace.start(*command)
     assert process.stdout is not None
     while not process.stdout.readline().startswith("epoch"):
         assert process.poll() is None
