@@ -185,7 +185,7 @@ def sweep(new_workplace: Callable[[], Workplace]) -> Sweep:
     choices = ("model=resnet18,mobilenet_v3_small", "freeze_epochs=0,1")
     small = tuple(override for override in TINY if not override.startswith("freeze_epochs"))
     command = ("train.py", "-m", *choices, *small)
-    return Sweep(place, command, place.run(*command, from_scratch=True))
+    return Sweep(place, command, place.run(*command))
 
 
 def an_epoch(number: int, losses: list[float]) -> tuple[int, dict[str, float], list[float]]:

@@ -36,6 +36,9 @@ def test_eight_workers_and_one_store(new_workplace: Callable[[], Workplace]) -> 
     process = place.run("train.py", *command, *_workers(8))
     assert process.returncode == 0, process.stderr
     assert "Traceback" not in process.stderr
+    # A line for each that ended, several perhaps at once; no bars.
+    told = [line for line in process.stderr.splitlines() if line.startswith("job ")]
+    assert len(told) == 24 and "job 24 of 24 ended" in told
     runs = children(place)
     assert len(runs) == 24 and len(place.runs()) == 25
     assert {run.info.status for run in place.runs()} == {"FINISHED"}

@@ -8,11 +8,8 @@ from tests.conftest import PLAIN, TINY, Workplace, children
 
 
 def test_workers_save_when_their_sweep_is_interrupted(workplace: Workplace) -> None:
-    command = (
-        *("-m", *PLAIN, *TINY, "epochs=6", "seed=0,1"),
-        *("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
-    )
-    process = workplace.start(*command)
+    command = ("-m", *PLAIN, *TINY, "epochs=6", "seed=0,1")
+    process = workplace.start(*command, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert process.stdout is not None
     while not process.stdout.readline().startswith("epoch"):
         assert process.poll() is None
@@ -23,11 +20,9 @@ def test_workers_save_when_their_sweep_is_interrupted(workplace: Workplace) -> N
     assert errors.strip().splitlines()[-1].endswith("resume=true")
     interrupted = {run.info.run_id for run in children(workplace).values()}
     assert {run.info.status for run in workplace.runs()} == {"KILLED"}
+    # By one process, which starts sooner; the proof of workers resumes by workers.
     again = workplace.run("train.py", *command, "resume=true")
     assert again.returncode == 0, again.stderr
-    # A line for each that ended, perhaps both at once; no bars.
-    told = [line for line in again.stderr.splitlines() if line.startswith("job ")]
-    assert len(told) == 2 and "job 2 of 2 ended" in told
     runs = children(workplace)
     assert len(workplace.runs()) == 3
     assert {run.info.status for run in workplace.runs()} == {"FINISHED"}
