@@ -11,6 +11,7 @@ from tests.conftest import PLAIN, TINY, Workplace, config_of
 from transfer.job import Job, prepare
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.start import params_of, start_run
+from transfer.tracking.sweep_run import PlannedJob, SweepRun, open_sweep
 
 
 def _job(workplace: Workplace, *overrides: str) -> Job:
@@ -66,3 +67,37 @@ def test_what_keeps_a_run_from_going_on_is_named(
         pass
     unknown = "the store has no run called simple_cnn-freeze1-seed1: it begins anew"
     assert f"resume=true: {unknown}" in caplog.messages
+
+
+def test_another_job_of_the_same_sweep_is_no_earlier_try(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    """Jobs that differ in what their runs' names do not tell."""
+    here, sibling, counted = (
+        _job(workplace, f"label_smoothing={value}", "resume=true") for value in (0, 0.1, 0.2)
+    )
+    planned = [PlannedJob(each.name, "", each.fingerprint) for each in (here, sibling, counted)]
+    sweep = open_sweep(workplace.client, tmp_path / "1/1", ["a"], planned, resume=False)
+    other = open_sweep(workplace.client, tmp_path / "2/2", ["b"], planned[2:], resume=False)
+
+    def run(job: Job, of: SweepRun) -> str:
+        with start_run(job, tmp_path / job.fingerprint, of) as started:
+            return started.id
+
+    def why() -> str:
+        return why_anew(workplace.client, here.name, params_of(here), sweep)
+
+    run(sibling, sweep)
+    # What an earlier sweep has finished of this one counts in it.
+    run(counted, other)
+    assert why() == ""
+    # As in the table of runs, before there is a sweep.
+    planned_here = [each.fingerprint for each in planned]
+    params = params_of(here)
+    assert why_anew(workplace.client, here.name, params, planned=planned_here) == ""
+    # Of a sweep whose jobs are chosen as it goes, the parent run tells.
+    searched = open_sweep(workplace.client, tmp_path / "3/3", ["c"], [], resume=False)
+    earlier = run(_job(workplace, "label_smoothing=0.3"), searched)
+    told = why_anew(workplace.client, here.name, params_of(here), searched)
+    assert told and earlier not in told
+    assert f"run {earlier} (FINISHED) was another training: label_smoothing=0.3 there" in why()

@@ -40,7 +40,7 @@ class _Found:
 
     Attributes:
         epoch_s: seconds an epoch is likely to take; None where nobody knows.
-        note: a line below the table.
+        anew: the parameters of a job that was to go on, but has no run.
         dropped: by a sweep in rungs, when; empty where it was not, or only for want of time.
     """
 
@@ -51,7 +51,7 @@ class _Found:
     epochs_left: int
     epoch_s: float | None
     size: tuple[str, str]
-    note: str
+    anew: dict[str, str] | None
     dropped: str
 
 
@@ -78,6 +78,7 @@ def preview(
     found = {number: _look(client, job, seconds_an_image) for number, job in jobs}
     rows, total_left, estimates = [], 0, []
     seen, notes, sizes = set[str](), list[str](), Counter[str]()
+    planned = {each.fingerprint for each in found.values()}
     for _, each in sorted(found.items()):
         todo, epochs = each.todo, each.epochs_left
         if each.fingerprint in seen:
@@ -85,7 +86,8 @@ def preview(
         elif halving is not None and each.dropped:
             todo, epochs = f"leave out: {each.dropped}", 0
         else:
-            notes.append(each.note)
+            if each.anew is not None:
+                notes.append(why_anew(client, each.name, each.anew, planned=planned))
             sizes[each.configuration] += 1
         seen.add(each.fingerprint)
         seconds = each.epoch_s
@@ -121,7 +123,7 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
         epochs_left=_epochs_left(job, former),
         epoch_s=None if each is None else len(job.data.train) * each,
         size=(f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M"),
-        note=why_anew(client, job.name, params_of(job)) if anew else "",
+        anew=params_of(job) if anew else None,
         dropped=f"dropped at epoch {dropped.epoch}" if dropped and behind else "",
     )
 

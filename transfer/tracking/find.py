@@ -124,9 +124,7 @@ def find_sweep_jobs(client: Client, sweep: RunRecord) -> list[RunRecord]:
     deleted in the store as DELETED. The tag
     `transfer.overrides`, which the store does not have, says what the sweep asked of each.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        listed = fetch_artifact(client, sweep, "jobs.json", Path(folder)).read_text()
-    planned = {job["fingerprint"]: job for job in json.loads(listed)["jobs"]}
+    planned = find_planned_jobs(client, sweep)
     runs = _search(client, f"tags.`mlflow.parentRunId` = '{sweep.id}'")[::-1]
     own = {run.tags["transfer.fingerprint"] for run in runs}
     for fingerprint, job in planned.items():
@@ -145,6 +143,14 @@ def find_sweep_jobs(client: Client, sweep: RunRecord) -> list[RunRecord]:
         replace(run, tags=run.tags | asked.get(run.tags["transfer.fingerprint"], {}))
         for run in runs
     ]
+
+
+def find_planned_jobs(client: Client, sweep: RunRecord) -> dict[str, dict[str, str]]:
+    """The name and the overrides of each job that a sweep lists, by its fingerprint; none where
+    the sweeper chooses them as it goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = fetch_artifact(client, sweep, "jobs.json", Path(folder)).read_text()
+    return {job["fingerprint"]: job for job in json.loads(listed)["jobs"]}
 
 
 def _deleted_job(client: Client, sweep: RunRecord, fingerprint: str) -> str:

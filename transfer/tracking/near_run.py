@@ -1,24 +1,38 @@
 """Why `resume=true` begins anew beside a run that looks like the one meant."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from transfer.config.schema import KEYS
-from transfer.tracking.find import RunRecord, find_named
+from transfer.tracking.find import RunRecord, find_named, find_planned_jobs, find_sweep_run
 from transfer.tracking.store import Client
+from transfer.tracking.sweep_run import SweepRun
 
 _IDENTITY = [name for name, key in KEYS.items() if key.identity]
 _MOST_NAMED = 4
 
 
-def why_anew(client: Client, name: str, params: Mapping[str, str]) -> str:
+def why_anew(
+    client: Client,
+    name: str,
+    params: Mapping[str, str],
+    sweep: SweepRun | None = None,
+    planned: Collection[str] = (),
+) -> str:
     """One line on the run of the same name that is nearest to a new job, and what keeps that from
     being gone on with; empty where the store has none of this name.
 
     Args:
         name: of the job's run.
         params: its parameters, as they will be logged.
+        sweep: that the job is part of. Its other jobs are no earlier try of this one, whenever they
+            ran.
+        planned: the fingerprints of the jobs of a sweep that has not begun.
     """
     others = [run for run in find_named(client, name) if "data.digest" in run.params]
+    if sweep is not None and others:
+        planned = find_planned_jobs(client, find_sweep_run(client, sweep.run_id))
+        others = [run for run in others if run.tags.get("mlflow.parentRunId") != sweep.run_id]
+    others = [run for run in others if run.tags.get("transfer.fingerprint") not in planned]
     if not others:
         return ""
     nearest = min(others, key=lambda run: len(_differences(run, params)))
