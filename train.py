@@ -21,8 +21,9 @@ from transfer.sweep.entry import JobContext, Result, interruptible, run_job
 
 if TYPE_CHECKING:
     from transfer.job import Job
+    from transfer.system.memory import PeakMemory
+    from transfer.system.other_jobs import OtherJobs
     from transfer.tracking.job_run import JobRun
-    from transfer.training.checkpoint import Checkpoints
     from transfer.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -37,23 +38,23 @@ def main(composed: DictConfig) -> float:
 def train(config: Config, composed: DictConfig, context: JobContext) -> Result:
     """Train, test once with the weights that were best on validation, and record all of it."""
     # Imported here, so that --help and a misspelt key are answered at once.
-    from transfer.evaluate.cost import cost_metrics
-    from transfer.evaluate.metrics import evaluate_logits
     from transfer.job import memory_explained, prepare
+    from transfer.sweep.former_result import former_result
+    from transfer.system.checkpoints import Checkpoints
     from transfer.system.device import keep_freed_memory
     from transfer.system.interrupt import deferred
     from transfer.system.memory import PeakMemory
     from transfer.system.other_jobs import OtherJobs
     from transfer.tracking.run_weights import fetch_run_weights
     from transfer.tracking.start import start_run
-    from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
-    from transfer.training.epoch import result_of, summary_metrics
+    from transfer.training.checkpoint import go_on, keep, saved_when_interrupted
+    from transfer.training.epoch import best_score
     from transfer.training.trainer import Trainer
 
     keep_freed_memory()
     with memory_explained(config):
         job = prepare(config, context.number, fetch_run_weights(config))
-    if (former := _former_result(job, context)) is not None:
+    if (former := former_result(job, context)) is not None:
         return former
     log.info(job)
     with (
@@ -65,87 +66,58 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> Result:
         run.log_config(composed, job)
         trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
-        _go_on(job, run, trainer, checkpoints)
+        if go_on(trainer, checkpoints):
+            log.info("%s: going on after epoch %d", job.name, len(trainer.history))
+        for epoch in trainer.history:
+            run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
         with saved_when_interrupted(trainer, checkpoints):
             for epoch in context.watch(trainer.epochs(config.stop_after)):
                 with deferred():
                     if checkpoints.due():
-                        checkpoints.keep(trainer)
+                        keep(trainer, checkpoints)
                     run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
                 log.info(epoch)
                 others.look()
-        if len(trainer.history) < config.epochs:
-            return _paused(job, run, trainer, checkpoints)
-        logits, labels = trainer.test_logits()
-        test, seen = (evaluate_logits(*each) for each in ((logits, labels), trainer.train_logits()))
-        cost = job.cost_metrics | {"time/other_jobs": others.most()}
-        cost |= cost_metrics(trainer.model, job.config.image_size, job.device, memory.stop())
-        cost["profile/other_jobs"] = others.most()
-        summary = summary_metrics(trainer.history, test, seen) | cost
-        run.log_summary(summary)
-        run.log_predictions(logits, labels, job.data.classes)
-        run.log_examples(logits, labels, job.data, config.tracking.examples)
-        run.log_weights(trainer.best_weights, job)
-        if config.tracking.log_model:
-            run.log_model(trainer.model, job.config.image_size)
-        run.log_history()
-        # Imported here, for matplotlib is not needed until now, and takes a second.
-        from transfer.report.figures.curves import write_curves
-
-        run.log_file(write_curves(run.folder, head_epochs(config), job.name))
+        if (done := len(trainer.history)) < config.epochs:
+            with deferred():
+                keep(trainer, checkpoints)
+            score = best_score(config.select_by, trainer.history)
+            run.log_pause(done, score, *trainer.best_answers, job.data.classes)
+            log.info("%s: paused after epoch %d, run %s", job.name, done, run.id)
+            return Result(score, paused=True)
+        summary = _test(job, run, trainer, others, memory)
     checkpoints.remove()
-    log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * test.accuracy, run.id)
-    return Result(result_of(config.select_by, summary))
+    log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * summary["test/acc"], run.id)
+    return Result(best_score(config.select_by, trainer.history))
 
 
-def _former_result(job: Job, context: JobContext) -> Result | None:
-    """What the run of the same job gave that has finished, or has been where this one is to pause,
-    if there is one: with `resume` any, else one of this very sweep."""
-    from transfer.tracking.previous_run import folder_of
-    from transfer.tracking.start import find_finished, find_repeated, find_standing
-    from transfer.training.checkpoint import Checkpoints
-    from transfer.training.epoch import result_of
+def _test(
+    job: Job, run: JobRun, trainer: Trainer, others: OtherJobs, memory: PeakMemory
+) -> dict[str, float]:
+    """Read the test set, and log what a run has once; gives the figures of it."""
+    from transfer.evaluate.cost import cost_metrics
+    from transfer.evaluate.metrics import evaluate_logits
+    from transfer.training.epoch import summary_metrics
 
-    if job.config.resume:
-        finished = find_finished(job, context.sweep)
-    else:
-        finished = find_repeated(job, context.sweep) if context.sweep else None
-    if finished is None:
-        standing = find_standing(job, context.folder, context.sweep)
-        return None if standing is None else Result(standing.score, paused=True)
-    log.info("%s: finished before, run %s", job.name, finished.id)
-    if folder := folder_of(finished):
-        # A kill in the last moment leaves them behind.
-        Checkpoints(folder, finished.id).remove()
-    return Result(result_of(job.config.select_by, finished.metrics))
+    config, tracking = job.config, job.config.tracking
+    logits, labels = trainer.test_logits()
+    test, seen = (evaluate_logits(*each) for each in ((logits, labels), trainer.train_logits()))
+    cost = job.cost_metrics | {"time/other_jobs": others.most()}
+    cost |= cost_metrics(trainer.model, config.image_size, job.device, memory.stop())
+    cost["profile/other_jobs"] = others.most()
+    summary = summary_metrics(trainer.history, test, seen) | cost
+    run.log_summary(summary)
+    run.log_predictions(logits, labels, job.data.classes)
+    run.log_examples(logits, labels, job.data, tracking.examples)
+    run.log_weights(trainer.best_weights, job)
+    if tracking.log_model:
+        run.log_model(trainer.model, config.image_size)
+    run.log_history()
+    # Imported here, for matplotlib is not needed until now, and takes a second.
+    from transfer.report.figures.curves import write_curves
 
-
-def _go_on(job: Job, run: JobRun, trainer: Trainer, checkpoints: Checkpoints) -> None:
-    """From where an earlier process left the training, if one did."""
-    if checkpoint := checkpoints.newest():
-        trainer.restore(checkpoint)
-        for epoch in trainer.history:
-            run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
-        log.info("%s: going on after epoch %d", job.name, len(trainer.history))
-
-
-def _paused(job: Job, run: JobRun, trainer: Trainer, checkpoints: Checkpoints) -> Result:
-    """Keep what goes on later, and what a comparison of paused runs needs; gives the best score so
-    far."""
-    from transfer.system.interrupt import deferred
-    from transfer.tracking.artifacts import Predictions
-    from transfer.tracking.standing import Standing
-    from transfer.training.epoch import best_metrics, result_of
-
-    done = len(trainer.history)
-    with deferred():
-        checkpoints.keep(trainer)
-    logits, labels = trainer.val_logits()
-    answers = Predictions.of_logits(logits.numpy(), labels.numpy(), job.data.classes)
-    score = result_of(job.config.select_by, best_metrics(trainer.history))
-    run.log_pause(done, Standing(score, answers))
-    log.info("%s: paused after epoch %d, run %s", job.name, done, run.id)
-    return Result(score, paused=True)
+    run.log_file(write_curves(run.folder, head_epochs(config), job.name))
+    return summary
 
 
 if __name__ == "__main__":

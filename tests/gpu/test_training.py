@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.gpu.device import CLOSE, DEVICE, on_device
 from transfer.evaluate.metrics import evaluate_logits
 from transfer.models.head import head_name
-from transfer.training.checkpoint import Checkpoints
+from transfer.system.checkpoints import Checkpoints
 
 AUGMENTATIONS = sorted(path.stem for path in (ROOT / "conf" / "augment").glob("*.yaml"))
 MIXING = ("augment.mixup=0.2", "augment.cutmix=1")

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from tests.conftest import files_up_to
+from transfer.system.checkpoints import Checkpoints
 from transfer.system.disk import DiskError, atomic_write, disk_fault, writing
-from transfer.training.checkpoint import Checkpoints
 
 
 def test_a_file_that_does_not_fit_leaves_the_former_one(tmp_path: Path) -> None:

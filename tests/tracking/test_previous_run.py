@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import PLAIN, TINY, Workplace, config_of
 from transfer.job import Job, prepare
+from transfer.system.checkpoints import Checkpoints
 from transfer.system.errors import ConfigError
 from transfer.system.process import start_of
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
@@ -21,7 +22,6 @@ from transfer.tracking.previous_run import find_previous_run, lock_of, process_t
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
 from transfer.tracking.sweep_run import PlannedJob, end_sweep, open_sweep
-from transfer.training.checkpoint import Checkpoints
 from transfer.training.trainer import Trainer
 
 

@@ -1,10 +1,9 @@
-"""A training's state on disk: whole or not at all, and never run."""
+"""A training that goes on is, bit for bit, one that was never disturbed."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import pickle
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,9 @@ from tests.conftest import PLAIN, files_up_to
 from tests.trainings import trainer_of
 from transfer.models.head import head_of
 from transfer.system import interrupt
+from transfer.system.checkpoints import Checkpoints
 from transfer.system.disk import DiskError
-from transfer.training.checkpoint import Checkpoints, saved_when_interrupted
+from transfer.training.checkpoint import keep, saved_when_interrupted
 from transfer.training.epoch import TrainingDivergedError
 from transfer.training.trainer import Trainer
 
@@ -45,7 +45,7 @@ def test_a_resumed_training_is_bit_identical(
     whole = _whole(*overrides)
     first = _trainer(*overrides)
     for epoch in first.epochs():
-        Checkpoints(tmp_path).keep(first)
+        keep(first, Checkpoints(tmp_path))
         if epoch.number == stop_after:
             break
     second = _trainer(*overrides)
@@ -103,7 +103,7 @@ def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(KeyboardInterrupt), saved_when_interrupted(first, checkpoints):
         for _ in first.epochs():
-            checkpoints.keep(first)
+            keep(first, checkpoints)
     state = checkpoints.newest()
     assert state is not None
     unfinished = state["unfinished"]
@@ -119,11 +119,11 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_pa
     trainer, checkpoints = _trainer(), Checkpoints(tmp_path)
     epochs = trainer.epochs()
     next(epochs)
-    checkpoints.keep(trainer)
+    keep(trainer, checkpoints)
     next(epochs)
     with files_up_to(100_000):
         with pytest.raises(DiskError, match="cannot be written"):
-            checkpoints.keep(trainer)
+            keep(trainer, checkpoints)
         # An interruption is not held up by it.
         with pytest.raises(KeyboardInterrupt), saved_when_interrupted(trainer, checkpoints):
             raise KeyboardInterrupt
@@ -135,8 +135,8 @@ def test_a_broken_training_is_not_saved_over_a_good_one(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(TrainingDivergedError):
         for _ in trainer.epochs():
-            checkpoints.keep(trainer)
-    checkpoints.keep(trainer)
+            keep(trainer, checkpoints)
+    keep(trainer, checkpoints)
     state = checkpoints.newest()
     assert state is not None and len(state["history"]) == 1
     assert all(tensor.isfinite().all() for tensor in state["model"].values())
@@ -152,60 +152,3 @@ def _require_identical(whole: Trainer, resumed: Trainer) -> None:
         (whole.best_weights, resumed.best_weights),
     ):
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def test_two_are_kept_and_the_newest_is_read(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
-    assert checkpoints.newest() is None
-    for epoch in range(8, 12):
-        checkpoints.save(epoch, {"epoch": epoch})
-    names = sorted(path.name for path in checkpoints.folder.iterdir())
-    assert names == ["epoch-10.pt", "epoch-11.pt"]
-    assert checkpoints.newest() == {"epoch": 11}
-    checkpoints.remove()
-    assert checkpoints.newest() is None
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "noise"])
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: str) -> None:
-    checkpoints = Checkpoints(tmp_path)
-    for epoch in (1, 2):
-        checkpoints.save(epoch, {"epoch": epoch, "weights": torch.ones(1000)})
-    newest = checkpoints.folder / "epoch-2.pt"
-    content = newest.read_bytes()
-    newest.write_bytes({"truncated": content[:-500], "empty": b"", "noise": bytes(999)}[damage])
-    state = checkpoints.newest()
-    assert state is not None
-    assert state["epoch"] == 1
-
-
-def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
-    class Exploit:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
-
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(1, {"epoch": 1})
-    (checkpoints.folder / "epoch-2.pt").write_bytes(pickle.dumps(Exploit()))
-    assert checkpoints.newest() == {"epoch": 1}
-    assert not (tmp_path / "ran").exists()
-
-
-def test_checkpoints_take_a_fiftieth_of_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr("transfer.training.checkpoint.time.perf_counter", lambda: now[0])
-    checkpoints = Checkpoints(tmp_path)
-    assert checkpoints.due(), "the first one comes at once"
-
-    def slow_fsync(_: int) -> None:
-        now[0] += 0.5
-
-    monkeypatch.setattr("transfer.system.disk.os.fsync", slow_fsync)
-    checkpoints.save(1, {})
-    assert not checkpoints.due()
-    now[0] += 49
-    assert not checkpoints.due()
-    now[0] += 1.1
-    assert checkpoints.due()

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from tests.trainings import trainer_of
-from transfer.evaluate.metrics import Evaluation
-from transfer.training.checkpoint import Checkpoints
-from transfer.training.epoch import Epoch, is_best, result_of, summary_metrics
+from transfer.evaluate.metrics import Evaluation, evaluate_logits, result_of
+from transfer.system.checkpoints import Checkpoints
+from transfer.training.checkpoint import keep
+from transfer.training.epoch import Epoch, best_score, is_best, summary_metrics
 from transfer.training.trainer import Trainer
 
 # Accuracy and loss after each epoch.
@@ -74,11 +75,16 @@ def test_the_weights_of_the_best_epoch_are_kept_as_they_were(
             best = [each.number for each in trainer.history if each.best]
             expected = after[best[-1]]
             assert all(torch.equal(expected[n], each) for n, each in trainer.best_weights.items())
+            # What a paused run is judged by is what its score was computed from.
+            logits, labels = trainer.best_answers
+            measured = evaluate_logits(logits, labels)
+            assert measured.loss == trainer.history[best[-1] - 1].val_loss
+            assert best_score("loss", trainer.history) == -measured.loss
             if epoch.number == last:
                 break
 
     train(trainer, stopped)
-    checkpoints.keep(trainer)
+    keep(trainer, checkpoints)
     state = checkpoints.newest()
     assert state is not None
     continued = _trainer(result)

@@ -1,6 +1,6 @@
 """What a test set says of a classifier, all of it from saved logits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,18 @@ def _mean_over_classes(correct: Tensor, labels: Tensor) -> float:
     found = labels[correct].bincount(minlength=len(sizes))
     present = sizes > 0
     return (found[present].double() / sizes[present]).mean().item()
+
+
+def result_of(select_by: str, metrics: Mapping[str, float]) -> float:
+    """The one number that a training gives: its best epoch's score on the validation images, the
+    loss with its sign turned, so that more is better.
+
+    Args:
+        select_by: acc, balanced_acc or loss.
+        metrics: what the training has once, by their names, `best/val_…` among them.
+    """
+    score = metrics[f"best/val_{select_by}"]
+    return -score if select_by == "loss" else score
 
 
 def calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:

@@ -15,13 +15,13 @@ from transfer.config.halving import Halving
 from transfer.job import Job
 from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
+from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
 from transfer.tracking.start import params_of
 from transfer.tracking.store import Client, answering
-from transfer.training.checkpoint import Checkpoints
 
 _HEADERS = ("run", "with resume=true", "epochs left", "parameters", "MACs", "estimate")
 _TO_DO = {

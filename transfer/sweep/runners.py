@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from transfer.sweep import state
 from transfer.sweep.compose import told_apart
+from transfer.system.checkpoints import Checkpoints
 from transfer.system.lock import LockedError
 from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
 from transfer.tracking.find import RunRecord
 from transfer.tracking.previous_run import find_previous_run, lock_of
 from transfer.tracking.run_state import RunState
 from transfer.tracking.standing import Standing, read_standing
-from transfer.training.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep

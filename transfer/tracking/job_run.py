@@ -105,8 +105,18 @@ class JobRun:
         images = _images(data.test, torch.from_numpy(answers.surest_mistakes[:most]))
         self._keep("examples.npz", lambda path: write_examples(path, images))
 
-    def log_pause(self, epoch: int, standing: Standing) -> None:
-        """Keep how the run stands after this epoch; it then ends as one that paused."""
+    def log_pause(
+        self, epoch: int, score: float, logits: Tensor, labels: Tensor, classes: Sequence[str]
+    ) -> None:
+        """Keep how the run stands after this epoch; it then ends as one that paused.
+
+        Args:
+            score: of its best epoch on the validation images; more is better.
+            logits, labels: of the validation images then, float32 [N, K] and int64 [N].
+            classes: the names of the K classes.
+        """
+        answers = Predictions.of_logits(logits.numpy(), labels.numpy(), classes)
+        standing = Standing(score, answers)
         self._keep(standing_file(epoch), lambda path: write_standing(path, standing))
         self._state.update(tags=self._state.tags | {PAUSED_TAG: str(epoch)})
         self.paused = True

@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from transfer.evaluate.metrics import Evaluation
+from transfer.evaluate.metrics import Evaluation, result_of
 from transfer.system.errors import UserError
 from transfer.system.seeds import numbered_generator
 
@@ -94,18 +94,6 @@ def _score(select_by: str, accuracy: float, balanced: float, loss: float) -> tup
     return scores[select_by], -loss
 
 
-def result_of(select_by: str, metrics: Mapping[str, float]) -> float:
-    """The one number that a training gives: its best epoch's score on the validation images, the
-    loss with its sign turned, so that more is better.
-
-    Args:
-        select_by: acc, balanced_acc or loss.
-        metrics: as `summary_metrics` gives them.
-    """
-    score = metrics[f"best/val_{select_by}"]
-    return -score if select_by == "loss" else score
-
-
 def best_metrics(history: Sequence[Epoch]) -> dict[str, float]:
     """Which epoch was the best on validation so far, and its measures there."""
     best = [epoch for epoch in history if epoch.best][-1]
@@ -115,6 +103,11 @@ def best_metrics(history: Sequence[Epoch]) -> dict[str, float]:
         "best/val_loss": best.val_loss,
         "best/epoch": best.number,
     }
+
+
+def best_score(select_by: str, history: Sequence[Epoch]) -> float:
+    """What a training gives after these epochs, as `result_of` has it; more is better."""
+    return result_of(select_by, best_metrics(history))
 
 
 def summary_metrics(

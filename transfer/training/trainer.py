@@ -56,6 +56,7 @@ class Trainer:
         history: every epoch so far.
         best_weights: the state dict of the epoch that was best on validation, on the CPU; with
             `protocol.result=last`, that of the last epoch; {} before the first.
+        best_answers: that epoch's validation, float32 logits [N, K] and int64 labels [N].
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Trainer:
         )
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
+        self.best_answers = torch.empty(0, len(data.classes)), torch.empty(0, dtype=torch.long)
         self._restored: dict[str, Any] | None = None
         self._unfinished: UnfinishedEpoch | None = None
         self._generator = torch.Generator()
@@ -131,6 +133,7 @@ class Trainer:
             "unfinished": unfinished,
             "model": self.model.state_dict(),
             "best_weights": self.best_weights,
+            "best_answers": self.best_answers,
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.scheduler.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
@@ -140,16 +143,11 @@ class Trainer:
         """Go on from what `state()` gave, in this process or another."""
         self.model.load_state_dict(state["model"])
         self.best_weights = state["best_weights"]
+        self.best_answers = state["best_answers"]
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         if unfinished := state["unfinished"]:
             self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
         self._restored = state
-
-    def val_logits(self) -> tuple[Tensor, Tensor]:
-        """What the best weights so far say of the validation images themselves, logits and labels;
-        what goes on is to be kept before, by `state`."""
-        self.model.load_state_dict(self.best_weights)
-        return self._logits(self.val, len(self.history), None)
 
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Read the test set, with the best weights: logits and labels."""
@@ -207,6 +205,7 @@ class Trainer:
             if best:
                 state = self.model.state_dict().items()
                 self.best_weights = {name: each.to("cpu", copy=True) for name, each in state}
+                self.best_answers = logits, labels
             head_lr, backbone_lr = training.rates[0]
             self.history.append(
                 Epoch(
