@@ -3,6 +3,7 @@
 import copy
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -85,22 +86,32 @@ def latencies_ms(
     batch_size: int = 1,
     repeats: int = 30,
 ) -> list[float]:
-    """Milliseconds of forward passes over a batch, after a warm-up of one in six of them.
+    """Milliseconds of forward passes over a batch, as `passes_ms` has them.
 
     The model is on `device`, and is left in evaluation mode.
+    """
+    model.eval()
+    images = torch.zeros(batch_size, 3, image_size, image_size, device=device)
+
+    def once() -> None:
+        model(images)
+        synchronize(device)
+
+    return passes_ms(once, repeats)
+
+
+def passes_ms(once: Callable[[], object], repeats: int = 30) -> list[float]:
+    """Milliseconds of what is done again and again, after a warm-up of one in six of them.
 
     Where passes are long, both end early: after half a second, but the warm-up not before its
     second pass, and the passes that count not before their fifth.
     """
-    model.eval()
-    images = torch.zeros(batch_size, 3, image_size, image_size, device=device)
 
     def passes(most: int, least: int) -> list[float]:
         times: list[float] = []
         while len(times) < most and (sum(times) < _LONGEST_MS or len(times) < least):
             start = time.perf_counter()
-            model(images)
-            synchronize(device)
+            once()
             times.append((time.perf_counter() - start) * 1e3)
         return times
 

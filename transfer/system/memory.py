@@ -137,7 +137,7 @@ def _counter(device: torch.device) -> Callable[[], int] | None:
     if _counts_torch(_in_use_of_malloc):
         return _in_use_of_malloc
     _give_back()
-    return _resident
+    return resident_bytes
 
 
 class _Mallinfo(ctypes.Structure):
@@ -164,7 +164,7 @@ def _counts_torch(count: Callable[[], int]) -> bool:
     return count() - before >= tensor.nbytes
 
 
-def _resident() -> int:
+def resident_bytes() -> int:
     """What is in memory of this process and in no file: of freed memory, too, what was kept."""
     _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
     return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
