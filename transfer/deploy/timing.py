@@ -1,0 +1,91 @@
+"""What one pass of a form of a network takes: measured in a process of its own, which holds nothing
+else.
+
+    python -m transfer.deploy.timing FILE THREADS
+
+FILE is an exported file that this project has written, or a run's weights.safetensors, for torch's
+own; the figures come as one line of JSON.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from transfer.deploy.classifier import load_classifier
+from transfer.deploy.exported import open_own
+from transfer.deploy.network import PixelNetwork
+from transfer.evaluate.cost import passes_ms
+from transfer.system.memory import resident_bytes
+from transfer.system.paths import REPOSITORY
+
+BATCHES = {"latency": 1, "latency_64": 64}
+
+
+def time_form(path: Path, threads: int) -> dict[str, float]:
+    """Latency of one image and of 64 at once, median and 90th percentile in milliseconds, and how
+    many megabytes the network takes, all in a fresh process.
+
+    Args:
+        threads: that it computes with.
+
+    Raises:
+        subprocess.CalledProcessError: the process failed; its words went to stderr.
+    """
+    command = [sys.executable, "-m", "transfer.deploy.timing", str(path.resolve()), str(threads)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure(path: Path, threads: int) -> dict[str, float]:
+    """The same in this process: memory is what it holds more after the passes than before the file
+    was read, and is missing where the system does not say."""
+    torch.set_num_threads(threads)
+    before = _resident_mb()
+    run, image_size = _open(path, threads)
+    measured = {}
+    for name, batch_size in BATCHES.items():
+        images = torch.zeros(batch_size, 3, image_size, image_size)
+        times = passes_ms(partial(run, images))
+        measured[f"{name}_ms"] = statistics.median(times)
+        p90 = statistics.quantiles(times, n=10, method="inclusive")[-1]
+        measured[f"{name}_p90_ms"] = p90
+    if before is not None and (after := _resident_mb()) is not None:
+        measured["memory_mb"] = after - before
+    return measured | {"threads": float(threads)}
+
+
+def _resident_mb() -> float | None:
+    try:
+        return resident_bytes() / 1e6
+    except OSError:
+        return None
+
+
+def _open(path: Path, threads: int) -> tuple[Callable[[Tensor], Tensor], int]:
+    if path.suffix == ".safetensors":
+        classifier = load_classifier(path, torch.device("cpu"))
+        network = PixelNetwork(classifier, softmax=True)
+        return torch.inference_mode()(network), classifier.image_size
+    exported = open_own(path, threads)
+    return exported.run, exported.image_size
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))
