@@ -55,7 +55,7 @@ class Networks:
                 self.images[index] = len(answers.labels)
         for members in groups.values():
             block = np.ix_(list(members), list(members))
-            found = _differences(list(members.values()), criterion)
+            found = network_differences(list(members.values()), criterion)
             self.lead[block], self.variance[block], self.p_value[block] = found[:3]
             self.own[list(members)] = found[3]
 
@@ -74,7 +74,7 @@ class Networks:
         return np.asarray(2 * stats.norm.sf(size))
 
 
-def _differences(
+def network_differences(
     answers: Sequence[Predictions], criterion: Criterion
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Each of M networks that were tested on the same images minus each other one, more being

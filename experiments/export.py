@@ -1,0 +1,267 @@
+"""Turn the network of a finished run into files that run without this project: ONNX or
+torch.export's pt2, in float32 or int8, checked against torch, tested and timed.
+
+    python experiments/export.py run=<id>|best|latest [to=onnx,pt2] [int8=true] [softmax=false]
+    python experiments/export.py sweep=latest [rows=front|all] to=onnx int8=true
+
+Each file has a card beside it, of the same name with .json. What was measured is kept with the run,
+and the report shows it.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from experiments.arguments import STORE, option, run
+from transfer.compare.forms import accuracy_change, form_verdicts
+from transfer.compare.networks_to_use import networks_to_use
+from transfer.compare.statistics import wilson_interval
+from transfer.data import ImageData
+from transfer.deploy.card import write_card
+from transfer.deploy.classifier import Classifier, load_classifier
+from transfer.deploy.description import Description
+from transfer.deploy.packages import EXPORT, require_packages
+from transfer.deploy.quantize import CALIBRATION_IMAGES
+from transfer.deploy.timing import time_form, usable_cores
+from transfer.deploy.write import Written, all_scores, write_forms
+from transfer.report.write import EQUIVALENT_WITHIN
+from transfer.system.errors import ConfigError, printable
+from transfer.system.other_jobs import OtherJobs
+from transfer.tracking.artifacts import Predictions, read_predictions
+from transfer.tracking.find import RunRecord, fetch_artifact, find_job_run
+from transfer.tracking.forms import FormMeasures, log_form
+from transfer.tracking.kept_weights import fetch_weights
+from transfer.tracking.run_images import fetch_images
+from transfer.tracking.selection import select
+from transfer.tracking.store import Client, open_store, store_uri
+
+
+@dataclass
+class Options:
+    run: str | None = option(
+        None,
+        "id of a finished run; latest; or best: the network that the report on sweep says to take,"
+        " which is the default",
+    )
+    sweep: str | None = option(
+        None, "latest, <date>/<time> as below multirun/, or an id: export its networks"
+    )
+    rows: str = option(
+        "front",
+        "which configurations of sweep: front, those on the front of accuracy against"
+        " multiply-accumulates, or all",
+    )
+    to: str = option("onnx", "onnx, pt2 or onnx,pt2")
+    int8: str = option("false", "true: ONNX in int8 as well")
+    softmax: str = option("true", "true: files give probabilities; false: logits")
+    out: str | None = option(None, "folder for the files; default: exports/<run>/")
+    time: str = option("true", "true: measure latency and memory, of torch's own as well")
+    threads: int = option(0, "that files are timed with; 0: one a core")
+    equivalent_within: float = option(
+        100 * EQUIVALENT_WITHIN, "points of accuracy; less is called equivalent"
+    )
+    tracking_uri: str | None = option(None, STORE)
+
+
+def main(options: Options) -> None:
+    forms = _forms(options)
+    require_packages(*EXPORT, key="to", value=options.to)
+    client = open_store(store_uri(options.tracking_uri))
+    runs = _runs(client, options)
+    for each in runs:
+        _export(client, each, forms, _folder(options, each, alone=len(runs) == 1), options)
+
+
+def _forms(options: Options) -> list[str]:
+    """What is asked for, as keys of FORMS, the float32 ones first."""
+    forms = options.to.split(",")
+    if not set(forms) <= {"onnx", "pt2"}:
+        raise ConfigError("to", options.to, "choose from onnx, pt2, or both with a comma between")
+    for key in ("int8", "softmax", "time"):
+        if getattr(options, key) not in ("true", "false"):
+            raise ConfigError(key, getattr(options, key), "choose from true, false")
+    if options.rows not in ("front", "all"):
+        raise ConfigError("rows", options.rows, "choose from front, all")
+    if options.threads < 0:
+        raise ConfigError("threads", options.threads, "must be at least 0")
+    if not 0 < options.equivalent_within < 100:
+        problem = "must be above 0 and below 100: points of accuracy, such as 1"
+        raise ConfigError("equivalent_within", f"{options.equivalent_within:g}", problem)
+    if options.int8 == "true" and "onnx" not in forms:
+        raise ConfigError("int8", "true", "only ONNX files are quantised; take to=onnx")
+    return [*dict.fromkeys(forms), *(["onnx_int8"] if options.int8 == "true" else [])]
+
+
+def _runs(client: Client, options: Options) -> list[RunRecord]:
+    if options.run not in (None, "best"):
+        if options.sweep is not None:
+            raise ConfigError("sweep", options.sweep, f"run={options.run} names a run already")
+        return [find_job_run(client, options.run)]
+    sweep = options.sweep or "latest"
+    which = "best" if options.run == "best" or options.sweep is None else options.rows
+    found = networks_to_use(select(client, sweep).runs, which)
+    if not found:
+        raise ConfigError("sweep", sweep, "none of its runs has finished")
+    return found
+
+
+def _folder(options: Options, record: RunRecord, *, alone: bool) -> Path:
+    name = f"{printable(record.name)}-{record.id[:8]}"
+    folder = Path(options.out) if options.out else Path("exports")
+    if not (options.out and alone):
+        folder /= name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"the folder {folder} cannot be made ({error.strerror}); name another place"
+        raise ConfigError("out", options.out or "exports", problem) from error
+    return folder
+
+
+def _export(
+    client: Client, record: RunRecord, forms: Sequence[str], folder: Path, options: Options
+) -> None:
+    """Write, test, time and log the forms of one run."""
+    with tempfile.TemporaryDirectory() as copies:
+        weights = fetch_weights(client, record, Path(copies), key="run", value=record.id)
+        classifier = load_classifier(weights, torch.device("cpu"))
+        data = fetch_images(
+            client, record, Path(copies), classifier.stored_size, classifier.interpolation
+        )
+        answers = read_predictions(fetch_artifact(client, record, "predictions.npz", Path(copies)))
+        print(
+            f"run {record.id} ({printable(record.name)}): {len(data.classes)} classes at "
+            f"{classifier.image_size} px; {len(data.test)} test images"
+        )
+        description = _describe(record, classifier, softmax=options.softmax == "true")
+        with OtherJobs() as others:
+            if options.time == "true":
+                _time_torch(client, record, weights, options, others)
+            for written in write_forms(classifier, description, data, forms, folder):
+                measures = _measure(written, data, answers, options, others)
+                log_form(client, record, written.form, measures)
+                card = _card(written, measures, record, data)
+                write_card(written.path, card)
+                print("\n".join(_told(written, measures, options.equivalent_within)))
+
+
+def _describe(record: RunRecord, classifier: Classifier, *, softmax: bool) -> Description:
+    preprocess = classifier.preprocess
+    return Description(
+        model=record.params["model.name"],
+        run_id=record.id,
+        run_name=record.name,
+        classes=tuple(classifier.classes),
+        image_size=classifier.image_size,
+        stored_size=classifier.stored_size,
+        fit=classifier.fit,
+        interpolation=classifier.interpolation,
+        mean=tuple(preprocess.mean.flatten().tolist()),
+        std=tuple(preprocess.std.flatten().tolist()),
+        output="probabilities" if softmax else "logits",
+    )
+
+
+def _time_torch(
+    client: Client, record: RunRecord, weights: Path, options: Options, others: OtherJobs
+) -> None:
+    """Log what torch's own network takes where the files are timed, to compare with."""
+    timed = time_form(weights, options.threads or usable_cores())
+    measures = FormMeasures(
+        size_mb=weights.stat().st_size / 1e6,
+        acc=record.metrics["test/acc"],
+        other_jobs=others.most(),
+        **timed,
+    )
+    log_form(client, record, "torch", measures)
+    print(f"torch itself: {_numbers(measures)}")
+
+
+def _measure(
+    written: Written, data: ImageData, parent: Predictions, options: Options, others: OtherJobs
+) -> FormMeasures:
+    """What the file is like, its accuracy that of the whole test set."""
+    scores = all_scores(written.classifier, data.test, written.path.name)
+    if written.classifier.description.output == "probabilities":
+        # Quantised, some are 0.
+        scores = scores.clamp(min=1e-12).log()
+    labels = data.test.labels.numpy()
+    answers = Predictions.of_logits(scores.numpy(), labels, data.classes)
+    if answers.labels.tobytes() != parent.labels.tobytes():
+        problem = "its kept answers are to other images than those that are here"
+        raise ConfigError("run", written.classifier.description.run_id, problem)
+    timed = {}
+    if options.time == "true":
+        timed = time_form(written.path, options.threads or usable_cores())
+        timed["other_jobs"] = others.most()
+    size = written.path.stat().st_size / 1e6
+    return FormMeasures(size_mb=size, **accuracy_change(parent, answers), **timed)
+
+
+def _card(
+    written: Written, measures: FormMeasures, record: RunRecord, data: ImageData
+) -> dict[str, object]:
+    images = len(data.test)
+    interval = wilson_interval(round(measures.acc * images), images)
+    card: dict[str, object] = asdict(written.classifier.description)
+    card |= {
+        "data": data.name,
+        "data_digest": data.digest,
+        "commit": record.tags.get("mlflow.source.git.commit", "unknown"),
+        "test_images": images,
+        "accuracy": measures.acc,
+        "accuracy_interval_95": [interval.low, interval.high],
+        "accuracy_of_the_run": record.metrics["test/acc"],
+        "largest_difference_from_torch": written.difference,
+        "images_it_was_seen_on": written.checked,
+        "measures": measures.known(),
+    }
+    if written.form == "onnx_int8":
+        card["calibration_images"] = min(CALIBRATION_IMAGES, len(data.train))
+    return card
+
+
+def _told(written: Written, measures: FormMeasures, equivalent_within: float) -> Iterator[str]:
+    """What a person reads of a form."""
+    yield f"{printable(str(written.path))}: {_numbers(measures)}"
+    if written.form != "onnx_int8":
+        same = f"{written.difference:.1g} on {written.checked} test images"
+        yield f"  its outputs are torch's, but for {same}"
+        return
+    [verdict] = form_verdicts([written.form], [measures], equivalent_within / 100)
+    cost, least, most = (
+        -100 * each + 0.0
+        for each in (measures.acc_change, measures.acc_change_high, measures.acc_change_low)
+    )
+    words = {
+        "equivalent": f"equivalent within {equivalent_within:g}",
+        "undecided": "whether it matters is not decided",
+        "worse": "it is the worse network",
+        "better": "it is the better network",
+    }
+    interval = f"95 % interval {least:.2f} to {most:.2f}"
+    told = f"  int8 costs {cost:.2f} points ({interval}): {words[verdict.kind]}"
+    yield told.replace("-", "−")
+
+
+def _numbers(measures: FormMeasures) -> str:
+    parts = [f"{measures.size_mb:.1f} MB", f"{measures.acc:.2%} of the test images right"]
+    known = measures.known()
+    if "latency_ms" in known:
+        parts.append(
+            f"{known['latency_ms']:.2f} ms an image (p90 {known['latency_p90_ms']:.2f}), "
+            f"{known['latency_64_ms']:.1f} ms for 64 (p90 {known['latency_64_p90_ms']:.1f}), "
+            f"threads: {known['threads']:.0f}"
+        )
+    if "memory_mb" in known:
+        parts.append(f"{known['memory_mb']:.0f} MB of memory")
+    if known.get("other_jobs"):
+        parts.append(f"beside {known['other_jobs']:.0f} other jobs")
+    return "; ".join(parts)
+
+
+if __name__ == "__main__":
+    run(main, Options, __doc__)

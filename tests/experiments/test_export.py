@@ -1,0 +1,111 @@
+"""Networks of finished runs become files, and their runs say what the files are like."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from mlflow.entities import Run
+
+from experiments import export
+from tests.conftest import Workplace
+from transfer.system.errors import ConfigError
+from transfer.tracking.forms import FormMeasures, forms_of
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A run of simple_cnn on digits, and what exporting it said."""
+
+    workplace: Workplace
+    process: CompletedProcess[str]
+
+    @property
+    def run(self) -> Run:
+        [run] = [each for each in self.workplace.runs() if "seed" in each.data.params]
+        return run
+
+    @property
+    def folder(self) -> Path:
+        [card] = self.workplace.folder.glob("exports/*/model.onnx.json")
+        return card.parent
+
+
+@pytest.fixture(scope="module")
+def exported(new_workplace: Callable[[], Workplace]) -> Exported:
+    place = new_workplace()
+    training = ("model=simple_cnn", "weights=none", "epochs=2", "freeze_epochs=0", "device=cpu")
+    trained = place.run("train.py", *training, "precision=float32", "data.train_per_class=40")
+    assert trained.returncode == 0, trained.stderr
+    process = place.run("experiments/export.py", "run=latest", "int8=true", "threads=1")
+    return Exported(place, process)
+
+
+def test_a_run_becomes_files_with_cards(exported: Exported) -> None:
+    assert exported.process.returncode == 0, exported.process.stderr
+    first, torchs, onnx, same, int8, costs = exported.process.stdout.splitlines()
+    run = exported.run
+    assert first.startswith(f"run {run.info.run_id} ({run.info.run_name}): 10 classes at 32 px;")
+    assert torchs.startswith("torch itself: ") and "threads: 1" in torchs
+    assert onnx.startswith("exports/") and "model.onnx: 1.6 MB; " in onnx and "ms for 64" in onnx
+    assert re.search(r"its outputs are torch's, but for \S+ on 256 test images", same)
+    assert "model.int8.onnx: 0.4 MB; " in int8
+    assert re.search(
+        r"int8 costs −?\d\.\d\d points \(95 % interval −?\d\.\d\d to \d\.\d\d\)", costs
+    )
+    card = json.loads((exported.folder / "model.int8.onnx.json").read_text())
+    assert card["run_id"] == run.info.run_id and card["calibration_images"] == 100
+    assert card["classes"] == [str(digit) for digit in range(10)]
+    assert (card["test_images"], card["numbers"]) == (359, "int8")
+    low, high = card["accuracy_interval_95"]
+    assert low < card["accuracy"] < high
+
+
+def test_its_run_knows_what_the_files_are_like(exported: Exported) -> None:
+    metrics = exported.run.data.metrics
+    forms = forms_of(metrics)
+    assert list(forms) == ["torch", "onnx", "onnx_int8"]
+    assert forms["torch"].acc == forms["onnx"].acc == metrics["test/acc"]
+    assert (forms["onnx"].acc_change, forms["onnx"].acc_change_p) == (0, 1)
+    int8 = forms["onnx_int8"]
+    assert int8.acc_change == pytest.approx(int8.acc - metrics["test/acc"])
+    assert int8.acc_change_low < int8.acc_change < int8.acc_change_high
+    for form in forms.values():
+        assert 0 < form.latency_ms <= form.latency_p90_ms < form.latency_64_p90_ms
+        assert form.threads == 1
+    assert int8.size_mb < 0.3 * forms["onnx"].size_mb
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"to": "coreml"}, "to=coreml: choose from onnx, pt2"),
+        ({"to": "pt2", "int8": "true"}, "int8=true: only ONNX files are quantised; take to=onnx"),
+        ({"softmax": "maybe"}, "softmax=maybe: choose from true, false"),
+        ({"rows": "some"}, "rows=some: choose from front, all"),
+        ({"threads": -1}, "threads=-1: must be at least 0"),
+        ({"equivalent_within": 0.0}, "equivalent_within=0: must be above 0"),
+        ({"run": "0123", "sweep": "latest"}, "sweep=latest: run=0123 names a run already"),
+        ({"run": "0123"}, "run=0123: the store has no run of this id"),
+        ({}, "sweep=latest: the store has no sweep yet"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    exported: Exported, changes: dict[str, object], words: str
+) -> None:
+    options = export.Options(tracking_uri=exported.workplace.store, **changes)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as refused:
+        export.main(options)
+    assert str(refused.value).startswith(words) and "\n" not in str(refused.value)
+
+
+def test_measures_that_are_not_known_are_not_logged() -> None:
+    assert FormMeasures(size_mb=1.5, other_jobs=0).known() == {"size_mb": 1.5, "other_jobs": 0}
+    metrics = {"export/onnx/acc": 0.5, "export/onnx/of_later": 1.0, "test/acc": 0.4}
+    assert [*forms_of(metrics)] == ["onnx"]
+    assert forms_of(metrics)["onnx"].known() == {"acc": 0.5}

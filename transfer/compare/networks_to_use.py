@@ -1,0 +1,35 @@
+"""Which networks of a sweep somebody would put to use."""
+
+from collections.abc import Sequence
+
+from transfer.compare.criterion import criterion_of
+from transfer.compare.rows import Row, build_rows, mean_scores
+from transfer.compare.statistics import pareto_front
+from transfer.tracking.artifacts import NO_HISTORY
+from transfer.tracking.find import RunRecord
+
+CHOICES = ("best", "front", "all")
+
+
+def networks_to_use(runs: Sequence[RunRecord], which: str) -> list[RunRecord]:
+    """Of each configuration the run that is best on validation, in the order of a report.
+
+    Args:
+        runs: of any status.
+        which: "best", the first configuration alone; "front", those to which no other is both at
+            least as accurate on the test images and at least as cheap by its multiply-accumulates;
+            or "all".
+    """
+    rows = [row for row in build_rows(runs, lambda _: NO_HISTORY, lambda _: None) if row.sound]
+    criterion = criterion_of(run for row in rows for run in row.runs)
+    if which == "best":
+        rows = rows[:1]
+    elif which == "front":
+        scores = mean_scores(rows, criterion.test, criterion.sign).tolist()
+        kept = pareto_front(scores, [_macs(row) for row in rows])
+        rows = [row for row, on_front in zip(rows, kept, strict=True) if on_front]
+    return [row.runs[row.deployed(criterion)] for row in rows]
+
+
+def _macs(row: Row) -> float:
+    return row.metric("profile/macs")[0]
