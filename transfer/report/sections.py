@@ -15,6 +15,7 @@ from transfer.report.front import front, nothing_finished
 from transfer.report.language import Words
 from transfer.report.legends import cost_legend, measures_legend, pair_legend, ranking_legend
 from transfer.report.observations import observations
+from transfer.report.phone import phone_blocks
 from transfer.report.tables import (
     MOST_PAIRS,
     MOST_ROWS,
@@ -131,6 +132,7 @@ def _section(part: Part, words: Words) -> list[Block]:
     blocks += [Heading(words("section.measures")), measures_table(comparison, rows, words)]
     blocks += [Bullets(measures), *more]
     blocks += [Heading(words("section.cost")), cost_table(rows, words), *cost_legend(rows, words)]
+    blocks += phone_blocks(comparison, words)
     for picture in part.pictures:
         blocks += [Heading(picture.title), picture]
     blocks += [Heading(words("section.transfer")), *observations(comparison, words)]

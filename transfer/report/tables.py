@@ -35,8 +35,8 @@ from transfer.tracking.find import PAUSED, PAUSED_TAG, RunRecord
 # Nobody reads a longer table; report.csv has all.
 MOST_ROWS = 100
 MOST_PAIRS = 20
-_FRONT = "◆"
-_DISTURBED = "†"
+FRONT = "◆"
+DISTURBED = "†"
 _OTHERWISE = "‡"
 _LONGEST_ERROR = 300
 # Measured otherwise in runs of before other jobs were counted.
@@ -101,8 +101,8 @@ def cost_table(rows: Sequence[Row], words: Words) -> Table:
     for column in filter(lambda each: each.known(rows), COSTS):
         texts = column.cells(rows)
         for index, (row, on_front) in enumerate(zip(rows, column.front(rows), strict=True)):
-            texts[index] += f" {_FRONT}" if on_front else ""
-            texts[index] += f" {_DISTURBED}" if column.disturbed(row) else ""
+            texts[index] += f" {FRONT}" if on_front else ""
+            texts[index] += f" {DISTURBED}" if column.disturbed(row) else ""
             texts[index] += f" {_OTHERWISE}" if _otherwise(column, row) else ""
         columns[words.header(column.metric)] = texts
     return _table(columns, numbers_from)
