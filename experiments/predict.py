@@ -1,6 +1,7 @@
-"""Classify pictures with the model of a finished run.
+"""Classify pictures with the model of a finished run, or with an exported one.
 
     python experiments/predict.py run=<id> image.png folder … [top=3] [out=answers.csv]
+    python experiments/predict.py run=exports/<run>/model.onnx image.png folder …
 
 Folders are searched with all that is below them. A file that cannot be read is told in one line;
 the others are classified, and the exit code is 1.
@@ -22,8 +23,9 @@ from tqdm import tqdm
 from experiments.arguments import STORE, option, run
 from transfer.data.decode import decode_or_refuse
 from transfer.data.pictures import find_pictures
-from transfer.deploy.classifier import Classifier, load_classifier
+from transfer.deploy.classifier import PictureClassifier, load_classifier
 from transfer.deploy.classify import Answer, classify_files
+from transfer.deploy.exported import load_exported
 from transfer.deploy.table import SUFFIXES, Write, open_table
 from transfer.evaluate.metrics import evaluation_batch_size
 from transfer.report.figures.prediction import plot_prediction
@@ -45,7 +47,7 @@ _NO_READER = 141
 @dataclass
 class Options:
     images: list[str]
-    run: str = option("latest", "id of a finished run, or latest")
+    run: str = option("latest", "id of a finished run, or latest; or an exported file, .onnx")
     top: int = option(3, "classes of a picture, the most probable first")
     out: str | None = option(None, "file for the answers, .csv or .json; default: they are printed")
     draw: str = option(
@@ -161,9 +163,10 @@ def _make_folder(key: str, value: str, folder: Path) -> Path:
     return folder
 
 
-def _fetch_classifier(options: Options) -> Classifier:
-    """The run's network; says which run that is. Another source of a `PictureClassifier`, such as
-    an exported file, would be told apart here."""
+def _fetch_classifier(options: Options) -> PictureClassifier:
+    """The run's network, or the file's; says which one that is."""
+    if Path(options.run).suffix.lower() in (".onnx", ".pt2"):
+        return _read_exported(options)
     client = open_store(store_uri(options.tracking_uri))
     found = find_job_run(client, options.run)
     device = resolve_device(options.device)
@@ -178,8 +181,22 @@ def _fetch_classifier(options: Options) -> Classifier:
     return classifier
 
 
+def _read_exported(options: Options) -> PictureClassifier:
+    for key, default in (("device", ("auto", "cpu")), ("precision", ("run",))):
+        if (value := getattr(options, key)) not in default:
+            problem = f"an exported file computes on the CPU, as it was written; leave {key} out"
+            raise ConfigError(key, value, problem)
+    exported = load_exported(Path(options.run), key="run")
+    description = exported.description
+    classes = f"{len(exported.classes)} classes at {exported.image_size} px"
+    origin = f"run {description.run_id} ({description.run_name})"
+    told = f"{options.run}, of {origin}: {classes}; cpu, {description.numbers}"
+    print(printable(told), file=sys.stderr)
+    return exported
+
+
 def _writer(
-    options: Options, classifier: Classifier, labelled: bool
+    options: Options, classifier: PictureClassifier, labelled: bool
 ) -> AbstractContextManager[Write]:
     """What takes an answer and its true class: a table, or the standard output."""
     if options.out is not None:

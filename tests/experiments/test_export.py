@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pandas as pd
 import pytest
 from mlflow.entities import Run
+from PIL import Image
 
 from experiments import export
-from tests.conftest import Workplace
+from tests.conftest import Workplace, config_of
+from transfer.data import DataSets
 from transfer.system.errors import ConfigError
 from transfer.tracking.forms import FormMeasures, forms_of
 
@@ -79,6 +82,42 @@ def test_its_run_knows_what_the_files_are_like(exported: Exported) -> None:
         assert 0 < form.latency_ms <= form.latency_p90_ms < form.latency_64_p90_ms
         assert form.threads == 1
     assert int8.size_mb < 0.3 * forms["onnx"].size_mb
+
+
+def test_its_files_answer_as_it_does(exported: Exported) -> None:
+    place = exported.workplace
+    (place.folder / "digits").mkdir()
+    images = DataSets().load(config_of("data=digits").data, 32).test.images
+    for number, image in enumerate(images[:12]):
+        digit = Image.fromarray(image.permute(1, 2, 0).numpy())
+        digit.save(place.folder / "digits" / f"{number:02}.png")
+    tables = []
+    for number, source in enumerate(["latest", str(exported.folder / "model.onnx")]):
+        command = ("experiments/predict.py", f"run={source}", "digits", f"out={number}.csv")
+        process = place.run(*command)
+        assert process.returncode == 0, process.stderr
+        tables.append(pd.read_csv(place.folder / f"{number}.csv"))
+    assert process.stderr.startswith(f"{exported.folder / 'model.onnx'}, of run ")
+    assert "10 classes at 32 px; cpu, float32\n" in process.stderr
+    pd.testing.assert_frame_equal(tables[0], tables[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run=model.pt2",), "run=model.pt2: torch reads pt2 files by pickle, which may run code"),
+        (("run=model.onnx",), "run=model.onnx: cannot be read (No such file or directory)"),
+        (("run=model.onnx", "device=mps"), "device=mps: an exported file computes on the CPU, as"),
+        (("run=model.onnx", "precision=bfloat16"), "precision=bfloat16: an exported file computes"),
+    ],
+)
+def test_a_file_that_cannot_be_predicted_with_is_one_line(
+    exported: Exported, arguments: tuple[str, ...], words: str
+) -> None:
+    (exported.workplace.folder / "x.png").touch()
+    process = exported.workplace.run("experiments/predict.py", "x.png", *arguments)
+    assert process.returncode == 2
+    assert process.stderr.startswith(words) and process.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
