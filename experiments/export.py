@@ -3,11 +3,13 @@ torch.export's pt2, in float32 or int8, checked against torch, tested and timed.
 
     python experiments/export.py run=<id>|best|latest [to=onnx,pt2] [int8=true] [softmax=false]
     python experiments/export.py sweep=latest [rows=front|all] to=onnx int8=true
+    python experiments/export.py run=best register=NAME
 
 Each file has a card beside it, of the same name with .json. What was measured is kept with the run,
 and the report shows it.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +25,7 @@ from transfer.data import ImageData
 from transfer.deploy.card import write_card
 from transfer.deploy.classifier import Classifier, load_classifier
 from transfer.deploy.description import Description
+from transfer.deploy.mlflow_model import save_served_model
 from transfer.deploy.packages import EXPORT, require_packages
 from transfer.deploy.quantize import CALIBRATION_IMAGES
 from transfer.deploy.timing import time_form, usable_cores
@@ -34,6 +37,7 @@ from transfer.tracking.artifacts import Predictions, read_predictions
 from transfer.tracking.find import RunRecord, fetch_artifact, find_job_run
 from transfer.tracking.forms import FormMeasures, log_form
 from transfer.tracking.kept_weights import fetch_weights
+from transfer.tracking.registry import register, require_name
 from transfer.tracking.run_images import fetch_images
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, open_store, store_uri
@@ -60,6 +64,10 @@ class Options:
     out: str | None = option(None, "folder for the files; default: exports/<run>/")
     time: str = option("true", "true: measure latency and memory, of torch's own as well")
     threads: int = option(0, "that files are timed with; 0: one a core")
+    register: str | None = option(
+        None,
+        "name in MLflow's model registry: the ONNX file, with int8=true that in int8, goes there",
+    )
     equivalent_within: float = option(
         100 * EQUIVALENT_WITHIN, "points of accuracy; less is called equivalent"
     )
@@ -71,6 +79,8 @@ def main(options: Options) -> None:
     require_packages(*EXPORT, key="to", value=options.to)
     client = open_store(store_uri(options.tracking_uri))
     runs = _runs(client, options)
+    if options.register is not None and len(runs) > 1:
+        raise ConfigError("register", options.register, "takes one network; name it with run=")
     for each in runs:
         _export(client, each, forms, _folder(options, each, alone=len(runs) == 1), options)
 
@@ -92,6 +102,10 @@ def _forms(options: Options) -> list[str]:
         raise ConfigError("equivalent_within", f"{options.equivalent_within:g}", problem)
     if options.int8 == "true" and "onnx" not in forms:
         raise ConfigError("int8", "true", "only ONNX files are quantised; take to=onnx")
+    if options.register is not None:
+        require_name(options.register)
+        if "onnx" not in forms:
+            raise ConfigError("register", options.register, "takes an ONNX file; take to=onnx")
     return [*dict.fromkeys(forms), *(["onnx_int8"] if options.int8 == "true" else [])]
 
 
@@ -124,7 +138,8 @@ def _folder(options: Options, record: RunRecord, *, alone: bool) -> Path:
 def _export(
     client: Client, record: RunRecord, forms: Sequence[str], folder: Path, options: Options
 ) -> None:
-    """Write, test, time and log the forms of one run."""
+    """Write, test, time and log the forms of one run, and register the last ONNX file of them."""
+    registered = [form for form in forms if form.startswith("onnx")][-1:]
     with tempfile.TemporaryDirectory() as copies:
         weights = fetch_weights(client, record, Path(copies), key="run", value=record.id)
         classifier = load_classifier(weights, torch.device("cpu"))
@@ -146,6 +161,8 @@ def _export(
                 card = _card(written, measures, record, data)
                 write_card(written.path, card)
                 print("\n".join(_told(written, measures, options.equivalent_within)))
+                if options.register is not None and written.form in registered:
+                    print(_register(client, record, written, options.register))
 
 
 def _describe(record: RunRecord, classifier: Classifier, *, softmax: bool) -> Description:
@@ -222,6 +239,14 @@ def _card(
     if written.form == "onnx_int8":
         card["calibration_images"] = min(CALIBRATION_IMAGES, len(data.train))
     return card
+
+
+def _register(client: Client, record: RunRecord, written: Written, name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        save_served_model(written.path, written.classifier.description, model)
+        card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+        return str(register(client, record, model, name, card))
 
 
 def _told(written: Written, measures: FormMeasures, equivalent_within: float) -> Iterator[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +48,14 @@ def exported(new_workplace: Callable[[], Workplace]) -> Exported:
     training = ("model=simple_cnn", "weights=none", "epochs=2", "freeze_epochs=0", "device=cpu")
     trained = place.run("train.py", *training, "precision=float32", "data.train_per_class=40")
     assert trained.returncode == 0, trained.stderr
-    process = place.run("experiments/export.py", "run=latest", "int8=true", "threads=1")
+    options = ("int8=true", "threads=1", "register=digits")
+    process = place.run("experiments/export.py", "run=latest", *options)
     return Exported(place, process)
 
 
 def test_a_run_becomes_files_with_cards(exported: Exported) -> None:
     assert exported.process.returncode == 0, exported.process.stderr
-    first, torchs, onnx, same, int8, costs = exported.process.stdout.splitlines()
+    first, torchs, onnx, same, int8, costs, last = exported.process.stdout.splitlines()
     run = exported.run
     assert first.startswith(f"run {run.info.run_id} ({run.info.run_name}): 10 classes at 32 px;")
     assert torchs.startswith("torch itself: ") and "threads: 1" in torchs
@@ -61,6 +65,7 @@ def test_a_run_becomes_files_with_cards(exported: Exported) -> None:
     assert re.search(
         r"int8 costs −?\d\.\d\d points \(95 % interval −?\d\.\d\d to \d\.\d\d\)", costs
     )
+    assert last == "models:/digits/1, now champion"
     card = json.loads((exported.folder / "model.int8.onnx.json").read_text())
     assert card["run_id"] == run.info.run_id and card["calibration_images"] == 100
     assert card["classes"] == [str(digit) for digit in range(10)]
@@ -102,6 +107,33 @@ def test_its_files_answer_as_it_does(exported: Exported) -> None:
     pd.testing.assert_frame_equal(tables[0], tables[1], rtol=1e-3)
 
 
+def test_the_registered_one_needs_nothing_of_this_project(exported: Exported) -> None:
+    """Nor torch: both are kept from being imported."""
+    code = """import sys
+sys.path = [each for each in sys.path if each]
+sys.modules["transfer"] = sys.modules["torch"] = None
+import mlflow, numpy
+model = mlflow.pyfunc.load_model("models:/digits@champion")
+print(model.predict({"images": numpy.zeros((3, 3, 32, 32), numpy.float32)})["class"].tolist())
+print(model.metadata.metadata["classes"])
+"""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": exported.workplace.store}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=exported.workplace.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers, classes = (json.loads(line.replace("'", '"')) for line in done.stdout.splitlines())
+    assert len(answers) == 3 and len({*answers}) == 1 and answers[0] in classes
+    [version] = exported.workplace.client.search_model_versions("name = 'digits'")
+    requirements = Path(version.source.removeprefix("file://")) / "requirements.txt"
+    named = {line.partition("==")[0] for line in requirements.read_text().splitlines()}
+    assert named == {"mlflow", "numpy", "onnx", "onnxruntime"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -126,6 +158,8 @@ def test_a_file_that_cannot_be_predicted_with_is_one_line(
         ({"to": "coreml"}, "to=coreml: choose from onnx, pt2"),
         ({"to": "pt2", "int8": "true"}, "int8=true: only ONNX files are quantised; take to=onnx"),
         ({"softmax": "maybe"}, "softmax=maybe: choose from true, false"),
+        ({"register": "a/b"}, "register=a/b: a name of letters, digits"),
+        ({"register": "a", "to": "pt2"}, "register=a: takes an ONNX file; take to=onnx"),
         ({"rows": "some"}, "rows=some: choose from front, all"),
         ({"threads": -1}, "threads=-1: must be at least 0"),
         ({"equivalent_within": 0.0}, "equivalent_within=0: must be above 0"),

@@ -3,9 +3,12 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from transfer.deploy.card import card_path
+from transfer.deploy.description import INPUT, Description
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.system.disk import writing
 
@@ -33,3 +36,54 @@ def save_mlflow_model(model: nn.Module, image_size: int, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with writing(folder):
         mlflow.pytorch.save_model(model, folder, signature=signature, input_example=example)
+
+
+def save_served_model(path: Path, description: Description, folder: Path) -> None:
+    """Write an MLflow model of an exported ONNX file, with its card. It is served, and loaded as a
+    pyfunc, with nothing but what its requirements name: MLflow, NumPy, onnx and onnxruntime.
+
+    It reads what the file does, and gives the name of the most probable `class` beside the file's
+    own output.
+
+    Args:
+        folder: is not there.
+
+    Raises:
+        DiskError: the disk is full or read-only.
+    """
+    import mlflow
+    import onnx
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    model = onnx.load(path)
+    names = [each.encode() for each in description.classes]
+    strings = onnx.helper.make_tensor("names", onnx.TensorProto.STRING, [len(names)], names)
+    model.graph.initializer.append(strings)
+    for operator, inputs, output, axis in (
+        ("ArgMax", [description.output], "best", {"axis": 1, "keepdims": 0}),
+        ("Gather", ["names", "best"], "class", {"axis": 0}),
+    ):
+        model.graph.node.append(onnx.helper.make_node(operator, inputs, [output], **axis))
+    kind = onnx.TensorProto.STRING
+    model.graph.output.append(onnx.helper.make_tensor_value_info("class", kind, ["N"]))
+    pixels, numbers = (3, description.image_size, description.image_size), np.dtype(np.float32)
+    signature = ModelSignature(
+        Schema([TensorSpec(numbers, (-1, *pixels), INPUT)]),
+        Schema(
+            [
+                TensorSpec(numbers, (-1, len(names)), description.output),
+                TensorSpec(np.dtype(str), (-1,), "class"),
+            ]
+        ),
+    )
+    with writing(folder):
+        mlflow.onnx.save_model(
+            model,
+            str(folder),
+            signature=signature,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            metadata=description.metadata(),
+            save_as_external_data=False,
+        )
+        shutil.copy(card_path(path), folder / "card.json")
