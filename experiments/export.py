@@ -283,8 +283,8 @@ def _numbers(measures: FormMeasures) -> str:
         )
     if "memory_mb" in known:
         parts.append(f"{known['memory_mb']:.0f} MB of memory")
-    if known.get("other_jobs"):
-        parts.append(f"beside {known['other_jobs']:.0f} other jobs")
+    if measures.disturbed:
+        parts.append("alone, it would have been faster: something else computed meanwhile")
     return "; ".join(parts)
 
 

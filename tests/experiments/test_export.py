@@ -86,6 +86,7 @@ def test_its_run_knows_what_the_files_are_like(exported: Exported) -> None:
     for form in forms.values():
         assert 0 < form.latency_ms <= form.latency_p90_ms < form.latency_64_p90_ms
         assert form.threads == 1
+        assert 0 <= form.waited < 1 or not Path("/proc/self/schedstat").exists()
     assert int8.size_mb < 0.3 * forms["onnx"].size_mb
 
 
@@ -180,5 +181,7 @@ def test_what_cannot_be_is_one_line(
 def test_measures_that_are_not_known_are_not_logged() -> None:
     assert FormMeasures(size_mb=1.5, other_jobs=0).known() == {"size_mb": 1.5, "other_jobs": 0}
     metrics = {"export/onnx/acc": 0.5, "export/onnx/of_later": 1.0, "test/acc": 0.4}
+    assert FormMeasures(waited=0.5).disturbed and FormMeasures(other_jobs=1).disturbed
+    assert not FormMeasures(waited=0.01, other_jobs=0).disturbed
     assert [*forms_of(metrics)] == ["onnx"]
     assert forms_of(metrics)["onnx"].known() == {"acc": 0.5}

@@ -42,7 +42,7 @@ def _text(runs: list[RunRecord], language: str = "en") -> str:
 
 
 def test_each_form_stands_below_its_network() -> None:
-    text = _text([_run("a", 0.90, 0.899, 0.5), _run("b", 0.92, 0.85, 0.25, other_jobs=1)])
+    text = _text([_run("a", 0.90, 0.899, 0.5), _run("b", 0.92, 0.85, 0.25, waited=0.3)])
     lines = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line] for line in lines]
     assert cells[0][:4] == ["configuration", "form", "file (MB)", "test acc (%)"]
@@ -59,7 +59,7 @@ def test_each_form_stands_below_its_network() -> None:
     assert verdicts == ["–", "worse", "–", "equivalent"]
     times = [line["latency (ms)"] for line in by_header]
     assert times == ["–", "0.25 (p90 0.50) ◆ †", "–", "0.50 (p90 1.00) ◆"]
-    assert "† Other jobs" in text
+    assert "† Something else computed" in text
 
 
 def test_it_says_what_to_take_and_whether_the_order_changes() -> None:

@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,11 +28,13 @@ from transfer.system.memory import resident_bytes
 from transfer.system.paths import REPOSITORY
 
 BATCHES = {"latency": 1, "latency_64": 64}
+_SCHEDULER = Path("/proc/self/schedstat")
 
 
 def time_form(path: Path, threads: int) -> dict[str, float]:
-    """Latency of one image and of 64 at once, median and 90th percentile in milliseconds, and how
-    many megabytes the network takes, all in a fresh process.
+    """Latency of one image and of 64 at once, median and 90th percentile in milliseconds, how many
+    megabytes the network takes, and for which share of the time it `waited` for a core because
+    something else had it, all in a fresh process.
 
     Args:
         threads: that it computes with.
@@ -55,17 +58,20 @@ def usable_cores() -> int:
 
 def measure(path: Path, threads: int) -> dict[str, float]:
     """The same in this process: memory is what it holds more after the passes than before the file
-    was read, and is missing where the system does not say."""
+    was read. What the system does not say is missing."""
     torch.set_num_threads(threads)
     before = _resident_mb()
     run, image_size = _open(path, threads)
-    measured = {}
+    measured: dict[str, float] = {}
+    start, waited = time.perf_counter(), _waited_s()
     for name, batch_size in BATCHES.items():
         images = torch.zeros(batch_size, 3, image_size, image_size)
         times = passes_ms(partial(run, images))
         measured[f"{name}_ms"] = statistics.median(times)
         p90 = statistics.quantiles(times, n=10, method="inclusive")[-1]
         measured[f"{name}_p90_ms"] = p90
+    if waited is not None and (later := _waited_s()) is not None:
+        measured["waited"] = (later - waited) / (time.perf_counter() - start)
     if before is not None and (after := _resident_mb()) is not None:
         measured["memory_mb"] = after - before
     return measured | {"threads": float(threads)}
@@ -75,6 +81,14 @@ def _resident_mb() -> float | None:
     try:
         return resident_bytes() / 1e6
     except OSError:
+        return None
+
+
+def _waited_s() -> float | None:
+    """How long the main thread was ready to compute and had no core, by Linux's scheduler."""
+    try:
+        return int(_SCHEDULER.read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
         return None
 
 

@@ -22,8 +22,8 @@ def phone_blocks(comparison: Comparison, words: Words) -> list[Block]:
     blocks: list[Block] = [Heading(words("section.phone")), _table(forms, words)]
     told = [*_fastest(forms, words), *_order(forms, words)]
     legend = [words("legend.phone", within=f"{100 * within:g}")]
-    if any(_is_disturbed(form) for form in forms):
-        legend.append(words("legend.other_jobs"))
+    if any(form.measures.disturbed for form in forms):
+        legend.append(words("legend.phone_disturbed"))
     return [*blocks, *([Bullets(told)] if told else []), *map(Paragraph, legend)]
 
 
@@ -76,11 +76,7 @@ def _time(form: FormRow, name: str, digits: int, words: Words) -> str:
         return "–"
     text = words("form.time", median=_number(median, digits), p90=_number(p90, digits))
     text += f" {FRONT}" if form.on_front and name == "latency" else ""
-    return f"{text} {DISTURBED}" if _is_disturbed(form) else text
-
-
-def _is_disturbed(form: FormRow) -> bool:
-    return form.measures.other_jobs > 0
+    return f"{text} {DISTURBED}" if form.measures.disturbed else text
 
 
 def _fastest(forms: Sequence[FormRow], words: Words) -> list[str]:

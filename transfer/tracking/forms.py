@@ -10,6 +10,8 @@ from transfer.tracking.find import RunRecord
 from transfer.tracking.store import Client, answering
 
 PREFIX = "export/"
+# A share of the time: what other programs take of a quiet machine is less.
+_MUCH = 0.05
 # In the order of a table: torch's own network, and what it is exported to.
 FORMS = ("torch", "pt2", "onnx", "onnx_int8")
 
@@ -29,6 +31,7 @@ class FormMeasures:
         memory_mb: what it takes.
         threads: that it computed with.
         other_jobs: how many others of this project ran on the machine meanwhile.
+        waited: for which share of the time something else had its core, 0 to 1.
     """
 
     size_mb: float = math.nan
@@ -44,6 +47,12 @@ class FormMeasures:
     memory_mb: float = math.nan
     threads: float = math.nan
     other_jobs: float = math.nan
+    waited: float = math.nan
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether it would have been faster alone."""
+        return self.other_jobs > 0 or self.waited > _MUCH
 
     def known(self) -> dict[str, float]:
         """The measures that are numbers, by name."""
