@@ -22,9 +22,8 @@ class ChooseSweeper(HalvingSweeper):
         super().__init__(max_batch_size)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        from transfer.sweep.finalists import Finalists
-
         from transfer.sweep.callback import SweepCallback
+        from transfer.sweep.finalists import Finalists
 
         returns = super().sweep(arguments)
         assert self.config is not None and SweepCallback.running is not None
