@@ -39,8 +39,8 @@ _KEY = re.compile(
 )
 _NAMED_FILE = re.compile(r"\b(?:transfer|conf|experiments|tests|docs)/[\w/]+\.(?:py|md|yaml)\b")
 _PROGRAMS = ("python", "make", "mlflow", "pip", "source", "apt")
-# Launchers and sweepers of Hydra's that tests do without, unless they are installed.
-_PLUGINS = {"optuna": "hydra_optuna_sweeper", "submitit": "hydra_submitit_launcher"}
+# Launchers of Hydra's that tests do without, unless they are installed.
+_PLUGINS = {"submitit": "hydra_submitit_launcher"}
 
 
 @dataclass(frozen=True)

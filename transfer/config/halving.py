@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,6 +15,7 @@ from transfer.config.tune import head_epochs
 from transfer.system.errors import ConfigError, first_line
 
 _PREFIX = "hydra.sweeper."
+Options = TypeVar("Options")
 _IMAGES = (
     "root",
     "validation_fraction",
@@ -42,9 +43,6 @@ class ChooseConfig(HalvingConfig):
 
     finalists: int = key(3, low=1, high=20)
     seeds: int = key(5, low=1, high=20)
-
-
-Options = TypeVar("Options", bound=HalvingConfig)
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
     if not str(sweeper._target_).endswith((".HalvingSweeper", ".ChooseSweeper")):
         return None
     options = sweeper_options(sweeper, HalvingConfig)
-    for name, values in _compared(jobs).items():
+    for name, values in compared(jobs).items():
         if len(values) > 1:
             problem = "jobs are dropped by comparing them half way; give all of them the same"
             raise ConfigError(name, ",".join(sorted(values)), problem)
@@ -128,16 +126,17 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
 
 
 def sweeper_options(sweeper: DictConfig, kind: type[Options]) -> Options:
-    """What was chosen of a sweeper's keys.
+    """The checked options of a sweeper of this project.
 
     Args:
         sweeper: Hydra's node of it.
+        kind: a dataclass whose fields were declared by `key`.
 
     Raises:
-        ConfigError: a value is out of range, or contradicts another.
+        ConfigError: a value is out of range.
     """
     options = OmegaConf.structured(kind)
-    for each in fields(kind):
+    for each in fields(cast(Any, kind)):
         value = OmegaConf.select(sweeper, each.name)
         try:
             options[each.name] = value
@@ -146,16 +145,17 @@ def sweeper_options(sweeper: DictConfig, kind: type[Options]) -> Options:
     chosen = cast(Options, OmegaConf.to_object(options))
     for name, declared, value in leaves(chosen):
         check_key(f"{_PREFIX}{name}", declared, value)
-    if chosen.keep == "share" and chosen.risk != HalvingConfig().risk:
+    halving = chosen if isinstance(chosen, HalvingConfig) else HalvingConfig()
+    if halving.keep == "share" and halving.risk != HalvingConfig().risk:
         problem = "keep=share drops a share, whatever the risk; keep=paired would use it"
-        raise ConfigError(f"{_PREFIX}risk", chosen.risk, problem)
+        raise ConfigError(f"{_PREFIX}risk", halving.risk, problem)
     size = OmegaConf.select(sweeper, "max_batch_size")
     if size is not None and not (isinstance(size, int) and size >= 1):
         raise ConfigError(f"{_PREFIX}max_batch_size", size, "must be null, or at least 1")
     return chosen
 
 
-def _compared(jobs: Sequence[Config]) -> dict[str, set[str]]:
+def compared(jobs: Sequence[Config]) -> dict[str, set[str]]:
     """The values of what all jobs must have in common."""
     return {
         "epochs": {str(job.epochs) for job in jobs},

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from transfer.config.space import Space, space_of
 from transfer.system.errors import ConfigError
 
 _NUMBER = "${hydra.job.num}"
@@ -26,6 +27,23 @@ def chooses(config: DictConfig) -> bool:
     return bool(config.hydra.sweeper._target_.endswith(".ChooseSweeper"))
 
 
+def is_search(config: DictConfig) -> bool:
+    """Whether Optuna chooses the jobs, by `hydra/sweeper=search`."""
+    return bool(config.hydra.sweeper._target_.endswith(".SearchSweeper"))
+
+
+def search_space(config: DictConfig) -> Space:
+    """What a search chooses from.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+
+    Raises:
+        ConfigError: nothing, or what no search can choose from.
+    """
+    return space_of(_parsed(config))
+
+
 def typed(config: DictConfig, part: str) -> list[str]:
     """The overrides as they were typed, for `${…}` in them means each job's own.
 
@@ -40,20 +58,18 @@ def typed(config: DictConfig, part: str) -> list[str]:
 def split_jobs(config: DictConfig) -> list[list[str]]:
     """The overrides of every job, just as the sweeper will split what was typed.
 
-    Of a sweeper that chooses as it goes, those of each model without the other keys that it
-    chooses: so every model is tried, and its weights are decided, before it begins.
+    Of a search, examples. Of another sweeper that chooses as it goes, those of each model without
+    the other keys that it chooses: so every model is tried, and its weights are decided, before it
+    begins.
 
     Raises:
         ConfigError: there is no job.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    loader = GlobalHydra.instance().config_loader()
-    arguments = typed(config, "task")
-    if plans_all(config):
-        params = config.hydra.sweeper.params or {}
-        arguments = [*(f"{key}={value}" for key, value in params.items()), *arguments]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+    parsed = _parsed(config)
+    if is_search(config):
+        return [overrides for overrides, *_ in space_of(parsed).examples()]
     if plans_all(config):
         [batch] = BasicSweeper.split_arguments(parsed, max_batch_size=None)
         for each in parsed:
@@ -69,6 +85,16 @@ def split_jobs(config: DictConfig) -> list[list[str]]:
         ]
         batch = [[*fixed, *chosen] for chosen in product(*models)]
     return batch
+
+
+def _parsed(config: DictConfig) -> list[Override]:
+    """What was typed, and what the sweeper always sweeps, as Hydra's parser gives it."""
+    loader = GlobalHydra.instance().config_loader()
+    arguments = typed(config, "task")
+    if plans_all(config) or is_search(config):
+        params = config.hydra.sweeper.params or {}
+        arguments = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    return OverridesParser.create(config_loader=loader).parse_overrides(arguments)
 
 
 def compose_jobs(

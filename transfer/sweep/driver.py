@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.config.duration import write_duration
 from transfer.config.halving import Halving, plan_halving
+from transfer.config.search import SearchPlan
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
 from transfer.sweep.checking import Checking
@@ -24,16 +25,19 @@ from transfer.sweep.choice import Choice
 from transfer.sweep.compose import (
     claim_folder,
     compose_jobs,
+    is_search,
     jobs_at_once,
     plans_all,
     typed,
 )
 from transfer.sweep.endings import answer_of, exit_interrupted, resume_command, tell_budget
+from transfer.sweep.examples import example_jobs, plan_of
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
 from transfer.sweep.former import Former, read_former
 from transfer.sweep.pace import Pace
 from transfer.sweep.planning import auto_weights, find_repeats
 from transfer.sweep.preview import epochs_done, preview
+from transfer.sweep.search_start import check_search, open_search
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line, is_for_people
@@ -70,6 +74,7 @@ class Sweep:
         resume: whether to go on with an earlier sweep of the same jobs.
         keeps_best: whether jobs lose their weights at the end, with `tracking.weights=best`.
         halving: its rungs, if it has some.
+        search: what chooses its jobs, if something does.
         run: the parent run, from `open` to `close`.
         store: `tracking.uri`, where it was given.
         expected: how much work the jobs are, by which the time left is told.
@@ -89,6 +94,7 @@ class Sweep:
     resume: bool
     keeps_best: bool = False
     halving: Halving | None = None
+    search: SearchPlan | None = None
     run: SweepRun | None = None
     store: str | None = None
     expected: Expected = field(default_factory=lambda: Expected({}))
@@ -103,6 +109,8 @@ class Sweep:
         Raises:
             ConfigError: another process is running the same sweep, or the store cannot be written.
         """
+        if self.search is not None:
+            open_search(self.client, self.folder, self.overrides, self.search, resume=self.resume)
         run = [job for number, job in enumerate(self.jobs) if str(number) not in self.repeats.of]
         self.run = open_sweep(
             self.client,
@@ -259,11 +267,13 @@ def plan_sweep(
     Raises:
         ConfigError: a job cannot run, or the folder or the store cannot be used.
     """
-    jobs = [
-        (typed_config(composed), overrides) for overrides, composed in compose_jobs(config, split)
+    examples = example_jobs(config) if is_search(config) else []
+    jobs = [job for group in examples for job in group] or [
+        (typed_config(composed), words) for words, composed in compose_jobs(config, split)
     ]
     refuse_overruled(jobs)
     refuse_unused(jobs)
+    search = plan_of(config, examples) if examples else None
     if not keeps_to_budget(config):
         refuse_budget(config.budget)
     halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
@@ -273,6 +283,8 @@ def plan_sweep(
     resume = bool(OmegaConf.select(config, "resume"))
     auto = auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
     pinned = [(auto.pin(job), words) for job, words in jobs]
+    if search is not None:
+        check_search(client, search, examples, auto.pin, checking)
     if OmegaConf.select(config, "preview"):
         preview(
             client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs], halving
@@ -301,9 +313,8 @@ def plan_sweep(
     state.forget_outcomes(folder)
     state.forget_budget(folder)
     best = any(job.tracking.weights == "best" for job, _ in jobs)
-    store = OmegaConf.select(config, "tracking.uri")
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
-        store=store, expected=expected, budget=budget, pace=former.pace or Pace(),
-        split=split, choice=choice,
+        store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
+        pace=former.pace or Pace(), split=split, choice=choice, search=search,
     )  # fmt: skip

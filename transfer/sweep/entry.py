@@ -20,7 +20,7 @@ from transfer.config import Config, refuse_overruled, refuse_unused, typed_confi
 from transfer.config.weights import entry_named
 from transfer.sweep.budget import refuse_budget
 from transfer.sweep.callback import SweepCallback
-from transfer.sweep.compose import plans_all
+from transfer.sweep.compose import is_search, plans_all
 from transfer.sweep.endings import (
     FULL_ERROR,
     exit_for_people,
@@ -34,6 +34,7 @@ from transfer.system.bars import silence_bars
 from transfer.system.errors import first_line, is_for_people
 
 if TYPE_CHECKING:
+    from transfer.sweep.progress import JobProgress
     from transfer.tracking.sweep_run import SweepRun
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,8 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     hydra = HydraConfig.get()
     folder, of_sweep = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()
     number, overrides = int(hydra.job.num), " ".join(hydra.overrides.task)
-    if _in_worker() and plans_all(cast(DictConfig, HydraConfig.instance().cfg)):
+    of_all = cast(DictConfig, HydraConfig.instance().cfg)
+    if _in_worker() and (plans_all(of_all) or is_search(of_all)):
         # The driver has read the same images, and said what there is to say of them.
         logging.getLogger("transfer.data.data_sets").setLevel(logging.ERROR)
     if (first := read_repeats(of_sweep).of.get(str(number))) is not None:
@@ -192,11 +194,12 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         note_outcome(of_sweep, number, outcome)
 
     place = number if _in_worker() else 0
-    context = JobContext(folder, place, read_sweep(of_sweep), progress.watch)
     try:
         with progress:
             chosen = read_rung(of_sweep).pin(typed_config(composed))
             config = read_auto_weights(of_sweep).pin(chosen)
+            watch = _watch(progress, of_sweep, number, config)
+            context = JobContext(folder, place, read_sweep(of_sweep), watch)
             with entry_named(config.model.name, hydra.overrides.task):
                 result = train(config, composed, context)
     except KeyboardInterrupt:
@@ -217,3 +220,20 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     note("paused" if result.paused else "finished")
     progress.job_ended()
     return result.score
+
+
+def _watch(
+    progress: JobProgress, of_sweep: Path, number: int, config: Config
+) -> Callable[[Iterable[Any]], Iterator[Any]]:
+    """What passes on the epochs of a job: shows how far it has come, and in a search ends it where
+    the pruner says so."""
+    from transfer.sweep.state import read_pruning
+
+    pruning = read_pruning(of_sweep)
+    if pruning is None:
+        return progress.watch
+    from transfer.sweep.pruning import stop_when_pruned
+
+    return lambda epochs: progress.watch(
+        stop_when_pruned(epochs, of_sweep, number, pruning, config)
+    )

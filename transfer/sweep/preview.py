@@ -128,6 +128,15 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
     )
 
 
+def seconds_an_epoch(client: Client, job: Job) -> float | None:
+    """What an epoch of a job is likely to take, by the latest run of its kind; None where there is
+    none."""
+    similar = find_similar(client, _alike(job))
+    if similar is None:
+        return None
+    return len(job.data.train) / similar.metrics["throughput/train_img_s"]
+
+
 def _todo(former: PreviousRun) -> str:
     if former.state == "paused" and former.record is not None:
         return f"go on: {former.record.state}"

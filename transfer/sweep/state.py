@@ -2,8 +2,9 @@
 
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
 `repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
-is; `rung.json`, how far they train now; `budget.json`, the time that the sweep may take, and
-`pace.json`, what its jobs took; `choice.json`, what was chosen to be trained;
+is; `rung.json`, how far they train now; `pruning.json`, how a search stops them; `budget.json`, the
+time that the sweep may take, and `pace.json`, what its jobs took; `choice.json`, what was chosen to
+be trained;
 `outcomes/<number>/outcome.json`, how a job ended, wherever its own folder is. A file a job, for
 workers on several machines write at the same time.
 """
@@ -93,6 +94,24 @@ class Rung:
         return config if self.stop_after is None else replace(config, stop_after=self.stop_after)
 
 
+@dataclass(frozen=True)
+class Pruning:
+    """When the trials of a search are stopped, which each asks for itself.
+
+    Attributes:
+        pruner, eta, patience, prune_from: as in transfer.config.search.SearchConfig.
+        first_rung: the first epoch after which one may be stopped.
+        epochs: of a trial, at most.
+    """
+
+    pruner: str
+    eta: int
+    patience: int
+    prune_from: int
+    first_rung: int
+    epochs: int
+
+
 _FILES = {
     SweepRun: "sweep.json",
     AutoWeights: "weights.json",
@@ -102,10 +121,13 @@ _FILES = {
     Budget: "budget.json",
     Pace: "pace.json",
     Choice: "choice.json",
+    Pruning: "pruning.json",
 }
 _OUTCOMES = "outcomes"
-State = TypeVar("State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace, Choice)
-Noted = SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace | Choice
+State = TypeVar(
+    "State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace, Choice, Pruning
+)
+Noted = SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace | Choice | Pruning
 
 
 def note(folder: Path, state: Noted) -> None:
@@ -185,6 +207,17 @@ def forget_budget(folder: Path) -> None:
     """Delete that of an earlier sweep that was given the same folder, and what followed from it."""
     for kind in (Budget, Pace, Choice):
         (folder / _FILES[kind]).unlink(missing_ok=True)
+
+
+def read_pruning(folder: Path) -> Pruning | None:
+    """How the search stops trials whose folder this is; None where it stops none, or where no
+    search is."""
+    return _read(folder, Pruning)
+
+
+def forget_pruning(folder: Path) -> None:
+    """Delete that of an earlier search that was given the same folder."""
+    (folder / _FILES[Pruning]).unlink(missing_ok=True)
 
 
 def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
