@@ -44,12 +44,17 @@ class Part:
 
 
 def build_document(
-    parts: Sequence[Part], selection: Selection, words: Words, race: Picture | None = None
+    parts: Sequence[Part],
+    selection: Selection,
+    words: Words,
+    race: Picture | None = None,
+    searches: Sequence[Block] = (),
 ) -> list[Block]:
     """The whole report: the answer, what it rests on, and last where all of it comes from.
 
     Args:
         race: the figure of what was dropped on the way, if anything was.
+        searches: the sections of searches.
     """
     configurations = sum(len(_every(part.comparison)) for part in parts)
     title = words("title", rows=configurations, runs=len(selection.runs))
@@ -67,7 +72,7 @@ def build_document(
         blocks.append(nothing_finished(words))
     if len(parts) > 1:
         blocks.append(Paragraph(words("parts", count=len(parts))))
-    blocks += _joined(parts, words, _section)
+    blocks += [*_joined(parts, words, _section), *searches]
     if dropped:
         blocks += dropped_blocks(dropped, parts[0].comparison if len(parts) == 1 else None, words)
         blocks += [race] if race else []

@@ -16,7 +16,7 @@ from transfer.compare.keys import label_keys, short, sort_keys
 from transfer.compare.replicates import by_test_set
 from transfer.compare.rows import Row, build_rows
 from transfer.compare.screened import Agreement, agreement_with
-from transfer.report.document import Picture, to_html, to_markdown
+from transfer.report.document import Block, Picture, to_html, to_markdown
 from transfer.report.dropped import dropped_curves, is_dropped
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
@@ -28,6 +28,7 @@ from transfer.report.figures.style import save_png
 from transfer.report.frame import rows_frame
 from transfer.report.gallery import GALLERIES, build_galleries
 from transfer.report.language import Words
+from transfer.report.search import SEARCH_FIGURE, search_blocks
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.system.disk import DiskError, disk_fault
 from transfer.system.errors import UserError, first_line
@@ -39,6 +40,7 @@ from transfer.tracking.artifacts import (
 from transfer.tracking.examples import read_examples
 from transfer.tracking.find import RunRecord, fetch_artifact, read_curve
 from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
+from transfer.tracking.searches import SEARCH, read_search
 from transfer.tracking.selection import Selection
 from transfer.tracking.store import Client, answering
 
@@ -134,7 +136,8 @@ def _write(
             screen = _screen(client, comparison)
             parts.append(Part(comparison, [*galleries, *figures], screen))
         race = _race(client, dropped, parts, folder, words)
-    blocks = build_document(parts, selection, words, race)
+        searches = _searches(client, selection, folder, words)
+    blocks = build_document(parts, selection, words, race, searches)
     page = folder / "report.html"
     page.write_text(to_html(blocks, folder, words.language), encoding="utf-8")
     frame = rows_frame([part.comparison for part in parts])
@@ -222,9 +225,20 @@ def _race(
     return Picture(title, f"figures/{_RACE}.png", figure.marks(), text)
 
 
+def _searches(client: Client, selection: Selection, folder: Path, words: Words) -> list[Block]:
+    """What the sweeps tried in which Optuna chose the jobs; of one that cannot be told, a word."""
+    blocks: list[Block] = []
+    for number, sweep in enumerate(selection.sweeps, start=1):
+        record = _read(client, sweep, SEARCH, read_search, optional=True)
+        if record is not None and record.trials:
+            prefix = f"part-{number}-" if len(selection.sweeps) > 1 else ""
+            blocks += search_blocks(record, folder, words, prefix)
+    return blocks
+
+
 def _remove_figures(folder: Path) -> None:
     """Those of an earlier report in the same folder would tell of other runs."""
-    for name in (*_FIGURES, *GALLERIES, _RACE):
+    for name in (*_FIGURES, *GALLERIES, _RACE, SEARCH_FIGURE):
         for path in [folder / f"{name}.png", *folder.glob(f"part-*-{name}.png")]:
             path.unlink(missing_ok=True)
 

@@ -62,7 +62,27 @@ def log_search(client: Client, sweep_id: str, record: SearchRecord) -> None:
 
 
 def read_search(path: Path) -> SearchRecord:
-    """The file that `log_search` has logged."""
+    """The file that `log_search` has logged.
+
+    Raises:
+        Exception: it is damaged.
+    """
     found = json.loads(path.read_text())
-    trials = [TrialRecord(**each) for each in found.pop("trials")]
-    return SearchRecord(trials=trials, **found)
+    trials = [_trial(**each) for each in found.pop("trials")]
+    shares = {str(key): float(share) for key, share in found.pop("importances").items()}
+    if found["select_by"] not in ("acc", "balanced_acc", "loss"):
+        raise ValueError(f"selected by {found['select_by']}")
+    return SearchRecord(trials=trials, importances=shares, **found)
+
+
+def _trial(
+    *,
+    number: int,
+    state: str,
+    chosen: Sequence[str],
+    score: float | None,
+    epoch: int | None,
+    repeats: int | None,
+) -> TrialRecord:
+    scored = None if score is None else float(score)
+    return TrialRecord(int(number), str(state), [*map(str, chosen)], scored, epoch, repeats)
