@@ -87,13 +87,28 @@ def test_a_name_that_is_no_utf8_leaves_a_file_that_is(tmp_path: Path, name: str)
     assert list(read(tmp_path / name)["file"]) == ["\\udcff.jpg"]
 
 
-def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
+@pytest.mark.parametrize("name", ["answers.csv", "answers.json"])
+def test_a_full_disk_leaves_whole_rows(tmp_path: Path, name: str) -> None:
+    path, written = tmp_path / name, 0
     with (
         pytest.raises(OSError, match="File too large"),
         files_up_to(1000),
         open_table(path, 2, labelled=False) as write,
     ):
-        for _ in range(100):
-            write(_answer("1.jpg"), None)
-    assert path.stat().st_size <= 1000
+        for number in range(100):
+            write(_answer(f"{number}.jpg"), None)
+            written += 1
+    read = pd.read_csv if name.endswith(".csv") else pd.read_json
+    assert list(read(path)["file"]) == [f"{number}.jpg" for number in range(written)]
+    assert written > 3
+
+
+def test_a_disk_that_was_full_before_leaves_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    with (
+        pytest.raises(OSError, match="File too large"),
+        files_up_to(10),
+        open_table(path, 2, labelled=False),
+    ):
+        pass
+    assert not path.exists()
