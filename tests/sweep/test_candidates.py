@@ -21,6 +21,8 @@ def test_every_combination_is_one_and_weights_and_sizes_are_each_models_own() ->
         ("resnet18", "auto", 32),
         ("efficientnet_lite1", "auto", 240),
     ]
+    # With what makes train.py a sweep, too.
+    assert _names("-m", "model=simple_cnn", "preview=false") == [("simple_cnn", "auto", 32)]
     assert _names("model=resnet18", "weights=starter,none", "image_size=48,64") == [
         ("resnet18", "starter", 48),
         ("resnet18", "starter", 64),
@@ -50,5 +52,9 @@ def test_mistakes_are_told_as_by_a_sweep() -> None:
         _names("model=resnet18", "image_size=7")
     with pytest.raises(ConfigError, match=r"model=resnet18: vgg11 would be trained in its place"):
         _names("model=resnet18", "model.name=vgg11")
+    with pytest.raises(ConfigError, match=r"^model=all,resnet18: all stands for every model"):
+        _names("model=all,resnet18")
+    with pytest.raises(ConfigError, match=r"^preview=true: a screen trains nothing, and is"):
+        _names("model=resnet18", "preview=true")
     with pytest.raises(ConfigError, match="gives no value to sweep over"):
         _names("model=resnet18", "seed=range(0)")

@@ -79,7 +79,12 @@ def test_the_text_names_who_is_equal_and_who_is_out() -> None:
 
 
 def test_candidates_share_their_images_and_have_weights_that_fit() -> None:
-    with pytest.raises(ConfigError, match="data=digits: candidates are compared on one data set"):
-        screen([_config(), _config("data.seed=1")])
+    one = "candidates are compared on one data set and split; give it one value"
+    for given, told in (
+        (["data.fold=0", "data.fold=1"], "data.fold=0,1"),
+        (["data=digits", "data=cifar10"], "data=digits,cifar10"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{told}: {one}$"):
+            screen([config_of(each) for each in given])
     with pytest.raises(ConfigError, match="there are none for simple_cnn"):
         screen([_config(), _config("model=simple_cnn")])

@@ -18,6 +18,7 @@ from transfer.tracking.run_weights import fetch_run_weights
 
 _CONF = REPOSITORY / "conf"
 _ALL = "model=all"
+_MULTIRUN = ("-m", "--multirun")
 
 
 def compose_candidates(overrides: Sequence[str]) -> list[Config]:
@@ -27,12 +28,15 @@ def compose_candidates(overrides: Sequence[str]) -> list[Config]:
     (`auto`), and images have the size that the weights were trained with, where that is known.
 
     Args:
-        overrides: of train.py, with commas as in a sweep; `model=all` for every model of which
-            pretrained weights are at hand.
+        overrides: of train.py, with commas as in a sweep, whether or not `-m` is among them;
+            `model=all` for every model of which pretrained weights are at hand.
 
     Raises:
         ConfigError: a value cannot work, or no weights are at hand.
     """
+    overrides = [each for each in overrides if each not in _MULTIRUN]
+    for each in overrides:
+        _require_for_screen(*each.partition("=")[::2])
     keys = [each.partition("=")[0].partition(".")[0].lstrip("+") for each in overrides]
     chosen = "experiment" in keys
     if _ALL in overrides:
@@ -50,6 +54,16 @@ def compose_candidates(overrides: Sequence[str]) -> list[Config]:
     if not chosen and "image_size" not in keys:
         configs = [replace(each, image_size=_own_size(each)) for each in configs]
     return configs
+
+
+def _require_for_screen(key: str, value: str) -> None:
+    """Refuse what means nothing where no candidate trains."""
+    if key == "model" and value != "all" and "all" in value.split(","):
+        problem = "all stands for every model whose weights are here; name it alone, or the models"
+        raise ConfigError(key, value, problem)
+    if key == "preview" and value.lower() not in ("false", "no", "off", "0"):
+        problem = "a screen trains nothing, and is the preview of a sweep; leave it out"
+        raise ConfigError(key, value, problem)
 
 
 def overrides_of(model_name: str, source: str) -> list[str]:

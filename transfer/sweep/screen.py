@@ -99,9 +99,14 @@ def screen(configs: Sequence[Config]) -> Screen:
 
 
 def _require_one_data_set(configs: Sequence[Config]) -> None:
-    if any(each.data != configs[0].data for each in configs):
-        problem = "candidates are compared on one data set and split; give data and its keys once"
-        raise ConfigError("data", configs[0].data.name, problem)
+    first = vars(configs[0].data)
+    for other in (vars(each.data) for each in configs):
+        # The name of the data set comes first, and others have other keys.
+        for name in first:
+            if first[name] != other.get(name):
+                key = "data" if name == "name" else f"data.{name}"
+                problem = "candidates are compared on one data set and split; give it one value"
+                raise ConfigError(key, f"{first[name]},{other.get(name)}", problem)
 
 
 def as_read(config: Config) -> Config:
