@@ -10,7 +10,7 @@ import pytest
 
 from tests.compare.runs import make_rows, make_run
 from transfer.compare.comparison import Comparison
-from transfer.compare.screened import agreement, agreement_with, hopeless, standings
+from transfer.compare.screened import agreement, agreement_with, hopeless, placings
 
 
 def _correct(*shares: float) -> np.ndarray:
@@ -19,13 +19,13 @@ def _correct(*shares: float) -> np.ndarray:
 
 
 def test_ranks_follow_significance_and_the_front_cost() -> None:
-    found = standings(_correct(0.80, 0.804, 0.70, 0.60), [5.0, 9.0, 1.0, 2.0])
+    found = placings(_correct(0.80, 0.804, 0.70, 0.60), [5.0, 9.0, 1.0, 2.0])
     assert [each.rank for each in found] == [1, 1, 3, 4]
     assert [each.on_front for each in found] == [True, True, True, False]
     accuracy = found[0].accuracy
     assert accuracy.estimate == 0.8
     assert accuracy.low == pytest.approx(0.774, abs=0.001)
-    [alone] = standings(_correct(0.5), [1.0])
+    [alone] = placings(_correct(0.5), [1.0])
     assert (alone.rank, alone.on_front) == (1, True)
 
 

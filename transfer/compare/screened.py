@@ -28,7 +28,7 @@ Candidate = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class Standing:
+class Placing:
     """Where one candidate of a screen stands.
 
     Attributes:
@@ -43,7 +43,7 @@ class Standing:
     on_front: bool
 
 
-def standings(correct: NDArray[np.bool_], macs: Sequence[float]) -> list[Standing]:
+def placings(correct: NDArray[np.bool_], macs: Sequence[float]) -> list[Placing]:
     """Compare candidates on the same images.
 
     Args:
@@ -61,7 +61,7 @@ def standings(correct: NDArray[np.bool_], macs: Sequence[float]) -> list[Standin
     front = pareto_front([each.estimate for each in intervals], macs)
     # Alone, a candidate has no rank by any test, and is the best one.
     return [
-        Standing(accuracy, rank or 1, on)
+        Placing(accuracy, rank or 1, on)
         for accuracy, rank, on in zip(intervals, ranks, front, strict=True)
     ]
 

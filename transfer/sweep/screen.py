@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from transfer.compare.screened import hopeless, standings
+from transfer.compare.screened import hopeless, placings
 from transfer.config import Config
 from transfer.config.schema import ImageFolderConfig, ProtocolConfig
 from transfer.data.part_folders import part_folders
@@ -216,7 +216,7 @@ def _published_accuracy(config: Config) -> float:
 
 
 def _ranked(table: pd.DataFrame, correct: NDArray[np.bool_]) -> pd.DataFrame:
-    found = standings(correct, table["macs"].tolist())
+    found = placings(correct, table["macs"].tolist())
     table["linear"] = [each.accuracy.estimate for each in found]
     table["linear_low"] = [each.accuracy.low for each in found]
     table["linear_high"] = [each.accuracy.high for each in found]
