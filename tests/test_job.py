@@ -30,6 +30,13 @@ def test_facts_of_a_job() -> None:
     assert prepare(config_of(*PLAIN, "data.fold=2")).name == "simple_cnn-freeze5-fold2-seed0"
 
 
+def test_a_batch_that_is_larger_than_the_training_set_is_told() -> None:
+    few = ("data.train_per_class=5", "freeze_epochs=0")
+    told = "batch_size=51: an epoch is one batch of all 50 training images\n"
+    assert told in str(prepare(config_of(*PLAIN, *few, "batch_size=51")))
+    assert "one batch" not in str(prepare(config_of(*PLAIN, *few, "batch_size=50")))
+
+
 def test_rates_that_no_epoch_uses_make_no_other_result() -> None:
     def prepared(*overrides: str) -> Job:
         return prepare(config_of(*PLAIN, "epochs=8", *overrides))

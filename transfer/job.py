@@ -118,11 +118,15 @@ class Job:
         if uneven:
             uneven += f"; class_weights={config.class_weights}, select_by={config.select_by}\n"
         note = f"; {self.weights.note}" if self.weights.note else ""
+        whole = ""
+        if config.batch_size > len(data.train):
+            batch = f"an epoch is one batch of all {len(data.train)} training images"
+            whole = f"batch_size={config.batch_size}: {batch}\n"
         return (
             f"{self.name}: {self.parameters / 1e6:.2f} M parameters, {self.macs / 1e6:.1f} MMACs "
             f"at {config.image_size} px; {data.name}: {len(data.train)} training, "
             f"{len(data.val)} validation, {len(data.test)} test images; "
-            f"{self.device}, {config.precision}\n{uneven}"
+            f"{self.device}, {config.precision}\n{uneven}{whole}"
             f"weights: {config.weights}, digest {self.weights.digest}; {self.fit}{note}\n"
             f"{self.normalization.text(config.image_size)}"
         )
