@@ -1,7 +1,7 @@
 """What `experiment=choose` has decided to train: kept in the sweep's folder, so that a command that
 goes on with it does the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -12,7 +12,10 @@ class Choice:
     Attributes:
         jobs: what chooses each configuration, beside what was typed for all of them.
         told: the plan for people, line by line.
+        epoch_s: seconds of an epoch, and of one that trains the head alone, by a job's kind, as
+            `Pace` has them.
     """
 
     jobs: Sequence[Sequence[str]]
     told: Sequence[str]
+    epoch_s: Mapping[str, Sequence[float]]

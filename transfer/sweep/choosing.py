@@ -30,7 +30,7 @@ from transfer.sweep.grid import (
     Chosen,
     Images,
     Room,
-    Tuning,
+    epoch_seconds,
     fit_grid,
     frozen_epochs,
     race_seconds,
@@ -102,7 +102,7 @@ class _Planner:
     def __init__(self, config: DictConfig, words: Words, budget: Budget) -> None:
         self._config, self._words, self._budget = config, words, budget
         self._options = sweeper_options(config.hydra.sweeper, ChooseConfig)
-        # What else runs on this machine takes its part of each second.
+        # What else runs on this machine took its part of each second so far.
         self._slow = max(age_of_process() / max(time.process_time(), 0.1), 1.0)
         self._preview = bool(OmegaConf.select(config, "preview"))
         self._told: list[str] = []
@@ -131,7 +131,7 @@ class _Planner:
         most, found = _SCREEN * self._budget.left, list(pairs)
 
         def takes(at: int) -> float:
-            return images.all * found[at][1].forward * self._slow
+            return images.all * found[at][1].forward
 
         while sum(map(takes, range(len(found)))) > most:
             at = max(range(len(found)), key=takes)
@@ -145,9 +145,9 @@ class _Planner:
                 label = label_of(as_read(config))
                 self._say(f"left out: {label}: to look at all images once takes too long")
             else:
-                needed = write_duration(self._budget.seconds * takes(0) / max(most, 1e-9))
-                problem = f"to look at all images once takes {duration(takes(0))}; give {needed}"
-                raise ConfigError("budget", self._given, f"{problem}, or fewer images")
+                self._refuse(
+                    f"to look at all images once takes {duration(takes(0))}", takes(0) / _SCREEN
+                )
         sizes = {config.model.name: config.image_size for config, _ in pairs}
         for config, _ in found:
             if (own := sizes[config.model.name]) != config.image_size:
@@ -183,12 +183,18 @@ class _Planner:
         ]
         left = self._budget.left
         at_once = max(jobs_at_once(config), 1)
-        room = Room(images, _RACE * left / self._words.repeats / self._slow, eta, at_once)
+        room = Room(images, _RACE * left / self._words.repeats, eta, at_once, self._slow)
         typed_epochs = self._words.types("epochs")
         counts = [int(OmegaConf.select(config, "epochs"))] if typed_epochs else EPOCHS
         epochs, chosen = fit_grid(options, room, counts)
         if not chosen:
-            self._refuse(options, images, counts[-1])
+            least = min(
+                seconds(candidate, tuning, room, counts[-1])
+                for candidate, listed in options
+                for tuning in listed
+            )
+            what = f"{counts[-1]} epochs of the fastest candidate take {duration(least)}"
+            self._refuse(what, least / _RACE)
         jobs = [
             [*each.candidate.overrides, *own, *of_user]
             for each in chosen
@@ -200,7 +206,18 @@ class _Planner:
         none = [each.label for each in candidates if each.label not in trained]
         if none:
             self._say(f"  no time for: {', '.join(none)}")
-        return Choice(jobs, self._told)
+        epoch_s = {
+            kind: epoch_seconds(each.candidate, each.tuning, room)
+            for each in chosen
+            for kind in self._kinds(each, epochs)
+        }
+        return Choice(jobs, self._told, epoch_s)
+
+    def _kinds(self, chosen: Chosen, epochs: int) -> list[str]:
+        """What the jobs of a configuration are called by those who measure them."""
+        own = dict(each.split("=", 1) for each in self._with_epochs(chosen, epochs))
+        stored = own.get("frozen_features", str(OmegaConf.select(self._config, "frozen_features")))
+        return [f"{chosen.candidate.kind} {own['tune']} {stored}"]
 
     def _with_epochs(self, chosen: Chosen, epochs: int) -> list[str]:
         frozen = frozen_epochs(epochs) if chosen.candidate.pretrained else 0
@@ -215,8 +232,7 @@ class _Planner:
     def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
         """The stages and what they may take."""
         models = list(dict.fromkeys(each.candidate.label for each in chosen))
-        race = race_seconds(chosen, epochs, room.eta, room.at_once)
-        race *= self._words.repeats * self._slow
+        race = race_seconds(chosen, epochs, room) * self._words.repeats
         rungs = ", ".join(map(str, rungs_of(epochs, room.eta)))
         self._say(
             f"{duration(left)} are left: {len(chosen)} configurations of {epochs} epochs, rungs"
@@ -227,21 +243,18 @@ class _Planner:
             counted = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
             self._say(f"  {model}: {counted}")
 
-    def _refuse(
-        self, options: Sequence[tuple[Candidate, Sequence[Tuning]]], images: Images, epochs: int
-    ) -> NoReturn:
-        """Say what would do where there is no time for a single configuration."""
-        least = self._slow * min(
-            seconds(candidate, tuning, images, epochs)
-            for candidate, listed in options
-            for tuning in listed
-        )
+    def _refuse(self, what: str, seconds: float) -> NoReturn:
+        """Say what would do where there is no time for anything.
+
+        Args:
+            what: takes too long.
+            seconds: that it would need to be left.
+        """
         gone = self._budget.used
-        needed = write_duration(1.5 * (gone + self._budget.report + least / _RACE))
+        needed = write_duration(1.5 * (gone + self._budget.report + seconds))
         problem = (
-            f"too short for anything: {epochs} epochs of the fastest candidate take"
-            f" {duration(least)}, and {duration(gone)} are gone; give budget={needed} or more, or"
-            " fewer images, such as data.train_per_class=50"
+            f"too short for anything: {what}, and {duration(gone)} are gone; give budget={needed}"
+            " or more, or fewer images, such as data.train_per_class=50"
         )
         raise ConfigError("budget", self._given, problem)
 
@@ -254,7 +267,8 @@ def _count_images(config: Config) -> Images:
 def _candidate(config: Config, speed: Speed) -> Candidate:
     read = as_read(config)
     chosen = (*overrides_of(read.model.name, read.weights), f"image_size={read.image_size}")
-    return Candidate(label_of(read), chosen, read.weights != "none", speed)
+    kind = f"{read.model.name} {read.image_size}"
+    return Candidate(label_of(read), chosen, read.weights != "none", speed, kind)
 
 
 def _smaller(config: Config) -> int | None:

@@ -312,9 +312,10 @@ def plan_sweep(
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
     state.forget_budget(folder)
+    pace = former.pace or Pace(planned=choice.epoch_s if choice else {})
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
         store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
-        pace=former.pace or Pace(), split=split, choice=choice, search=search,
+        pace=pace, split=split, choice=choice, search=search,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from transfer.config import Config, refuse_overruled, refuse_unused, typed_confi
 from transfer.config.weights import entry_named
 from transfer.sweep.budget import refuse_budget
 from transfer.sweep.callback import SweepCallback
-from transfer.sweep.compose import is_search, plans_all
+from transfer.sweep.compose import chooses, is_search, plans_all
 from transfer.sweep.endings import (
     FULL_ERROR,
     exit_for_people,
@@ -31,7 +31,7 @@ from transfer.sweep.endings import (
 from transfer.sweep.reader import outlive_reader
 from transfer.system import interrupt
 from transfer.system.bars import silence_bars
-from transfer.system.errors import first_line, is_for_people
+from transfer.system.errors import ConfigError, first_line, is_for_people
 
 if TYPE_CHECKING:
     from transfer.sweep.progress import JobProgress
@@ -142,6 +142,8 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     config, overrides = typed_config(composed), HydraConfig.get().overrides.task
     refuse_overruled([(config, overrides)])
     refuse_unused([(config, overrides)])
+    if chooses(cast(DictConfig, HydraConfig.instance().cfg)):
+        raise ConfigError("experiment", "choose", "chooses among many jobs; type -m before it")
     refuse_budget(config.budget)
     # Imported here, so that a wrong value is answered at once.
     from transfer.tracking.sync import EXIT_CODE, noted_folders

@@ -43,12 +43,14 @@ class Candidate:
         overrides: that choose it.
         pretrained: whether it has weights to start from.
         speed: of its images.
+        kind: its model and the size of its images, as a job's kind begins.
     """
 
     label: str
     overrides: tuple[str, ...]
     pretrained: bool
     speed: Speed
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,24 @@ class Images:
     @property
     def all(self) -> int:
         return self.train + self.val + self.test
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a grid has to fit into.
+
+    Attributes:
+        time: seconds for the race between its configurations.
+        eta: one of so many goes on from each rung.
+        at_once: how many jobs run at the same time.
+        slow: how many times as long as on a machine that is free things take that were not tried.
+    """
+
+    images: Images
+    time: float
+    eta: float = 3.0
+    at_once: int = 1
+    slow: float = 1.0
 
 
 # The rates that are tried, the likeliest first, by optimiser: those of the head alone, and of more.
@@ -117,24 +137,33 @@ def rungs_of(epochs: int, eta: float) -> list[int]:
 
 
 def seconds(
-    candidate: Candidate, tuning: Tuning, images: Images, epochs: int, *, stored: bool = False
+    candidate: Candidate, tuning: Tuning, room: Room, epochs: int, *, stored: bool = False
 ) -> float:
     """What a training takes from its start to its end, without pauses.
 
     Args:
         stored: whether another one has stored the features that it needs.
     """
-    speed, frozen = candidate.speed, frozen_epochs(epochs) if candidate.pretrained else 0
-    test = images.test * speed.forward
+    forward, frozen = candidate.speed.forward, frozen_epochs(epochs) if candidate.pretrained else 0
+    each, head = epoch_seconds(candidate, tuning, room)
     if tuning.kind == "head":
-        return _START_S + _END_S + test + epochs * images.train * _HEAD_S
+        frozen = epochs
+    once = room.images.test * forward
     if tuning.kind == "last:1":
-        each = images.train * speed.last + images.val * speed.last / 3
-        once = 0.0 if stored else images.all * speed.forward
-    else:
-        each, once = images.train * speed.all + images.val * speed.forward, test
-    alone = frozen * images.train * _HEAD_S
-    return _START_S + _END_S + once + alone + (epochs - frozen) * each
+        once = 0.0 if stored else room.images.all * forward
+    beside = room.slow * (_START_S + _END_S)
+    return beside + once + frozen * head + (epochs - frozen) * each
+
+
+def epoch_seconds(candidate: Candidate, tuning: Tuning, room: Room) -> tuple[float, float]:
+    """What an epoch takes that trains all that the tuning names, and one that trains the head."""
+    speed, images = candidate.speed, room.images
+    head = room.slow * images.train * _HEAD_S
+    if tuning.kind == "head":
+        return head, head
+    if tuning.kind == "last:1":
+        return images.train * speed.last + images.val * speed.last / 3, head
+    return images.train * speed.all + images.val * speed.forward, head
 
 
 class Chosen(NamedTuple):
@@ -149,31 +178,15 @@ class Chosen(NamedTuple):
     seconds: float
 
 
-def race_seconds(chosen: Sequence[Chosen], epochs: int, eta: float, at_once: int = 1) -> float:
+def race_seconds(chosen: Sequence[Chosen], epochs: int, room: Room) -> float:
     """What a race between configurations takes where one of `eta` goes on from each rung."""
-    stops = [*rungs_of(epochs, eta), epochs]
+    stops = [*rungs_of(epochs, room.eta), epochs]
     mean = sum(each.seconds for each in chosen) / max(len(chosen), 1)
     total, done, going = 0.0, 0, len(chosen)
     for stop in stops:
-        total += going * ((stop - done) / epochs * mean + _START_S)
-        done, going = stop, max(math.ceil(going / eta), 1)
-    return total / at_once
-
-
-@dataclass(frozen=True)
-class Room:
-    """What a grid has to fit into.
-
-    Attributes:
-        time: seconds for the race between its configurations.
-        eta: one of so many goes on from each rung.
-        at_once: how many jobs run at the same time.
-    """
-
-    images: Images
-    time: float
-    eta: float = 3.0
-    at_once: int = 1
+        total += going * ((stop - done) / epochs * mean + room.slow * _START_S)
+        done, going = stop, max(math.ceil(going / room.eta), 1)
+    return total / room.at_once
 
 
 def fit_grid(
@@ -215,9 +228,9 @@ def _fill(
             stored = any(
                 each.candidate is candidate and each.tuning.kind == tuning.kind for each in chosen
             )
-            took = seconds(candidate, tuning, room.images, epochs, stored=stored)
+            took = seconds(candidate, tuning, room, epochs, stored=stored)
             more = [*chosen, Chosen(candidate, tuning, took)]
             alone = room.time * (_MOST_ALONE if chosen else 1.0)
-            if took <= alone and race_seconds(more, epochs, room.eta, room.at_once) <= room.time:
+            if took <= alone and race_seconds(more, epochs, room) <= room.time:
                 chosen = more
     return chosen

@@ -8,6 +8,7 @@ only where there is no other.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class Pace:
         sizes: the work of one of the former, by kind.
         starts: seconds that jobs took beside their epochs until they paused.
         ends: likewise, of those that finished.
+        planned: what an epoch of either sort was planned to take, by kind; until it is measured.
     """
 
     epochs: dict[str, list[float]] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class Pace:
     sizes: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
+    planned: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def learn(self, job: ExpectedJob, outcome: Outcome) -> None:
         """Take note of how a job of this sweep ended."""
@@ -75,6 +78,9 @@ class Pace:
         """Seconds of an epoch of a job, and of one that trains its head alone."""
         full = _median(self.epochs.get(job.kind, []))
         head = _median(self.head_epochs.get(job.kind, []))
+        if planned := self.planned.get(job.kind):
+            full = planned[0] if full is None else full
+            head = planned[1] if head is None else head
         if full is None:
             # By its work, from others that were measured.
             rates = [

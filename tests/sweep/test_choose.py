@@ -1,0 +1,128 @@
+"""From a folder and a budget to an answer: the plan that fits the time, and a sweep by it that is
+really killed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Workplace
+from tests.sweep.test_resume import kill_after_epochs
+from transfer.sweep.grid import (
+    EPOCHS,
+    Candidate,
+    Images,
+    Room,
+    fit_grid,
+    frozen_epochs,
+    race_seconds,
+    rungs_of,
+    seconds,
+    tunings,
+)
+from transfer.sweep.speed import Speed
+
+IMAGES = Images(2000, 200, 500)
+QUICK = Candidate("quick", ("model=quick",), True, Speed(1e-4, 4e-4, 2e-4))
+SLOW = Candidate("slow", ("model=slow",), True, Speed(2e-2, 8e-2, 2e-3))
+RAW = Candidate("raw", ("model=raw",), False, Speed(1e-4, 4e-4, 2e-4))
+COMMAND = ("-m", "experiment=choose", "model=resnet18,mobilenet_v3_small", "epochs=4")
+COMMAND += ("data.train_per_class=20", "hydra.sweeper.seeds=2")
+
+
+def test_what_is_tried_of_a_candidate() -> None:
+    tried = tunings(QUICK, "adamw", "photo")
+    assert [each.kind for each in tried[:3]] == ["head", "all", "last:1"]
+    assert len({each.overrides for each in tried}) == len(tried) == 8
+    augmented = [each for each in tried if "augment=photo" in each.overrides]
+    assert augmented and all(each.kind == "all" for each in augmented)
+    assert len(tunings(QUICK, "sgd", None)) == 7
+    # Random weights have no head to learn alone.
+    assert {each.kind for each in tunings(RAW, "adamw", "photo")} == {"all"}
+    uncut = Candidate("uncut", (), True, Speed(1e-4, 4e-4, float("inf")))
+    assert {each.kind for each in tunings(uncut, "adamw", None)} == {"head", "all"}
+
+
+def test_a_grid_fits_the_time() -> None:
+    options = [(each, tunings(each, "adamw", "photo")) for each in (SLOW, QUICK)]
+    sizes = []
+    for given in (20, 100, 600, 100_000):
+        epochs, chosen = fit_grid(options, Room(IMAGES, given))
+        sizes.append((epochs, len(chosen)))
+        assert race_seconds(chosen, epochs, Room(IMAGES, given)) <= given
+        assert all(each.seconds <= given for each in chosen)
+        # Rungs lie after the head has learned alone, and before the end.
+        assert (
+            frozen_epochs(epochs) < rungs_of(epochs, 3.0)[0] <= rungs_of(epochs, 3.0)[-1] < epochs
+        )
+    assert sizes == sorted(sizes) and sizes[-1] == (EPOCHS[0], 16)
+    _, short = fit_grid(options, Room(IMAGES, 100))
+    assert not any(each.candidate is SLOW and each.tuning.kind == "all" for each in short)
+    assert fit_grid(options, Room(IMAGES, 1))[1] == []
+    # What is stored is stored once.
+    last = tunings(SLOW, "adamw", None)[2]
+    first, second = (
+        seconds(SLOW, last, Room(IMAGES, 1), 10, stored=stored) for stored in (False, True)
+    )
+    assert first - second == pytest.approx(2700 * 2e-2)
+
+
+def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Workplace) -> None:
+    command = (*COMMAND, "tune=head", "budget=3m")
+    kill_after_epochs(workplace, 6, *command)
+    [plan] = workplace.folder.glob("multirun/*/*/choice.json")
+    jobs = json.loads(plan.read_text())["jobs"]
+    assert len(jobs) == 4 and all("tune=head" in job for job in jobs)
+    start = time.monotonic()
+    done = workplace.run("train.py", *command, "resume=true")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 3 * 60
+    assert done.stdout.startswith("as planned before:\n2 candidates, 702 images; budget 3m\n")
+    [again] = [each for each in workplace.folder.glob("multirun/*/*/choice.json") if each != plan]
+    assert again.read_text() == plan.read_text()
+    clock = json.loads((again.parent / "budget.json").read_text())
+    assert 1 < clock["spent"] < 3 * 60
+    runs = [run for run in workplace.runs() if "mlflow.parentRunId" in run.data.tags]
+    fingerprints = [run.data.tags["transfer.fingerprint"] for run in runs]
+    assert len(fingerprints) == len(set(fingerprints)), "one run a job"
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    winners = {
+        run.data.tags["transfer.configuration"] for run in runs if run.data.params["seed"] == "1"
+    }
+    assert winners, "the finalists have a second seed"
+    assert "\n- Take " in done.stdout and "budget" not in runs[0].data.params
+    report = (again.parent / "report.md").read_text()
+    assert "The sweep was given 3m, which was enough" in report
+    assert "agreed" not in report or "Kendall" in report
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (("budget=2s",), "budget=2s: too short for anything: "),
+        (("budget=null",), "budget=null: is divided here; give it a time, such as 30m\n"),
+        (("hydra.sweeper.seeds=0",), "hydra.sweeper.seeds=0: must be from 1 to 20\n"),
+    ],
+)
+def test_what_leaves_nothing_to_choose_is_one_line(
+    workplace: Workplace, overrides: tuple[str, ...], problem: str
+) -> None:
+    done = workplace.run("train.py", *COMMAND, *overrides)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(problem)
+    assert not workplace.runs()
+
+
+def test_what_is_typed_takes_the_place_of_a_part_of_the_grid(workplace: Workplace) -> None:
+    typed = ("tune=all,last:2", "optimizer.lr=1e-3,3e-4", "augment=none")
+    command = ("train.py", *COMMAND, *typed, "budget=1h", "preview=true")
+    done = workplace.run(*command)
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith(("resnet", "mobile"))]
+    # Two models, two parts, two rates; each once.
+    assert len(table) == 8, done.stdout
+    assert sum("last2" in line for line in table) == 4
+    assert not workplace.runs() and not list(Path(workplace.folder).glob("multirun"))
