@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
-from tests.conftest import PLAIN, ROOT, TINY, Workplace, children
+from tests.conftest import FASTEST, ROOT, TINY, Workplace, children
 from transfer.sweep.best_weights import may_go
 from transfer.tracking.find import KEPT_FOR, RunRecord
 from transfer.tracking.run_state import WEIGHTS, is_in_store
@@ -22,7 +22,7 @@ def _files(run: Run) -> list[Path]:
 
 
 def test_the_best_seed_of_each_configuration_keeps_them(workplace: Workplace) -> None:
-    command = ("train.py", "-m", *PLAIN, *TINY, "epochs=1", "freeze_epochs=0,1", "seed=0,1")
+    command = ("train.py", "-m", *FASTEST, *TINY, "epochs=1", "freeze_epochs=0,1", "seed=0,1")
     process = workplace.run(*command, "tracking.weights=best")
     assert process.returncode == 0, process.stderr
     assert "tracking.weights=best: the weights of 2 runs were removed" in process.stdout
@@ -32,7 +32,7 @@ def test_the_best_seed_of_each_configuration_keeps_them(workplace: Workplace) ->
     )
     runs, losers = children(workplace), {}
     for frozen in (0, 1):
-        pair = [runs[f"simple_cnn-freeze{frozen}-seed{seed}"] for seed in (0, 1)]
+        pair = [runs[f"lenet-freeze{frozen}-seed{seed}"] for seed in (0, 1)]
         best = max(pair, key=lambda run: run.data.metrics["best/val_acc"])
         for run in pair:
             assert len(_files(run)) == (2 if run is best else 0)
@@ -43,7 +43,7 @@ def test_the_best_seed_of_each_configuration_keeps_them(workplace: Workplace) ->
     [(loser, best_id), _] = losers.items()
     for call in (
         ("experiments/predict.py", f"run={loser}", PICTURE),
-        ("train.py", "model=simple_cnn", f"weights=runs:/{loser}"),
+        ("train.py", "model=lenet", f"weights=runs:/{loser}"),
     ):
         refused = workplace.run(*call)
         kept = "its sweep kept the weights of the best run alone (tracking.weights=best)"
@@ -70,7 +70,7 @@ def test_what_another_sweep_counts_on_stays() -> None:
 def test_none_are_kept_and_a_folder_that_is_used_again_leaves_the_store_alone(
     workplace: Workplace,
 ) -> None:
-    words = (*PLAIN, *TINY, "epochs=1", "freeze_epochs=0", "hydra.run.dir=here")
+    words = (*FASTEST, *TINY, "epochs=1", "freeze_epochs=0", "hydra.run.dir=here")
     assert workplace.run("train.py", *words).returncode == 0
     [first] = workplace.runs()
     [_, kept] = _files(first)

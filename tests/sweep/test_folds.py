@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.conftest import PLAIN, TINY, Workplace, children, config_of
+from tests.conftest import FASTEST, TINY, Workplace, children, config_of
 from transfer.job import prepare
 from transfer.system.errors import ConfigError
 from transfer.tracking.run_weights import fetch_run_weights
 
-_FOLDS = (*PLAIN, *TINY[:2], "epochs=1", "freeze_epochs=0", "data.folds=3")
+_FOLDS = (*FASTEST, *TINY[:2], "epochs=1", "freeze_epochs=0", "data.folds=3")
 
 
 def test_a_sweep_over_folds_tests_every_image(workplace: Workplace) -> None:
@@ -21,7 +21,7 @@ def test_a_sweep_over_folds_tests_every_image(workplace: Workplace) -> None:
     assert process.returncode == 0, process.stderr
     assert "report: multirun/" in process.stdout
     runs = children(workplace)
-    assert sorted(runs) == [f"simple_cnn-freeze0-fold{fold}-seed0" for fold in range(3)]
+    assert sorted(runs) == [f"lenet-freeze0-fold{fold}-seed0" for fold in range(3)]
     params = [run.data.params for run in runs.values()]
     assert len({each["data.pool_digest"] for each in params}) == 1
     assert len({each["data.test_digest"] for each in params}) == 3
@@ -34,7 +34,7 @@ def test_a_sweep_over_folds_tests_every_image(workplace: Workplace) -> None:
     again = workplace.run("train.py", "-m", *_FOLDS, "data.fold=1,2", "resume=true", "preview=true")
     assert again.returncode == 0 and again.stdout.count("skip: finished") == 2, again.stderr
     # What a fold has trained on, another tests.
-    weights = f"weights=runs:/{runs['simple_cnn-freeze0-fold1-seed0'].info.run_id}"
+    weights = f"weights=runs:/{runs['lenet-freeze0-fold1-seed0'].info.run_id}"
     words = (*_FOLDS, weights, f"tracking.uri={workplace.store}")
     fetched = fetch_run_weights(config_of(*words))
     assert prepare(config_of(*words, "data.fold=1"), weights=fetched)

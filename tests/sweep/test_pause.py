@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from tests.conftest import PLAIN, TINY, Workplace, children
+from tests.conftest import FASTEST, TINY, Workplace, children
 from tests.sweep.test_resume import history
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import find_job_run
 from transfer.tracking.standing import read_standing
 
-COMMAND = ("train.py", "-m", *PLAIN, *TINY, "epochs=3")
+COMMAND = ("train.py", "-m", *FASTEST, *TINY, "epochs=3")
 
 
 def test_a_paused_job_keeps_its_standing_and_goes_on_bit_for_bit(
@@ -64,7 +64,7 @@ def test_a_paused_job_keeps_its_standing_and_goes_on_bit_for_bit(
 
 
 def test_a_pause_that_no_job_comes_to_is_refused(workplace: Workplace) -> None:
-    done = workplace.run("train.py", *PLAIN, *TINY, "stop_after=2")
+    done = workplace.run("train.py", *FASTEST, *TINY, "stop_after=2")
     assert done.returncode == 2
     assert done.stderr == (
         "stop_after=2: this job does not use it; what would: a number below epochs=2\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PLAIN, TINY, Workplace
+from tests.conftest import FASTEST, TINY, Workplace
 from transfer.sweep.checking import Checking
 from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
 from transfer.sweep.state import note, read_expected
@@ -62,7 +62,7 @@ def test_durations() -> None:
 
 
 def test_without_a_terminal_each_job_ends_with_a_line(workplace: Workplace) -> None:
-    command = ("train.py", "-m", *PLAIN, *TINY, "seed=0,1,2,1")
+    command = ("train.py", "-m", *FASTEST, *TINY, "seed=0,1,2,1")
     first = workplace.run(*command, "seed=0,1")
     assert first.returncode == 0, first.stderr
     lines = [line for line in first.stderr.splitlines() if line.startswith("job ")]
@@ -79,7 +79,7 @@ def test_without_a_terminal_each_job_ends_with_a_line(workplace: Workplace) -> N
 def test_in_a_terminal_a_bar_counts_the_epochs_of_all_jobs(workplace: Workplace) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, 100))
-    process = workplace.start("-m", *PLAIN, *TINY, "seed=0,1", stdout=theirs)
+    process = workplace.start("-m", *FASTEST, *TINY, "seed=0,1", stdout=theirs)
     os.close(theirs)
     shown = b""
     with pytest.raises(OSError):  # As Linux says that the other end is closed.
