@@ -62,6 +62,11 @@ def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:
     assert pace.seconds(large, 4, 5) == pytest.approx(1 + 20)
     pace.learn(large, Outcome("", "failed", "", "", 14.0, 6, [5.0]))
     assert pace.seconds(large, 4, 5) == pytest.approx(1 + 20), "what failed says nothing"
+    # What was planned of a kind holds until it is measured.
+    planned = Pace(planned={"small": [2.0, 1.0, 5.0]})
+    assert planned.seconds(small, 1, 10) == pytest.approx(1 + 1 + 8 * 2 + 5)
+    planned.learn(small, Outcome("", "paused", "", "", 40.0, 3, [39.0]))
+    assert planned.seconds(small, 2, 4) == pytest.approx(1 + 2 * 2), "a first epoch is slow"
     state.note(tmp_path, pace)
     assert state.read_pace(tmp_path) == pace
 

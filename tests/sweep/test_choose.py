@@ -67,7 +67,7 @@ def test_a_grid_fits_the_time() -> None:
     first, second = (
         seconds(SLOW, last, Room(IMAGES, 1), 10, stored=stored) for stored in (False, True)
     )
-    assert first - second == pytest.approx(2700 * 2e-2)
+    assert first - second == pytest.approx(2200 * 2e-2)
 
 
 def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Workplace) -> None:

@@ -12,10 +12,10 @@ class Choice:
     Attributes:
         jobs: what chooses each configuration, beside what was typed for all of them.
         told: the plan for people, line by line.
-        epoch_s: seconds of an epoch, and of one that trains the head alone, by a job's kind, as
-            `Pace` has them.
+        planned: seconds of an epoch, of one that trains the head alone, and of a job's end, by its
+            kind, as `Pace` has them.
     """
 
     jobs: Sequence[Sequence[str]]
     told: Sequence[str]
-    epoch_s: Mapping[str, Sequence[float]]
+    planned: Mapping[str, Sequence[float]]

@@ -30,9 +30,9 @@ from transfer.sweep.grid import (
     Chosen,
     Images,
     Room,
-    epoch_seconds,
     fit_grid,
     frozen_epochs,
+    parts,
     race_seconds,
     rungs_of,
     seconds,
@@ -51,6 +51,8 @@ from transfer.tracking.sweep_run import find_folder_of_words
 
 # Of the time, what the screen may take at most; and of what is left then, the race.
 _SCREEN, _RACE = 0.25, 0.65
+# Where what else runs on the machine makes it slower than that.
+_LONGEST_SCREEN = 0.4
 # Where a size of the images takes too long, the next one that is tried, and the last.
 _SHRINK, _SMALLEST = 0.75, 32
 
@@ -162,11 +164,16 @@ class _Planner:
         raw = [label_of(each) for each in read if each.weights == "none"]
         if len(pretrained) < 2 or self._preview:
             return [*map(label_of, pretrained), *raw]
-        found = screen(pretrained)
+        until = self._budget.used + _LONGEST_SCREEN * self._budget.left
+        found = screen(pretrained, lambda: self._budget.used > until)
         text = screen_text(found)
         print(text, flush=True)
         client = open_store(store_uri(OmegaConf.select(self._config, "tracking.uri")))
         log_screen(client, found.table, found.params, text, found.seconds)
+        looked_at = set(found.table["label"])
+        labels = [label_of(each) for each in pretrained]
+        if unseen := [label for label in labels if label not in looked_at]:
+            self._say(f"left out: {', '.join(unseen)}: the screen took longer than planned")
         out = found.table["label"][found.table["hopeless"]].tolist()
         if out:
             self._say(f"hopeless, and not trained: {', '.join(out)}")
@@ -206,12 +213,12 @@ class _Planner:
         none = [each.label for each in candidates if each.label not in trained]
         if none:
             self._say(f"  no time for: {', '.join(none)}")
-        epoch_s = {
-            kind: epoch_seconds(each.candidate, each.tuning, room)
+        planned = {
+            kind: parts(each.candidate, each.tuning, room)
             for each in chosen
             for kind in self._kinds(each, epochs)
         }
-        return Choice(jobs, self._told, epoch_s)
+        return Choice(jobs, self._told, planned)
 
     def _kinds(self, chosen: Chosen, epochs: int) -> list[str]:
         """What the jobs of a configuration are called by those who measure them."""

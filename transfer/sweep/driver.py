@@ -312,7 +312,7 @@ def plan_sweep(
         raise ConfigError("hydra.sweep.dir", folder, problem) from error
     state.forget_outcomes(folder)
     state.forget_budget(folder)
-    pace = former.pace or Pace(planned=choice.epoch_s if choice else {})
+    pace = former.pace or Pace(planned=choice.planned if choice else {})
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,

@@ -144,26 +144,28 @@ def seconds(
     Args:
         stored: whether another one has stored the features that it needs.
     """
-    forward, frozen = candidate.speed.forward, frozen_epochs(epochs) if candidate.pretrained else 0
-    each, head = epoch_seconds(candidate, tuning, room)
-    if tuning.kind == "head":
-        frozen = epochs
-    once = room.images.test * forward
-    if tuning.kind == "last:1":
-        once = 0.0 if stored else room.images.all * forward
-    beside = room.slow * (_START_S + _END_S)
-    return beside + once + frozen * head + (epochs - frozen) * each
+    frozen = epochs if tuning.kind == "head" else 0
+    if tuning.kind != "head" and candidate.pretrained:
+        frozen = frozen_epochs(epochs)
+    each, head, end = parts(candidate, tuning, room)
+    once = 0.0
+    if tuning.kind == "last:1" and not stored:
+        once = (room.images.train + room.images.val) * candidate.speed.forward
+    return room.slow * _START_S + once + frozen * head + (epochs - frozen) * each + end
 
 
-def epoch_seconds(candidate: Candidate, tuning: Tuning, room: Room) -> tuple[float, float]:
-    """What an epoch takes that trains all that the tuning names, and one that trains the head."""
+def parts(candidate: Candidate, tuning: Tuning, room: Room) -> tuple[float, float, float]:
+    """What an epoch takes that trains all that the tuning names, one that trains the head alone,
+    and what comes after the last."""
     speed, images = candidate.speed, room.images
-    head = room.slow * images.train * _HEAD_S
+    head, end = room.slow * images.train * _HEAD_S, room.slow * _END_S + images.test * speed.forward
     if tuning.kind == "head":
-        return head, head
+        return head, head, end
     if tuning.kind == "last:1":
-        return images.train * speed.last + images.val * speed.last / 3, head
-    return images.train * speed.all + images.val * speed.forward, head
+        return images.train * speed.last + images.val * speed.last / 3, head, end
+    # Training images are seen as they are, once.
+    end += images.train * speed.forward
+    return images.train * speed.all + images.val * speed.forward, head, end
 
 
 class Chosen(NamedTuple):

@@ -32,15 +32,16 @@ class Pace:
         head_epochs: likewise of one that trains the head alone.
         sizes: the work of one of the former, by kind.
         starts: seconds that jobs took beside their epochs until they paused.
-        ends: likewise, of those that finished.
-        planned: what an epoch of either sort was planned to take, by kind; until it is measured.
+        ends: likewise, of those that finished, by kind.
+        planned: until they are measured, what an epoch of either sort and an end were planned to
+            take, by kind.
     """
 
     epochs: dict[str, list[float]] = field(default_factory=dict)
     head_epochs: dict[str, list[float]] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
-    ends: list[float] = field(default_factory=list)
+    ends: dict[str, list[float]] = field(default_factory=dict)
     planned: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def learn(self, job: ExpectedJob, outcome: Outcome) -> None:
@@ -51,11 +52,12 @@ class Pace:
         self.sizes[job.kind] = job.size
         alone = max(min(job.head_epochs - outcome.first_epoch + 1, len(took)), 0)
         for seconds, known in ((took[:alone], self.head_epochs), (took[alone:], self.epochs)):
-            if seconds:
-                # The first is slow, of either phase.
+            # The first is slow, of either phase; where it is the only one, a plan knows better.
+            if len(seconds) > 1 or (seconds and job.kind not in self.planned):
                 known.setdefault(job.kind, []).append(statistics.median(seconds[1:] or seconds))
                 del known[job.kind][:-_MOST_KEPT]
-        beside = self.starts if outcome.status == "paused" else self.ends
+        paused = outcome.status == "paused"
+        beside = self.starts if paused else self.ends.setdefault(job.kind, [])
         beside.append(max(outcome.seconds - sum(took), 0.0))
         del beside[:-_MOST_KEPT]
 
@@ -69,10 +71,19 @@ class Pace:
             return None
         ends = last >= job.epochs
         start = _median(self.starts) or _START_S
-        beside = _median(self.ends) or max(_END_S, _END_STARTS * start) if ends else start
+        beside = self._end(job.kind, start) if ends else start
         alone = max(min(last, job.head_epochs) - first, 0)
         full, head = known
         return beside + alone * head + (last - first - alone) * full
+
+    def _end(self, kind: str, start: float) -> float:
+        """What a job that starts and ends takes beside its epochs, where to start takes so long."""
+        if kind in self.ends:
+            return _median(self.ends[kind]) or 0.0
+        if kind in self.planned:
+            return start + self.planned[kind][2]
+        others = [_median(each) or 0.0 for each in self.ends.values()]
+        return max(others, default=max(_END_S, _END_STARTS * start))
 
     def _epoch(self, job: ExpectedJob) -> tuple[float, float] | None:
         """Seconds of an epoch of a job, and of one that trains its head alone."""

@@ -56,12 +56,18 @@ class Screen:
     seconds: float
 
 
-def screen(configs: Sequence[Config]) -> Screen:
+class _TimeUpError(Exception):
+    """What is left of the candidates is left out."""
+
+
+def screen(configs: Sequence[Config], time_is_up: Callable[[], bool] = lambda: False) -> Screen:
     """Rank candidates by how often probes of their frozen features are right.
 
     Args:
         configs: at least one, of one data set. What only training reads is ignored, so that those
             which differ in nothing else are one candidate.
+        time_is_up: whether to look at no more of them; the first one, of those with the smallest
+            images, is always looked at.
 
     Raises:
         ConfigError: a candidate or the images cannot be read, or not all have the same images.
@@ -82,12 +88,17 @@ def screen(configs: Sequence[Config]) -> Screen:
 
             def advance(share: float, number: int = number) -> None:
                 """Move the bar to a share of this candidate's work."""
+                if number and time_is_up():
+                    raise _TimeUpError
                 bar.update(sum(macs[:number]) + share * macs[number] - bar.n)
 
-            with memory_explained(config):
-                job = prepare(config, weights=fetch_run_weights(config))
-                row, right = _look_at(job, advance)
-            advance(1.0)
+            try:
+                with memory_explained(config):
+                    job = prepare(config, weights=fetch_run_weights(config))
+                    row, right = _look_at(job, advance)
+            except _TimeUpError:
+                break
+            bar.update(sum(macs[: number + 1]) - bar.n)
             rows.append({"label": label, **row})
             answers.append(right)
     images, params = answers[0].shape[0], _params(job)
