@@ -72,7 +72,10 @@ def test_a_pruned_trial_stops_and_is_never_tested(search: Sweep) -> None:
     assert [point.step for point in points] == [1]
     assert _record(search.workplace).trials[2].epoch == 1
     assert not list(search.folder.glob("*/checkpoints"))
-    dropped = (search.folder / "report.md").read_text().split("## Dropped on the way")[1]
+    report = (search.folder / "report.md").read_text()
+    assert "6 trials, chosen by `random`: 2 trained to the end, 1 pruned by `median`, 3" in report
+    assert (search.folder / "figures/search.png").is_file()
+    dropped = report.split("## Dropped on the way")[1]
     assert "1e-07" in dropped, dropped
 
 
@@ -134,3 +137,11 @@ def test_the_preview_says_what_is_chosen_from(workplace: Workplace) -> None:
     assert "6 trials by random, seed 11; pruned by median, from epoch 1 of 3 on:" in done.stdout
     assert "\n  optimizer.lr   0.003, 1e-07, 1e+30\n  epochs         3, 2\n" in done.stdout
     assert not workplace.runs()
+
+
+def test_no_trial_begins_that_there_is_no_time_for(workplace: Workplace) -> None:
+    done = workplace.run("train.py", *COMMAND, "budget=1s")
+    assert done.returncode == 0, done.stderr
+    assert "6 trials are left out for want of time" in done.stdout
+    assert "(6 never begun); with more of it they go on:" in done.stdout
+    assert not _jobs(workplace)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Of the budget; so much over it is promised at most.
 TOLERANCE = 0.1
-_KEEP_TO_ONE = (".HalvingSweeper", ".ChooseSweeper")
+_KEEP_TO_ONE = (".HalvingSweeper", ".ChooseSweeper", ".SearchSweeper")
 # What a report takes, and the end of a sweep with it: imports, by what those at the start took, and
 # of each job its part.
 _REPORT_S, _REPORT_START, _REPORT_JOB_S = 2.0, 0.4, 0.15
@@ -111,5 +111,5 @@ def refuse_budget(text: str | None) -> None:
     """Raise ConfigError where a budget was given to what takes as long as it takes."""
     if text is not None:
         problem = "a single job, or every job of a grid, takes as long as it takes; what keeps to a"
-        problem += " budget: -m hydra/sweeper=halving, -m experiment=choose"
+        problem += " budget: -m hydra/sweeper=halving or search, -m experiment=choose"
         raise ConfigError("budget", text, problem)

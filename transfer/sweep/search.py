@@ -29,10 +29,12 @@ from transfer.sweep.trials import (
     PRUNED,
     REPEATS,
     RETRY_OF,
+    SECONDS,
     best_until,
     planned_jobs,
     record_of,
     retried,
+    typical_seconds,
 )
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
@@ -88,7 +90,7 @@ class Search:
             if self._begun:
                 number = self._begun.pop(0)
                 chosen = self._study.chosen(number, self._plan.options, self._plan.space)
-            elif self._is_one_left():
+            elif self._is_one_left() and self._has_time():
                 number, chosen = self._study.ask(self._plan.options, self._plan.space)
             else:
                 break
@@ -117,6 +119,7 @@ class Search:
                 # It goes on with the same command and resume=true.
                 self._interrupted = True
             elif outcome.status == "finished" and math.isfinite(score):
+                self._study.note(number, SECONDS, outcome.seconds)
                 self._finish(number, float(score))
             else:
                 self._fail(number, outcome.overrides, outcome.error or "its score is no number")
@@ -139,6 +142,19 @@ class Search:
             return True
         counted = len(self._study.trials()) - len(retried(self._study))
         return counted < self._plan.options.n_trials
+
+    def _has_time(self) -> bool:
+        """Whether what is left of the budget suffices for a trial more; says so where it does not,
+        and leaves out those that are not begun."""
+        budget = self._sweep.budget
+        if budget is None or (budget.left > 0 and typical_seconds(self._study) <= budget.left):
+            return True
+        first = len(self._study.trials())
+        missing = self._plan.options.n_trials - (first - len(retried(self._study)))
+        log.info("%d trials are left out for want of time", missing)
+        for number in range(first, first + missing):
+            state.note_outcome(self._sweep.folder, number, state.Outcome("", "left out"))
+        return False
 
     def _make_ready(self, number: int, chosen: dict[str, str], overrides: list[str]) -> bool:
         """Whether a trial is to be trained: not one that is refused, nor one that trains what

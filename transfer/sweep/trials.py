@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import TYPE_CHECKING
 
 from transfer.config.search import SearchPlan
@@ -25,6 +26,8 @@ ERROR = "error"
 RETRY_OF = "retry_of"
 # The number of the trial that has trained the same.
 REPEATS = "repeats"
+# How long it was trained, where it was trained to the end.
+SECONDS = "seconds"
 
 _STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
@@ -33,6 +36,12 @@ def retried(study: SharedStudy) -> set[int]:
     """The failed trials in whose place there is another."""
     found = (each.user_attrs.get(RETRY_OF) for each in study.trials())
     return {number for number in found if number is not None}
+
+
+def typical_seconds(study: SharedStudy) -> float:
+    """The median of what trials took that were trained to the end; 0 before there is one."""
+    found = [each.user_attrs[SECONDS] for each in study.trials() if SECONDS in each.user_attrs]
+    return statistics.median(found) if found else 0.0
 
 
 def best_until(trial: FrozenTrial, epoch: int) -> float | None:
