@@ -10,6 +10,7 @@ and the report shows it.
 """
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ from transfer.deploy.quantize import CALIBRATION_IMAGES
 from transfer.deploy.timing import time_form, usable_cores
 from transfer.deploy.write import Written, all_scores, write_forms
 from transfer.report.write import EQUIVALENT_WITHIN
+from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, printable
 from transfer.system.other_jobs import OtherJobs
 from transfer.tracking.artifacts import Predictions, read_predictions
@@ -82,7 +84,15 @@ def main(options: Options) -> None:
     if options.register is not None and len(runs) > 1:
         raise ConfigError("register", options.register, "takes one network; name it with run=")
     for each in runs:
-        _export(client, each, forms, _folder(options, each, alone=len(runs) == 1), options)
+        folder = _folder(options, each, alone=len(runs) == 1)
+        try:
+            _export(client, each, forms, folder, options)
+        except Exception as error:
+            # Libraries raise errors of their own for a full disk.
+            if (fault := disk_fault(error)) is None:
+                raise
+            print(f"{fault}: {printable(str(folder))}; what is there is whole", file=sys.stderr)
+            sys.exit(1)
 
 
 def _forms(options: Options) -> list[str]:

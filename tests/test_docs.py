@@ -212,10 +212,14 @@ def test_a_target_of_make_exists(command: Command) -> None:
 def test_mlflow_knows_the_command(command: Command) -> None:
     from mlflow.cli import cli
 
-    subcommand = cli.get_command(click.Context(cli), command.words[1])
+    subcommand: click.Command | None = cli
+    words = iter(command.words[1:])
+    # Of groups, as in `mlflow models serve`.
+    while isinstance(subcommand, click.Group):
+        subcommand = subcommand.get_command(click.Context(subcommand), next(words))
     assert subcommand is not None
     known = {name for parameter in subcommand.params for name in parameter.opts}
-    assert {each for each in command.words[2:] if each.startswith("--")} <= known
+    assert {each for each in words if each.startswith("-")} <= known
 
 
 def test_what_pip_installs_is_this_project_or_a_plugin_that_is_named() -> None:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from tests.conftest import config_of
+from tests.conftest import config_of, files_up_to
 from transfer.data import DataSets, ImageData
 from transfer.deploy import packages, write
 from transfer.deploy.card import write_card
@@ -23,6 +23,7 @@ from transfer.deploy.network import export_program
 from transfer.deploy.write import FORMS, Written, all_scores, write_forms
 from transfer.models.families import build_model
 from transfer.models.normalization import Normalization
+from transfer.system.disk import DiskError
 from transfer.system.errors import ConfigError
 
 
@@ -132,10 +133,18 @@ def test_logits_where_no_softmax_is_asked_for(
 def test_a_file_that_differs_is_not_left(
     classifier: Classifier, data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No two ways to add up give the very same numbers.
-    monkeypatch.setattr(write, "TOLERANCE", 0.0)
-    with pytest.raises(ConfigError, match=r"to=onnx: its outputs differ from torch's by up to"):
-        list(write_forms(classifier, _describe(classifier), data, ["onnx"], tmp_path))
+    # No difference is small enough.
+    monkeypatch.setattr(write, "TOLERANCE", -1.0)
+    with pytest.raises(ConfigError, match=r"to=pt2: its outputs differ from torch's by up to"):
+        list(write_forms(classifier, _describe(classifier), data, ["pt2"], tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(
+    classifier: Classifier, data: ImageData, tmp_path: Path
+) -> None:
+    with files_up_to(100_000), pytest.raises(DiskError, match="cannot be written"):
+        list(write_forms(classifier, _describe(classifier), data, ["pt2"], tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,12 @@ _DESCRIPTION = "description.json"
 def write_pt2(program: torch.export.ExportedProgram, path: Path, description: Description) -> None:
     """Write a graph as torch.export does, with the description beside it in the file."""
     extra = {_DESCRIPTION: json.dumps(description.metadata(), ensure_ascii=False)}
-    with writing(path), quiet():
-        torch.export.save(program, path, extra_files=extra)
+    # Into memory first: on a full disk torch's writer of files ends the process.
+    buffer = BytesIO()
+    with quiet():
+        torch.export.save(program, buffer, extra_files=extra)
+    with writing(path):
+        path.write_bytes(buffer.getbuffer())
 
 
 def write_onnx(program: torch.export.ExportedProgram, path: Path, description: Description) -> None:

@@ -1,0 +1,95 @@
+"""Every family of models is exported, or it is said which form of it cannot be.
+
+The table in docs/deploy.md holds what was found; PROOF_WRITE=1 writes a model's row, else it is
+compared with it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch.optim.swa_utils import update_bn
+
+from tests.conftest import ROOT, config_of
+from tests.families import write_images
+from tests.proofs.test_families import LARGE, ROWS
+from transfer.data import DataSets
+from transfer.deploy.classifier import load_classifier, save_classifier
+from transfer.deploy.description import Description
+from transfer.deploy.write import FORMS, write_forms
+from transfer.models.families import build_model
+from transfer.models.normalization import Normalization
+from transfer.system.errors import ConfigError
+
+PAGE = ROOT / "docs" / "deploy.md"
+_ROW = re.compile(r"^\| [^|]+ \| (`[^|]+`) \| \d+ \|.*$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    images = tmp_path_factory.mktemp("images")
+    write_images(images)
+    return images
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[name for _, name, _, _ in ROWS])
+def test_a_family_is_exported(row: tuple[str, str, int, int], folder: Path, tmp_path: Path) -> None:
+    family, name, size, _ = row
+    torch.manual_seed(0)
+    model = build_model(name, 2, size)
+    if sum(each.numel() for each in model.parameters()) > LARGE * 1e6:
+        pytest.skip(f"more than {LARGE} million parameters")
+    # Without it a deep network's outputs would overflow.
+    update_bn([torch.randn(8, 3, size, size)], model)
+    config = config_of("data=image_folder", f"data.root={folder}", f"image_size={size}").data
+    data = DataSets().load(config, size)
+    path = tmp_path / "weights.safetensors"
+    normalization = Normalization(*data.channel_statistics)
+    save_classifier(
+        model.eval().state_dict(),
+        path,
+        model_name=name,
+        image_size=size,
+        classes=data.classes,
+        stored_size=size,
+        fit="crop",
+        normalization=normalization,
+    )
+    classifier = load_classifier(path, torch.device("cpu"))
+    own = (normalization.mean, normalization.std, "logits")
+    description = Description(name, "-", "-", data.classes, size, size, "crop", "bilinear", *own)
+    cells = []
+    for form in FORMS:
+        try:
+            [written] = write_forms(classifier, description, data, [form], tmp_path)
+        except ConfigError as error:
+            print(error)
+            cells.append("no")
+        else:
+            scores = written.classifier.scores(data.test.images)
+            assert scores.shape == (4, 2) and scores.isfinite().all()
+            cells.append("yes")
+    _compare_or_write(f"| {family} | `{name}` | {size} | {' | '.join(cells)} |")
+
+
+def test_the_table_has_no_other_rows() -> None:
+    listed = _ROW.findall(PAGE.read_text())
+    assert set(listed) <= {f"`{name}`" for _, name, _, _ in ROWS}
+    assert len(listed) == len({*listed}) > 10
+
+
+def _compare_or_write(row: str) -> None:
+    print(row)
+    text, [name] = PAGE.read_text(), _ROW.findall(row)
+    rows = {found[1]: found[0] for found in _ROW.finditer(text)}
+    if not os.environ.get("PROOF_WRITE"):
+        assert rows.get(name) == row, "PROOF_WRITE=1 writes docs/deploy.md anew"
+    elif name in rows:
+        PAGE.write_text(text.replace(rows[name], row))
+    else:
+        last = [*rows.values()][-1] if rows else "|---|---|---|---|---|---|"
+        PAGE.write_text(text.replace(last, f"{last}\n{row}"))
