@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.compare.runs import make_predictions, make_run
 from transfer.compare.criterion import CRITERIA
-from transfer.compare.halving import Fall, Rule, find_losers, points_behind
+from transfer.compare.halving import Fall, Rule, find_losers, places, points_behind
 from transfer.tracking.find import RunRecord
 from transfer.tracking.standing import Standing
 
@@ -71,6 +71,22 @@ def test_what_is_far_behind_is_dropped_and_what_is_near_is_kept() -> None:
         assert set(found) == {"c0", "d0"}
         assert {fall.best for fall in found.values()} <= {"a0", "b0"}
         assert 0.2 < found["c0"].behind < found["d0"].behind < 0.5
+
+
+def test_splits_of_a_configuration_are_judged_together() -> None:
+    """Each split has validation images of its own."""
+    random = np.random.default_rng(4)
+    found: Standings = []
+    for split in range(3):
+        hard = random.random(IMAGES)
+        for model, accuracy in {"a": 0.9, "b": 0.89, "c": 0.6}.items():
+            right = 0.5 * hard + 0.5 * random.random(IMAGES) < accuracy * 0.8
+            run = make_run(model, 0, 0, 0.0, **{"data.seed": str(split)})
+            found.append((run, Standing(float(right.mean()), make_predictions(right))))
+    order = places(found)
+    assert [each.name for each in order][2] == "c0-0" and order[0].behind == 0
+    assert [len(each.runs) for each in order] == [3, 3, 3]
+    assert set(find_losers(found, _rule(3))) == {"c0-0"}
 
 
 def test_a_share_keeps_its_number_and_never_drops_the_best() -> None:

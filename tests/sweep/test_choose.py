@@ -116,6 +116,12 @@ def test_what_leaves_nothing_to_choose_is_one_line(
     assert not workplace.runs()
 
 
+def test_a_single_job_is_no_choice(workplace: Workplace) -> None:
+    done = workplace.run("train.py", "experiment=choose")
+    assert done.returncode == 2
+    assert done.stderr == "experiment=choose: chooses among many jobs; type -m before it\n"
+
+
 def test_what_is_typed_takes_the_place_of_a_part_of_the_grid(workplace: Workplace) -> None:
     typed = ("tune=all,last:2", "optimizer.lr=1e-3,3e-4", "augment=none")
     command = ("train.py", *COMMAND, *typed, "budget=1h", "preview=true")
