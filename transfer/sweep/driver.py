@@ -23,7 +23,6 @@ from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_b
 from transfer.sweep.checking import Checking
 from transfer.sweep.choice import Choice
 from transfer.sweep.compose import (
-    claim_folder,
     compose_jobs,
     is_search,
     jobs_at_once,
@@ -35,15 +34,14 @@ from transfer.sweep.examples import example_jobs, plan_of
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
 from transfer.sweep.former import Former, read_former
 from transfer.sweep.pace import Pace
-from transfer.sweep.planning import auto_weights, find_repeats
+from transfer.sweep.planning import auto_weights, find_repeats, lock_folder
 from transfer.sweep.preview import epochs_done, preview
 from transfer.sweep.search_start import check_search, open_search
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line, is_for_people
-from transfer.system.lock import Lock, LockedError
+from transfer.system.lock import Lock
 from transfer.tracking.find import PAUSED
-from transfer.tracking.previous_run import lock_of
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.sweep_run import (
@@ -302,14 +300,7 @@ def plan_sweep(
     expected = Expected(trained, jobs_at_once(config))
     former = read_former(client, overrides, planned) if resume else Former()
     budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
-    folder = claim_folder(config, "hydra.sweep.dir")
-    lock = lock_of(folder)
-    try:
-        lock.acquire()
-    except LockedError as error:
-        problem = "another sweep is writing there; choose another folder, or wait for it"
-        problem += error.advice
-        raise ConfigError("hydra.sweep.dir", folder, problem) from error
+    folder, lock = lock_folder(config)
     state.forget_outcomes(folder)
     state.forget_budget(folder)
     pace = former.pace or Pace(planned=choice.planned if choice else {})

@@ -2,10 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
 
 from transfer.config import Config
 from transfer.models.sources import resolve_source
 from transfer.sweep import state
+from transfer.sweep.compose import claim_folder
+from transfer.system.errors import ConfigError
+from transfer.system.lock import Lock, LockedError
+from transfer.tracking.previous_run import lock_of
 from transfer.tracking.store import Client
 from transfer.tracking.sweep_run import PlannedJob, find_auto_weights
 
@@ -38,3 +45,23 @@ def find_repeats(planned: Sequence[PlannedJob]) -> state.Repeats:
             twins = "\n".join(f"  #{each} : {planned[each].overrides}" for each in (first, *others))
             log.warning("these jobs train the same; the first of them is run, once:\n%s", twins)
     return state.Repeats({str(each): first for first, *others in alike.values() for each in others})
+
+
+def lock_folder(config: DictConfig) -> tuple[Path, Lock]:
+    """The folder of a sweep, made, and its lock, acquired.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+
+    Raises:
+        ConfigError: it cannot be made, or another sweep is writing there.
+    """
+    folder = claim_folder(config, "hydra.sweep.dir")
+    lock = lock_of(folder)
+    try:
+        lock.acquire()
+    except LockedError as error:
+        problem = "another sweep is writing there; choose another folder, or wait for it"
+        problem += error.advice
+        raise ConfigError("hydra.sweep.dir", folder, problem) from error
+    return folder, lock

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfer.sweep.study import SharedStudy
 from transfer.sweep.trials import PRUNED
@@ -13,15 +13,15 @@ from transfer.sweep.trials import PRUNED
 if TYPE_CHECKING:
     from transfer.config import Config
     from transfer.sweep.state import Pruning
-    from transfer.training.epoch import Epoch
 
 
 def stop_when_pruned(
-    epochs: Iterable[Epoch], folder: Path, number: int, pruning: Pruning, config: Config
-) -> Iterator[Epoch]:
+    epochs: Iterable[Any], folder: Path, number: int, pruning: Pruning, config: Config
+) -> Iterator[Any]:
     """Pass on the epochs of a trial, up to the one after which it is pruned; the job pauses there.
 
     Args:
+        epochs: of a trainer.
         folder: of the sweep.
         number: of the trial.
         config: of the job.
