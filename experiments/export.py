@@ -78,7 +78,8 @@ class Options:
 
 def main(options: Options) -> None:
     forms = _forms(options)
-    require_packages(*EXPORT, key="to", value=options.to)
+    if "onnx" in forms:
+        require_packages(*EXPORT, key="to", value=options.to)
     client = open_store(store_uri(options.tracking_uri))
     runs = _runs(client, options)
     if options.register is not None and len(runs) > 1:

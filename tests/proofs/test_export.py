@@ -17,6 +17,7 @@ from torch.optim.swa_utils import update_bn
 from tests.conftest import ROOT, config_of
 from tests.families import write_images
 from tests.proofs.test_families import LARGE, ROWS
+from transfer.config.schema import AugmentConfig
 from transfer.data import DataSets
 from transfer.deploy.classifier import load_classifier, save_classifier
 from transfer.deploy.description import Description
@@ -43,12 +44,13 @@ def test_a_family_is_exported(row: tuple[str, str, int, int], folder: Path, tmp_
     model = build_model(name, 2, size)
     if sum(each.numel() for each in model.parameters()) > LARGE * 1e6:
         pytest.skip(f"more than {LARGE} million parameters")
-    # Without it a deep network's outputs would overflow.
-    update_bn([torch.randn(8, 3, size, size)], model)
     config = config_of("data=image_folder", f"data.root={folder}", f"image_size={size}").data
     data = DataSets().load(config, size)
-    path = tmp_path / "weights.safetensors"
     normalization = Normalization(*data.channel_statistics)
+    # Without statistics of the images a deep network's outputs would overflow.
+    preprocess = normalization.preprocess(size, AugmentConfig())
+    update_bn([preprocess(data.train.images)], model)
+    path = tmp_path / "weights.safetensors"
     save_classifier(
         model.eval().state_dict(),
         path,
