@@ -125,7 +125,9 @@ class Race:
         taken = list[int]()
         while self._waiting and len(taken) < self._at_most:
             number = self._waiting.pop(0)
-            if self._has_time(number, taken):
+            if self._runners.stands(number, self._stops[self._at]):
+                self._launched.append(number)
+            elif self._has_time(number, taken):
                 taken.append(number)
             else:
                 self._give_up(number)
@@ -140,6 +142,9 @@ class Race:
         if own is None:
             # Nothing has run yet: what runs first will tell.
             return means.budget.left > 0
+        if not any(own):
+            # An earlier command has finished it.
+            return True
         if self._is_last_hope(number, taken) and (budget := self._sweep.budget):
             return sum(own) <= budget.left + budget.slack
         done = [means.stretches(self._job(each, self._at), self._at) for each in self._launched]

@@ -70,6 +70,22 @@ class Runners:
                 found[number] = Runner(folder, _record(run), standing)
         return found
 
+    def stands(self, number: int, epoch: int) -> bool:
+        """Whether an earlier command has trained a job as far as a rung; its outcome is noted then,
+        and there is nothing to launch."""
+        if not self._sweep.resume:
+            return False
+        job = self._sweep.jobs[number]
+        former = find_previous_run(self._sweep.client, job.fingerprint)
+        if former.state not in ("paused", "interrupted") or former.folder is None:
+            return False
+        assert former.record is not None
+        if read_standing(former.folder, epoch, former.record.id) is None:
+            return False
+        outcome = state.Outcome(job.overrides, "paused", folder=str(former.folder))
+        state.note_outcome(self._sweep.folder, number, outcome)
+        return True
+
     def count_configurations(self, numbers: Iterable[int]) -> int:
         """How many configurations these jobs have; a run that lies elsewhere has one of its own."""
         found = set()

@@ -39,8 +39,12 @@ class Dropped:
     why: str = "behind"
 
     def __str__(self) -> str:
-        short = " for want of time" if self.why == "time" else ""
-        return f"dropped at epoch {self.epoch}{short}, {self.behind} behind {self.best}"
+        if self.why != "time":
+            return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
+        # Of the best there may be no time to see the end.
+        first = self.behind.startswith("0.0 ")
+        where = "none was better" if first else f"{self.behind} behind {self.best}"
+        return f"dropped at epoch {self.epoch} for want of time, {where}"
 
     @property
     def tags(self) -> dict[str, str]:
