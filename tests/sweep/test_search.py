@@ -66,7 +66,9 @@ def _best(run: Run) -> float:
 def test_a_pruned_trial_stops_and_is_never_tested(search: Sweep) -> None:
     run = _jobs(search.workplace)["1e-07"]
     text = run.data.tags["transfer.dropped"]
-    assert text.startswith("dropped at epoch 1, ") and "behind lenet-freeze0-seed0 (job 0)" in text
+    assert (
+        text.startswith("dropped at epoch 1, ") and "behind lenet-freeze0-seed0 (trial 0)" in text
+    )
     assert not [name for name in run.data.metrics if name.startswith("test/")]
     points = search.workplace.client.get_metric_history(run.info.run_id, "val/acc")
     assert [point.step for point in points] == [1]

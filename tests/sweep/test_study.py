@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from transfer.config.search import SearchConfig
 from transfer.config.space import Choice, Numbers, Space
 from transfer.sweep.state import Pruning
-from transfer.sweep.study import SharedStudy, take_over_study
+from transfer.sweep.study import SharedStudy, require_optuna, take_over_study
+from transfer.system.errors import ConfigError
 
 SPACE = Space(
     {
@@ -99,3 +102,11 @@ def test_half_a_line_is_no_part_of_a_study(tmp_path: Path) -> None:
     study = SharedStudy(folder)
     assert len(study.trials()) == _count("random")
     assert study.ask(SearchConfig(), SPACE)[0] == _count("random")
+
+
+@pytest.mark.parametrize("found", [None, types.SimpleNamespace(__version__="4.9.1")])
+def test_what_is_missing_is_said_in_a_line(found: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_optuna()
+    monkeypatch.setitem(sys.modules, "optuna", found)
+    with pytest.raises(ConfigError, match="hydra/sweeper=search: needs: pip install 'optuna>=5'"):
+        require_optuna()

@@ -261,7 +261,7 @@ class Search:
         loss = CRITERIA[self._plan.select_by].sign < 0
         words = f"{behind:.3g} nats" if loss else f"{100 * behind:.1f} points"
         name = best.user_attrs.get(JOB, {}).get("name", "")
-        return Dropped(epoch, words, f"{name} (job {best.number})", own)
+        return Dropped(epoch, words, f"{name} (trial {best.number})", own)
 
     def _run_folder(self, outcome: state.Outcome, fingerprint: str) -> Path | None:
         """Where a job's run is kept: its own folder, or that of an earlier command."""
