@@ -7,6 +7,7 @@ FILE is an exported file that this project has written, or a run's weights.safet
 own; the figures come as one line of JSON.
 """
 
+import gc
 import json
 import os
 import statistics
@@ -24,7 +25,7 @@ from transfer.deploy.classifier import load_classifier
 from transfer.deploy.exported import open_own
 from transfer.deploy.network import PixelNetwork
 from transfer.evaluate.cost import passes_ms
-from transfer.system.memory import resident_bytes
+from transfer.system.memory import give_back, resident_bytes
 from transfer.system.paths import REPOSITORY
 
 BATCHES = {"latency": 1, "latency_64": 64}
@@ -78,6 +79,9 @@ def measure(path: Path, threads: int) -> dict[str, float]:
 
 
 def _resident_mb() -> float | None:
+    # What was needed only to read the file is no part of it.
+    gc.collect()
+    give_back()
     try:
         return resident_bytes() / 1e6
     except OSError:

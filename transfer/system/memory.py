@@ -136,7 +136,7 @@ def _counter(device: torch.device) -> Callable[[], int] | None:
         return None
     if _counts_torch(_in_use_of_malloc):
         return _in_use_of_malloc
-    _give_back()
+    give_back()
     return resident_bytes
 
 
@@ -170,7 +170,7 @@ def resident_bytes() -> int:
     return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Let the kernel have what earlier jobs have freed, where the C library can."""
     with suppress(AttributeError):
         _libc().malloc_trim(0)
