@@ -17,7 +17,7 @@ from transfer.models.head import head_of
 from transfer.system import interrupt
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.disk import DiskError
-from transfer.training.checkpoint import keep, saved_when_interrupted
+from transfer.training.checkpoint import go_on, keep, saved_when_interrupted
 from transfer.training.epoch import TrainingDivergedError
 from transfer.training.trainer import Trainer
 
@@ -83,13 +83,13 @@ def heeded() -> Iterator[None]:
 
 # An epoch is three batches of training images and then one of validation images: the signal comes
 # in the first batch, in the last, in a validation, in the first batch of the second phase, and in
-# the middle of an epoch of that.
+# the middle of an epoch of that. Earlier checkpoints have no answers of the best epoch.
 @pytest.mark.parametrize(
-    ("at_pass", "epoch", "iteration"),
-    [(1, 1, 1), (3, 1, 3), (4, 1, 3), (9, 3, 1), (14, 4, 2)],
+    ("at_pass", "epoch", "iteration", "earlier"),
+    [(1, 1, 1, True), (3, 1, 3, False), (4, 1, 3, False), (9, 3, 1, True), (14, 4, 2, False)],
 )
 def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
-    tmp_path: Path, heeded: None, at_pass: int, epoch: int, iteration: int
+    tmp_path: Path, heeded: None, at_pass: int, epoch: int, iteration: int, earlier: bool
 ) -> None:
     whole = _whole(*WITH_DROPOUT)
     first = _trainer(*WITH_DROPOUT)
@@ -109,8 +109,13 @@ def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
     unfinished = state["unfinished"]
     assert (unfinished["number"], unfinished["iteration"]) == (epoch, iteration)
     interrupt._state = interrupt._State()
+    expected = state["best_answers"]
+    if earlier:
+        del state["best_answers"]
+        checkpoints.save(epoch - 1, state, iteration)
     second = _trainer(*WITH_DROPOUT)
-    second.restore(state)
+    assert go_on(second, checkpoints)
+    assert all(map(torch.equal, second.best_answers, expected))
     list(second.epochs())
     _require_identical(whole, second)
 

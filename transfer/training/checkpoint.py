@@ -3,6 +3,9 @@
 import contextlib
 import logging
 from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
 
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.disk import DiskError
@@ -32,8 +35,20 @@ def go_on(trainer: Trainer, checkpoints: Checkpoints) -> bool:
     state = checkpoints.newest()
     if state is None:
         return False
+    if "best_answers" not in state:
+        # A training that was interrupted before these were kept loses nothing: the best weights
+        # give them again.
+        state["best_answers"] = _best_answers(trainer, state)
     trainer.restore(state)
     return True
+
+
+def _best_answers(trainer: Trainer, state: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    best = [epoch["number"] for epoch in state["history"] if epoch["best"]]
+    if not best:
+        return trainer.best_answers
+    trainer.model.load_state_dict(state["best_weights"])
+    return trainer.val_logits(best[-1])
 
 
 @contextlib.contextmanager

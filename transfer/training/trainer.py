@@ -149,6 +149,10 @@ class Trainer:
             self._unfinished = UnfinishedEpoch.from_state(unfinished, self.device)
         self._restored = state
 
+    def val_logits(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Validate the weights at hand as after this epoch: logits and labels."""
+        return self._logits(self.val, epoch, None)
+
     def test_logits(self) -> tuple[Tensor, Tensor]:
         """Read the test set, with the best weights: logits and labels."""
         self.model.load_state_dict(self.best_weights)
@@ -169,8 +173,7 @@ class Trainer:
     def _begin(self, phase: Phase, *, resumed: bool) -> tuple[Optimizer, Schedule]:
         """The phase's own optimiser and schedule, as they were left where it was interrupted."""
         optimizer = build_optimizer(self.model, phase, self.config.optimizer)
-        iterations = self.train.training_batches()
-        schedule = Schedule(optimizer, phase, iterations, self.config.schedule)
+        schedule = Schedule(optimizer, phase, self.train.training_batches(), self.config.schedule)
         if resumed and self._restored is not None:
             optimizer.load_state_dict(self._restored["optimizer"])
             schedule.scheduler.load_state_dict(self._restored["schedule"])
