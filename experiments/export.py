@@ -88,6 +88,8 @@ def main(options: Options) -> None:
         folder = _folder(options, each, alone=len(runs) == 1)
         try:
             _export(client, each, forms, folder, options)
+        except ConfigError:
+            raise
         except Exception as error:
             # Libraries raise errors of their own for a full disk.
             if (fault := disk_fault(error)) is None:
@@ -134,7 +136,8 @@ def _runs(client: Client, options: Options) -> list[RunRecord]:
 
 
 def _folder(options: Options, record: RunRecord, *, alone: bool) -> Path:
-    name = f"{printable(record.name)}-{record.id[:8]}"
+    # Somebody may have given it another name in MLflow's pages.
+    name = f"{printable(record.name).replace('/', '-')}-{record.id[:8]}"
     folder = Path(options.out) if options.out else Path("exports")
     if not (options.out and alone):
         folder /= name

@@ -23,6 +23,7 @@ from PIL import Image
 from tests.conftest import Workplace, config_of
 from transfer.data import DataSets
 from transfer.deploy.exported import open_own
+from transfer.tracking.forms import forms_of
 
 PICTURES = 10
 
@@ -34,6 +35,10 @@ def test_the_champion_answers_ten_pictures(new_workplace: Callable[[], Workplace
     _train_and_register(place, epochs=12)
     champion = place.client.get_model_version_by_alias("digits", "champion")
     assert (int(first.version), int(champion.version)) == (1, 2)
+
+    timed = forms_of(place.client.get_run(champion.run_id).data.metrics)
+    assert list(timed) == ["torch", "onnx"]
+    assert all(form.latency_64_ms > 0 and form.other_jobs == 0 for form in timed.values())
 
     pictures = _pictures(place.folder)
     images = np.stack([_as_the_card_says(each) for each in pictures])
@@ -60,7 +65,7 @@ def _train_and_register(place: Workplace, epochs: int) -> None:
     training = ("model=simple_cnn", "weights=none", "freeze_epochs=0", "device=cpu")
     command = ("train.py", *training, f"epochs={epochs}", "precision=float32")
     assert place.run(*command).returncode == 0
-    process = place.run("experiments/export.py", "run=latest", "register=digits", "time=false")
+    process = place.run("experiments/export.py", "run=latest", "register=digits", "threads=1")
     assert process.returncode == 0, process.stderr
     assert process.stdout.endswith("now champion\n")
 
