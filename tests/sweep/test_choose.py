@@ -4,7 +4,7 @@ really killed."""
 from __future__ import annotations
 
 import json
-import time
+import signal
 from pathlib import Path
 
 import pytest
@@ -71,20 +71,20 @@ def test_a_grid_fits_the_time() -> None:
 
 
 def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Workplace) -> None:
-    command = (*COMMAND, "tune=head", "budget=3m")
-    kill_after_epochs(workplace, 6, *command)
+    # Far more than it needs: the finalists' second seed decides or ends it.
+    command = (*COMMAND, "tune=head", "budget=20m")
+    code, errors = kill_after_epochs(workplace, 6, *command)
+    assert code == -signal.SIGKILL, errors
     [plan] = workplace.folder.glob("multirun/*/*/choice.json")
     jobs = json.loads(plan.read_text())["jobs"]
     assert len(jobs) == 4 and all("tune=head" in job for job in jobs)
-    start = time.monotonic()
     done = workplace.run("train.py", *command, "resume=true")
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 3 * 60
-    assert done.stdout.startswith("as planned before:\n2 candidates, 702 images; budget 3m\n")
+    assert done.stdout.startswith("as planned before:\n2 candidates, 702 images; budget 20m\n")
     [again] = [each for each in workplace.folder.glob("multirun/*/*/choice.json") if each != plan]
     assert again.read_text() == plan.read_text()
     clock = json.loads((again.parent / "budget.json").read_text())
-    assert 1 < clock["spent"] < 3 * 60
+    assert 1 < clock["spent"] < 20 * 60
     runs = [run for run in workplace.runs() if "mlflow.parentRunId" in run.data.tags]
     fingerprints = [run.data.tags["transfer.fingerprint"] for run in runs]
     assert len(fingerprints) == len(set(fingerprints)), "one run a job"
@@ -95,7 +95,7 @@ def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Wor
     assert winners, "the finalists have a second seed"
     assert "\n- Take " in done.stdout and "budget" not in runs[0].data.params
     report = (again.parent / "report.md").read_text()
-    assert "The sweep was given 3m, which was enough" in report
+    assert "The sweep was given 20m, which was enough" in report
     assert "agreed" not in report or "Kendall" in report
 
 
