@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -145,9 +146,16 @@ def children(workplace: Workplace) -> dict[str, Run]:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its tables made; making them takes MLflow several seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    open_store(f"sqlite:///{path}")
+    """A database with its tables made; making them takes MLflow several seconds, once for all
+    workers of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    path = folder / "empty-mlflow.db"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            new = path.with_suffix(".new")
+            open_store(f"sqlite:///{new}")
+            new.rename(path)
     return path
 
 
