@@ -89,7 +89,7 @@ def heeded() -> Iterator[None]:
     [(1, 1, 1, True), (3, 1, 3, False), (4, 1, 3, False), (9, 3, 1, True), (14, 4, 2, False)],
 )
 def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
-    tmp_path: Path, heeded: None, at_pass: int, epoch: int, iteration: int, earlier: bool
+    tmp_path: Path, heeded: None, *, at_pass: int, epoch: int, iteration: int, earlier: bool
 ) -> None:
     whole = _whole(*WITH_DROPOUT)
     first = _trainer(*WITH_DROPOUT)
