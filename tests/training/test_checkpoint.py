@@ -84,12 +84,13 @@ def heeded() -> Iterator[None]:
 # An epoch is three batches of training images and then one of validation images: the signal comes
 # in the first batch, in the last, in a validation, in the first batch of the second phase, and in
 # the middle of an epoch of that. Earlier checkpoints have no answers of the best epoch.
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize(
     ("at_pass", "epoch", "iteration", "earlier"),
     [(1, 1, 1, True), (3, 1, 3, False), (4, 1, 3, False), (9, 3, 1, True), (14, 4, 2, False)],
 )
 def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
-    tmp_path: Path, heeded: None, *, at_pass: int, epoch: int, iteration: int, earlier: bool
+    tmp_path: Path, at_pass: int, epoch: int, iteration: int, earlier: bool
 ) -> None:
     whole = _whole(*WITH_DROPOUT)
     first = _trainer(*WITH_DROPOUT)
