@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import files_up_to
 from transfer.config.search import SearchConfig
 from transfer.config.space import Choice, Numbers, Space
 from transfer.sweep.state import Pruning
@@ -96,9 +97,15 @@ def test_half_a_line_is_no_part_of_a_study(tmp_path: Path) -> None:
         each.mkdir()
     assert not take_over_study(former, folder)
     _search(former, "random")
+    whole = (former / "study.jsonl").read_bytes()
     with (former / "study.jsonl").open("a") as file:
         file.write('{"op_code":4,"worker')
     assert take_over_study(former, folder)
+    assert (folder / "study.jsonl").read_bytes() == whole
+    # Whoever writes it anew loses it where that is cut short.
+    with files_up_to(len(whole) // 2):
+        assert take_over_study(former, former)
+    assert (former / "study.jsonl").read_bytes() == whole
     study = SharedStudy(folder)
     assert len(study.trials()) == _count("random")
     assert study.ask(SearchConfig(), SPACE)[0] == _count("random")

@@ -7,6 +7,7 @@ killed leaves all that was told before.
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transfer.config.space import Choice, Numbers, Space
+from transfer.system.disk import atomic_write
 from transfer.system.errors import ConfigError
 from transfer.system.lock import Lock
 
@@ -71,13 +73,15 @@ def take_over_study(former: Path, folder: Path) -> bool:
         Whether there is one to go on with.
     """
     if former != folder and (former / _FILE).is_file():
-        shutil.copyfile(former / _FILE, folder / _FILE)
+        with (former / _FILE).open("rb") as source, atomic_write(folder / _FILE) as copy:
+            shutil.copyfileobj(source, copy)
     if not (path := folder / _FILE).is_file():
         return False
     whole = path.read_bytes()
     if not whole.endswith(b"\n"):
-        # A power cut has left half a line, which the next one must not continue.
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+        # A power cut has left half a line, which the next one must not continue. It is cut off, for
+        # to write the file anew would leave none of it where that is killed.
+        os.truncate(path, whole.rfind(b"\n") + 1)
     return True
 
 
