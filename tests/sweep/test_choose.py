@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.conftest import Workplace
 from tests.sweep.test_resume import kill_after_epochs
+from transfer.sweep.finalists import by_validation, counts_of_finalists, is_decided
 from transfer.sweep.grid import (
     EPOCHS,
     Candidate,
@@ -70,6 +72,30 @@ def test_a_grid_fits_the_time() -> None:
     assert first - second == pytest.approx(2200 * 2e-2)
 
 
+def test_validation_names_the_finalists_and_the_test_images_only_when_it_is_enough() -> None:
+    # What is last on validation is the best on test images.
+    every = {"a": 9, "b": 8, "c": 7, "d": 40}
+    right = {name: [k % wrong != 0 for k in range(400)] for name, wrong in every.items()}
+    runs, answers = [], {}
+    for place, name in enumerate("dcab"):
+        for seed in range(1 if name == "d" else 3):
+            run = make_run(name, 0, seed, sum(right[name]) / 400)
+            run.metrics["best/val_acc"] = 0.5 if name == "d" else 0.9 - 0.01 * (name != "a")
+            runs.append(run)
+            answers[run.id] = make_predictions(
+                right[name][seed + place :] + right[name][: seed + place]
+            )
+    rows = by_validation(make_rows(runs, predictions=answers))
+    # Equal ones by name, though the test images prefer another.
+    assert [row.runs[0].params["model.name"] for row in rows] == ["a", "b", "c", "d"]
+    assert counts_of_finalists(len(rows), 3) == [3, 2]
+    assert counts_of_finalists(1, 3) == [1] and counts_of_finalists(0, 3) == []
+    alone = [row.runs[0].id for row in rows if not is_decided([row], 5)]
+    assert alone == [rows[3].runs[0].id], "three seeds tell how far it scatters"
+    # Without further seeds nothing is known of recipes.
+    assert not is_decided(by_validation(make_rows(runs[:1] + runs[1:2], predictions=answers)), 5)
+
+
 def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Workplace) -> None:
     # Far more than it needs: the finalists' second seed decides or ends it.
     command = (*COMMAND, "tune=head", "budget=20m")
@@ -92,7 +118,15 @@ def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Wor
     winners = {
         run.data.tags["transfer.configuration"] for run in runs if run.data.params["seed"] == "1"
     }
+    first = [
+        run for run in runs if run.info.status == "FINISHED" and run.data.params["seed"] == "0"
+    ]
+    scores = {
+        run.data.tags["transfer.configuration"]: run.data.metrics["best/val_acc"] for run in first
+    }
     assert winners, "the finalists have a second seed"
+    told = sorted(scores.values(), reverse=True)[: len(winners)]
+    assert sorted((scores[each] for each in winners), reverse=True) == told, "best on validation"
     assert "\n- Take " in done.stdout and "budget" not in runs[0].data.params
     report = (again.parent / "report.md").read_text()
     assert "The sweep was given 20m, which was enough" in report

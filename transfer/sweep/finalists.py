@@ -1,25 +1,25 @@
 """The best configurations of a sweep over further seeds, until the verdict between them is in.
 
-The verdict is that of the report: of the configuration that validation chose and its rival, as
-recipes. So the test images say when it is enough, as they would to a reader of the report; they
-never say which one is chosen.
+Validation names them: the first ones in its order. The verdict is that of a report on these alone:
+of the configuration that validation chose and its rival among them, as recipes. So the test images
+say when it is enough, as they would to a reader of the report; they never say which configuration
+is repeated, or chosen.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.decision import Decision
-from transfer.compare.rows import Row, build_rows
+from transfer.compare.criterion import criterion_of
+from transfer.compare.rows import Row, build_rows, mean_scores
 from transfer.config import typed_config
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.sweep import state
@@ -38,8 +38,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Of being the best: who has less of a chance is no finalist.
-_CHANCE = 0.05
+
+class _Further(NamedTuple):
+    """One more seed of a configuration, of which job number `base` has another one."""
+
+    base: int
+    seed: int
+    configuration: str
 
 
 class Finalists:
@@ -67,20 +72,18 @@ class Finalists:
         if interrupt.requested() or "interrupted" in ends or sweep.budget is None:
             return []
         rows = self._rows()
-        if not rows:
-            return []
-        decision = Comparison(rows).decision
-        if decision is None or self._is_decided(rows, decision):
-            return []
-        for finalists in self._choices(rows, decision):
-            jobs = self._further(rows, finalists)
-            if jobs and self._has_time([base for base, _ in jobs]):
+        for count in counts_of_finalists(len(rows), self._options.finalists):
+            finalists = rows[:count]
+            if is_decided(finalists, self._options.seeds):
+                return []
+            jobs = self._further(finalists)
+            if jobs and self._has_time([job.base for job in jobs]):
                 self._batch = self._add(jobs)
                 return self._batch
         return []
 
     def _rows(self) -> list[Row]:
-        """What has finished, as the report will have it."""
+        """What has finished, as the report will have it, in order of validation."""
         client, run = self._sweep.client, self._sweep.run
         if run is None:
             return []
@@ -91,46 +94,28 @@ class Finalists:
                 return read_predictions(found)
 
         with answering(client.tracking_uri, "read"):
-            return build_rows(select(client, run.run_id).runs, lambda _: NO_HISTORY, answers)
+            rows = build_rows(select(client, run.run_id).runs, lambda _: NO_HISTORY, answers)
+        return by_validation([row for row in rows if row.sound])
 
-    def _is_decided(self, rows: Sequence[Row], decision: Decision) -> bool:
-        """Whether further seeds would tell nothing more."""
-        if len(rows) == 1:
-            # Three tell how far it scatters.
-            return len(rows[0].runs) >= min(3, self._options.seeds)
-        repeated = decision.about == "recipe"
-        return repeated and decision.needs in ("nothing", "images")
-
-    def _choices(self, rows: Sequence[Row], decision: Decision) -> list[list[int]]:
-        """Who may be repeated: all finalists, or where there is no time for these, the chosen one
-        and its rival."""
-        if decision.rival is None:
-            return [[0]]
-        chances = decision.probability_best
-        others = sorted(range(1, len(chances)), key=lambda at: -_known(chances[at]))
-        near = [at for at in others if _known(chances[at]) >= _CHANCE or at == decision.rival]
-        finalists = [0, *near][: self._options.finalists]
-        return [finalists, [0, decision.rival]]
-
-    def _further(self, rows: Sequence[Row], finalists: Sequence[int]) -> list[tuple[int, int]]:
-        """The next seed of each finalist that has the fewest, as the number of a job that it
-        repeats, and that seed."""
+    def _further(self, rows: Sequence[Row]) -> list[_Further]:
+        """The next seed of each finalist that has the fewest."""
         number_of = {job.fingerprint: number for number, job in enumerate(self._sweep.jobs)}
-        count = min(len(rows[at].runs) for at in finalists) + 1
+        count = min(len(row.runs) for row in rows) + 1
         found = []
-        for at in finalists:
-            row = rows[at]
+        for row in rows:
             bases = [number_of.get(run.tags["transfer.fingerprint"]) for run in row.runs]
             base = next((each for each in bases if each is not None), None)
-            had, name = {each.seed for each in row.replicates}, row.runs[0].tags
+            had, name = (
+                {each.seed for each in row.replicates},
+                row.runs[0].tags["transfer.configuration"],
+            )
             seeds = [
                 seed
                 for seed in range(self._options.seeds)
-                if seed not in had and (name["transfer.configuration"], seed) not in self._tried
+                if seed not in had and (name, seed) not in self._tried
             ]
             if base is not None and seeds and len(row.runs) < min(count, self._options.seeds):
-                self._tried.add((name["transfer.configuration"], seeds[0]))
-                found.append((base, seeds[0]))
+                found.append(_Further(base, seeds[0], name))
         return found
 
     def _has_time(self, bases: Sequence[int]) -> bool:
@@ -150,7 +135,7 @@ class Finalists:
             return False
         return True
 
-    def _add(self, jobs: Sequence[tuple[int, int]]) -> list[int]:
+    def _add(self, jobs: Sequence[_Further]) -> list[int]:
         """Make these jobs part of the sweep.
 
         Returns:
@@ -159,7 +144,7 @@ class Finalists:
         sweep, first = self._sweep, len(self._sweep.jobs)
         split = [
             [*(each for each in sweep.split[base] if not each.startswith("seed=")), f"seed={seed}"]
-            for base, seed in jobs
+            for base, seed, _ in jobs
         ]
         composed = [
             (sweep.auto.pin(typed_config(config)), overrides)
@@ -170,8 +155,9 @@ class Finalists:
             planned[place] = PlannedJob(job.name, " ".join(split[place]), job.fingerprint)
         numbers = list(range(first, first + len(jobs)))
         expected = dict(sweep.expected.jobs)
-        for number, (base, _) in zip(numbers, jobs, strict=True):
+        for number, (base, seed, name) in zip(numbers, jobs, strict=True):
             expected[str(number)] = expected[str(base)]._replace(done=0)
+            self._tried.add((name, seed))
         sweep.jobs = [*sweep.jobs, *(planned[place] for place in range(len(jobs)))]
         sweep.split = [*sweep.split, *split]
         sweep.expected = replace(sweep.expected, jobs=expected)
@@ -184,5 +170,33 @@ class Finalists:
         return numbers
 
 
-def _known(chance: float) -> float:
-    return 0.0 if math.isnan(chance) else chance
+def by_validation(rows: Sequence[Row]) -> list[Row]:
+    """These rows, the best on validation first; by name where they are equal, for test images may
+    not tell."""
+    criterion = criterion_of(run for row in rows for run in row.runs)
+    means = mean_scores(rows, criterion.validation, criterion.sign)
+    names = [row.runs[0].tags["transfer.configuration"] for row in rows]
+    return [rows[at] for at in sorted(range(len(rows)), key=lambda at: (-means[at], names[at]))]
+
+
+def counts_of_finalists(rows: int, most: int) -> list[int]:
+    """How many of these rows, the best on validation first, may be repeated: all finalists, or
+    where there is no time for these, the first two."""
+    count = min(rows, most)
+    return list(dict.fromkeys(each for each in (count, min(count, 2)) if each))
+
+
+def is_decided(finalists: Sequence[Row], seeds: int) -> bool:
+    """Whether further seeds would tell nothing more of these rows.
+
+    Args:
+        finalists: the best on validation first.
+        seeds: of each, at most.
+    """
+    if len(finalists) == 1:
+        # Three tell how far it scatters.
+        return len(finalists[0].runs) >= min(3, seeds)
+    decision = Comparison(finalists).decision
+    if decision is None or decision.about != "recipe":
+        return False
+    return decision.needs in ("nothing", "images")
