@@ -9,14 +9,19 @@ import pty
 import re
 import sys
 import termios
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.conftest import FASTEST, TINY, Workplace
+from transfer.sweep.budget import Budget
 from transfer.sweep.checking import Checking
 from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
-from transfer.sweep.state import note, read_expected
+from transfer.sweep.pace import Pace
+from transfer.sweep.progress import JobProgress
+from transfer.sweep.state import Rung, note, read_expected
 
 
 def _job(kind: str = "small", done: int = 0, size: float = 100.0) -> ExpectedJob:
@@ -59,6 +64,28 @@ def test_time_left_of_jobs_that_run_beside_each_other() -> None:
 
 def test_durations() -> None:
     assert [duration(s) for s in (4.4, 600, 9000)] == ["4 s", "10 min", "2.5 h"]
+
+
+class _Epoch(NamedTuple):
+    number: int
+
+
+def test_no_epoch_begins_for_which_there_is_no_time(tmp_path: Path) -> None:
+    note(tmp_path, Pace(ends={"small": [60.0]}))
+
+    def trained(job: ExpectedJob, takes: float, budget: float, stop_after: int | None) -> int:
+        """How many epochs."""
+        for each in (Expected({"0": job}), Rung(stop_after), Budget(budget, 0, time.time(), 0)):
+            note(tmp_path, each)
+        epochs = (time.sleep(takes) or _Epoch(number) for number in range(1, job.epochs + 1))
+        return len(list(JobProgress(tmp_path, 0).watch(epochs)))
+
+    job = _job()._replace(epochs=4, head_epochs=0)
+    assert trained(job, 0.5, budget=0.9, stop_after=4) == 1
+    assert trained(job, 0.01, budget=30, stop_after=4) == 4
+    assert trained(job, 0.01, budget=30, stop_after=None) == 3, "its test takes a minute"
+    slower = job._replace(head_epochs=2, head_share=1e-4)
+    assert trained(slower, 0.01, budget=30, stop_after=4) == 2, "more than the head trains next"
 
 
 def test_without_a_terminal_each_job_ends_with_a_line(workplace: Workplace) -> None:

@@ -68,7 +68,7 @@ class Pace:
         start, and its end where that is its last; None where nothing is known of any job."""
         if first >= last:
             return 0.0
-        known = self._epoch(job)
+        known = self.epoch(job)
         if known is None:
             return None
         ends = last >= job.epochs
@@ -77,6 +77,11 @@ class Pace:
         alone = max(min(last, job.head_epochs) - first, 0)
         full, head = known
         return beside + alone * head + (last - first - alone) * full
+
+    def end(self, job: ExpectedJob) -> float:
+        """What a job takes after its last epoch: it is tested, and its latency is measured."""
+        start = _median(self.starts) or _START_S
+        return max(self._end(job.kind, start) - start, 0.0)
 
     def _end(self, kind: str, start: float) -> float:
         """What a job that starts and ends takes beside its epochs, where to start takes so long."""
@@ -90,8 +95,9 @@ class Pace:
             return start + self.planned[kind][2]
         return max((_median(each) or 0.0 for each in self.ends.values()), default=usual)
 
-    def _epoch(self, job: ExpectedJob) -> tuple[float, float] | None:
-        """Seconds of an epoch of a job, and of one that trains its head alone."""
+    def epoch(self, job: ExpectedJob) -> tuple[float, float] | None:
+        """Seconds of an epoch of a job, and of one that trains its head alone; None where nothing
+        is known of any job."""
         full = _median(self.epochs.get(job.kind, []))
         head = _median(self.head_epochs.get(job.kind, []))
         if planned := self.planned.get(job.kind):

@@ -11,8 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from transfer.sweep.expected import Running, duration
-from transfer.sweep.state import read_budget, read_expected, read_outcomes, show_life
+from transfer.sweep.expected import ExpectedJob, Running, duration
+from transfer.sweep.state import (
+    read_budget,
+    read_expected,
+    read_outcomes,
+    read_pace,
+    read_rung,
+    show_life,
+)
 from transfer.system.bars import bar, lines_above
 
 if TYPE_CHECKING:
@@ -37,6 +44,9 @@ class JobProgress:
         self._folder, self._number = folder, number
         self._expected = read_expected(folder)
         self._budget = read_budget(folder)
+        # What other jobs have told; and whether this one is going to be tested, or to pause.
+        self._pace = read_pace(folder)
+        self._to_its_end = read_rung(folder).stop_after is None
         self._start = time.monotonic()
         self.first_epoch, self.epoch_s = 0, list[float]()
         self._shown = ExitStack()
@@ -95,15 +105,31 @@ class JobProgress:
                 return
 
     def _time_is_up(self, number: int) -> bool:
-        """Whether the job has to pause after this epoch; not where it is nearly done."""
+        """Whether the job has to pause after this epoch, for there is no time for the next one, or
+        none at all; not where the job is nearly done."""
         if self._budget is None:
             return False
         show_life(self._folder)
         job, left = self._expected.jobs.get(str(self._number)), self._budget.left
-        if left > 0 or job is None:
-            return left <= 0
-        to_go = (job.epochs - number) * self.epoch_s[-1]
-        return to_go > max(left + self._budget.slack, 0.0)
+        room = max(left + self._budget.slack, 0.0)
+        if job is None:
+            return left <= 0 or self.epoch_s[-1] > room
+        to_go = job.epochs - number
+        if to_go <= 0:
+            return False
+        following = self._following_s(job, number)
+        end = self._pace.end(job) if self._to_its_end else 0.0
+        if left <= 0:
+            return to_go * following + end > room
+        return following + (end if to_go == 1 else 0.0) > room
+
+    def _following_s(self, job: ExpectedJob, number: int) -> float:
+        """Seconds of the epoch after this one."""
+        if number != job.head_epochs:
+            return self.epoch_s[-1]
+        # It is the first to train more than the head.
+        known = self._pace.epoch(job)
+        return self.epoch_s[-1] / job.head_share if known is None else known[0]
 
     def _move(self, number: int) -> None:
         """To the end of this epoch, counted from 1."""
