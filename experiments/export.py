@@ -12,17 +12,20 @@ and the report shows it.
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from experiments.arguments import STORE, option, run
-from transfer.compare.forms import accuracy_change, form_verdicts
+from experiments.export_words import fault_of, numbers_of, told_of
+from transfer.compare.forms import accuracy_change
 from transfer.compare.networks_to_use import networks_to_use
 from transfer.compare.statistics import wilson_interval
 from transfer.data import ImageData
+from transfer.data.image_data import Split
 from transfer.deploy.card import write_card
 from transfer.deploy.classifier import Classifier, load_classifier
 from transfer.deploy.description import Description
@@ -31,6 +34,7 @@ from transfer.deploy.packages import EXPORT, require_packages
 from transfer.deploy.quantize import CALIBRATION_IMAGES
 from transfer.deploy.timing import time_form, usable_cores
 from transfer.deploy.write import Written, all_scores, write_forms
+from transfer.evaluate.metrics import evaluate_logits
 from transfer.report.write import EQUIVALENT_WITHIN
 from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, printable
@@ -174,9 +178,11 @@ def _export(
                 log_form(client, record, written.form, measures)
                 card = _card(written, measures, record, data)
                 write_card(written.path, card)
-                print("\n".join(_told(written, measures, options.equivalent_within)))
+                print("\n".join(told_of(written, measures, options.equivalent_within)))
                 if options.register is not None and written.form in registered:
-                    print(_register(client, record, written, options.register))
+                    fault = fault_of(written, measures, options.equivalent_within)
+                    name = options.register
+                    print(_register(client, record, written, data.val, name=name, fault=fault))
 
 
 def _describe(record: RunRecord, classifier: Classifier, *, softmax: bool) -> Description:
@@ -208,19 +214,15 @@ def _time_torch(
         **timed,
     )
     log_form(client, record, "torch", measures)
-    print(f"torch itself: {_numbers(measures)}")
+    print(f"torch itself: {numbers_of(measures)}")
 
 
 def _measure(
     written: Written, data: ImageData, parent: Predictions, options: Options, others: OtherJobs
 ) -> FormMeasures:
     """What the file is like, its accuracy that of the whole test set."""
-    scores = all_scores(written.classifier, data.test, written.path.name)
-    if written.classifier.description.output == "probabilities":
-        # Quantised, some are 0.
-        scores = scores.clamp(min=1e-12).log()
-    labels = data.test.labels.numpy()
-    answers = Predictions.of_logits(scores.numpy(), labels, data.classes)
+    logits, labels = _logits(written, data.test), data.test.labels.numpy()
+    answers = Predictions.of_logits(logits.numpy(), labels, data.classes)
     if answers.labels.tobytes() != parent.labels.tobytes():
         problem = "its kept answers are to other images than those that are here"
         raise ConfigError("run", written.classifier.description.run_id, problem)
@@ -230,6 +232,14 @@ def _measure(
         timed["other_jobs"] = others.most()
     size = written.path.stat().st_size / 1e6
     return FormMeasures(size_mb=size, **accuracy_change(parent, answers), **timed)
+
+
+def _logits(written: Written, split: Split) -> Tensor:
+    scores = all_scores(written.classifier, split, written.path.name)
+    if written.classifier.description.output == "logits":
+        return scores
+    # Quantised, some are 0.
+    return scores.clamp(min=1e-12).log()
 
 
 def _card(
@@ -255,51 +265,21 @@ def _card(
     return card
 
 
-def _register(client: Client, record: RunRecord, written: Written, name: str) -> str:
+def _register(
+    client: Client, record: RunRecord, written: Written, val: Split, *, name: str, fault: str
+) -> str:
+    found = evaluate_logits(_logits(written, val), val.labels)
+    validation = {
+        "acc": found.accuracy,
+        "balanced_acc": found.balanced_accuracy,
+        "loss": found.loss,
+    }
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         save_served_model(written.path, written.classifier.description, model)
         card = json.loads((model / "card.json").read_text(encoding="utf-8"))
-        return str(register(client, record, model, name, card))
-
-
-def _told(written: Written, measures: FormMeasures, equivalent_within: float) -> Iterator[str]:
-    """What a person reads of a form."""
-    yield f"{printable(str(written.path))}: {_numbers(measures)}"
-    if written.form != "onnx_int8":
-        same = f"{written.difference:.1g} on {written.checked} test images"
-        yield f"  its outputs are torch's, but for {same}"
-        return
-    [verdict] = form_verdicts([written.form], [measures], equivalent_within / 100)
-    cost, least, most = (
-        -100 * each + 0.0
-        for each in (measures.acc_change, measures.acc_change_high, measures.acc_change_low)
-    )
-    words = {
-        "equivalent": f"equivalent within {equivalent_within:g}",
-        "undecided": "whether it matters is not decided",
-        "worse": "it is the worse network",
-        "better": "it is the better network",
-    }
-    interval = f"95 % interval {least:.2f} to {most:.2f}"
-    told = f"  int8 costs {cost:.2f} points ({interval}): {words[verdict.kind]}"
-    yield told.replace("-", "−")
-
-
-def _numbers(measures: FormMeasures) -> str:
-    parts = [f"{measures.size_mb:.1f} MB", f"{measures.acc:.2%} of the test images right"]
-    known = measures.known()
-    if "latency_ms" in known:
-        parts.append(
-            f"{known['latency_ms']:.2f} ms an image (p90 {known['latency_p90_ms']:.2f}), "
-            f"{known['latency_64_ms']:.1f} ms for 64 (p90 {known['latency_64_p90_ms']:.1f}), "
-            f"threads: {known['threads']:.0f}"
-        )
-    if "memory_mb" in known:
-        parts.append(f"{known['memory_mb']:.0f} MB of memory")
-    if measures.disturbed:
-        parts.append("alone, it would have been faster: something else computed meanwhile")
-    return "; ".join(parts)
+        told = register(client, record, model, name, card, validation=validation, fault=fault)
+        return str(told)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import Run
 from PIL import Image
 
 from experiments import export
+from experiments.export_words import fault_of
 from tests.conftest import Workplace, config_of
+from transfer.compare.forms import accuracy_change
 from transfer.data import DataSets
+from transfer.deploy.exported import open_own
 from transfer.deploy.timing import time_form
+from transfer.deploy.write import Written
 from transfer.system.errors import ConfigError
+from transfer.tracking.artifacts import Predictions
 from transfer.tracking.forms import FormMeasures, forms_of
 
 
@@ -181,6 +187,27 @@ def test_what_cannot_be_is_one_line(
     with pytest.raises(ConfigError) as refused:
         export.main(options)
     assert str(refused.value).startswith(words) and "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_worse_than_its_network_is_at_fault(exported: Exported) -> None:
+    path = exported.folder / "model.int8.onnx"
+    written = Written("onnx_int8", path, open_own(path), 0.1, 256)
+    labels = np.arange(200) % 10
+
+    def fault_of_wrong(wrong: int, equivalent_within: float = 1) -> str:
+        logits = np.eye(10, dtype=np.float32)[labels]
+        parent = Predictions.of_logits(logits, labels, list("0123456789"))
+        logits[:wrong] = np.eye(10, dtype=np.float32)[labels[:wrong] - 1]
+        answers = Predictions.of_logits(logits, labels, list("0123456789"))
+        measures = FormMeasures(**accuracy_change(parent, answers))
+        return fault_of(written, measures, equivalent_within)
+
+    assert fault_of_wrong(0) == fault_of_wrong(3) == ""
+    assert re.fullmatch(
+        r"in int8 it is worse than its own network, by 10.00 points "
+        r"\(95 % interval 5.\d\d to 14.\d\d\)",
+        fault_of_wrong(20),
+    )
 
 
 def test_measures_that_are_not_known_are_not_logged() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Workplace
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import RunRecord
-from transfer.tracking.registry import register, require_name
+from transfer.tracking.registry import Registered, register, require_name
 from transfer.tracking.store import experiment_id
 
 CARD = {
@@ -36,6 +36,10 @@ def test_the_champion_is_the_best_on_the_same_validation_images(
     (tmp_path / "MLmodel").write_text("x")
     store = workplace.client
 
+    def add(run: RunRecord, acc: float, fault: str = "", sha256: str = "0" * 64) -> Registered:
+        card, measured = {**CARD, "sha256": sha256}, {"acc": acc, "loss": 1 - acc}
+        return register(store, run, tmp_path, "digits", card, validation=measured, fault=fault)
+
     def run(val_acc: float, **params: str) -> RunRecord:
         created = store.create_run(experiment_id(store))
         store.log_metric(created.info.run_id, "best/val_acc", val_acc)
@@ -47,19 +51,31 @@ def test_the_champion_is_the_best_on_the_same_validation_images(
         # A store may give it as text.
         return int(store.get_model_version_by_alias("digits", "champion").version)
 
-    first = register(store, run(0.8), tmp_path, "digits", CARD)
-    assert str(first) == "models:/digits/1, now champion"
-    worse = register(store, run(0.8), tmp_path, "digits", CARD)
-    assert (worse.version, worse.champion) == (2, False)
-    assert "champion stays version 1, which was no worse on the validation images" in str(worse)
+    bad = add(run(0.9), 0.2, "in int8 it is worse")
+    assert str(bad) == "models:/digits/1; champion is none yet: in int8 it is worse"
+    first = add(run(0.8), 0.8)
+    assert str(first) == "models:/digits/2, now champion"
+    worse = add(run(0.8), 0.8)
+    assert (worse.version, worse.champion) == (3, False)
+    assert "champion stays version 2, which was no worse on the validation images" in str(worse)
     better = run(0.9)
-    assert register(store, better, tmp_path, "digits", CARD).champion
+    # Its file is what is compared, not the network that it was made of.
+    assert not add(better, 0.79).champion
+    assert add(better, 0.85).champion
     # Of the run of the champion, another file is what was wanted.
-    assert register(store, better, tmp_path, "digits", {**CARD, "sha256": "f" * 64}).champion
-    assert champion() == 4
-    other = register(store, run(0.99, **{"data.seed": "1"}), tmp_path, "digits", CARD)
-    assert "was validated on other images" in str(other) and champion() == 4
-    version = store.get_model_version("digits", "4")
+    assert add(better, 0.84, sha256="f" * 64).champion
+    assert champion() == 6
+    assert not add(run(0.83), 0.84).champion and add(run(0.83), 0.845).champion
+    # Unless it is at fault.
+    bad = add(better, 0.99, "in int8 it is worse")
+    assert str(bad).endswith("; champion stays version 8: in int8 it is worse")
+    other = add(run(0.99, **{"data.seed": "1"}), 0.99)
+    assert "was validated on other images" in str(other) and champion() == 8
+    # One that was registered by hand is as good as its run.
+    store.delete_model_version_tag("digits", "8", "validation_score")
+    assert not add(run(0.8), 0.82).champion and add(run(0.8), 0.835).champion
+    assert add(run(0.7, select_by="loss"), 0.9).champion is False
+    version = store.get_model_version("digits", "6")
     assert version.source.endswith(f"/exported/{'f' * 16}") and version.run_id == better.id
     assert (Path(version.source.removeprefix("file://")) / "MLmodel").read_text() == "x"
     assert version.tags["sha256"] == "f" * 64

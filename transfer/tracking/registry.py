@@ -12,6 +12,8 @@ from transfer.tracking.find import RunRecord
 from transfer.tracking.store import Client, answering
 
 CHAMPION = "champion"
+# The tag of a version: what its own file got on the validation images.
+_SCORE = "validation_score"
 # By these two trainings were validated on the same images.
 _SPLIT = ("data.test_digest", "data.seed", "data.fold", "data.validation_fraction", "select_by")
 
@@ -43,15 +45,27 @@ def require_name(name: str) -> None:
 
 
 def register(
-    client: Client, run: RunRecord, model: Path, name: str, card: Mapping[str, Any]
+    client: Client,
+    run: RunRecord,
+    model: Path,
+    name: str,
+    card: Mapping[str, Any],
+    *,
+    validation: Mapping[str, float],
+    fault: str = "",
 ) -> Registered:
     """Register an MLflow model of a run as the next version of `name`. The alias moves to it where
-    there is none, where the champion is of the same run, or where its run was better on the same
-    validation images: the test images choose nothing.
+    there is none, where the champion is of the same run, or where this file is better than the
+    champion's on the same validation images. The test images choose none; by them a file may only
+    be at fault.
 
     Args:
         model: its folder, which is kept among the run's artifacts.
         card: that of the exported file: its digest, and what is said of it.
+        validation: what the file itself gets on the run's validation images: `acc`,
+            `balanced_acc` and `loss`.
+        fault: why it must not be the champion, such as that it is worse than the network that it
+            was made of.
 
     Raises:
         ConfigError: the store does not take it.
@@ -60,6 +74,8 @@ def register(
 
     place = f"exported/{card['sha256'][:16]}"
     tags = {key: str(card[key]) for key in ("sha256", "data", "data_digest", "commit", "numbers")}
+    score = validation[run.params.get("select_by", "acc")]
+    tags[_SCORE] = repr(score)
     with answering(client.tracking_uri, "written"):
         client.log_artifacts(run.id, str(model), place)
         try:
@@ -72,14 +88,17 @@ def register(
             former = None
         source, text = f"{run.artifacts}/{place}", _description(card)
         new = client.create_model_version(name, source, run.id, tags=tags, description=text)
-        why = "" if former is None else _why_not(client, run, former)
+        why = "" if former is None else _why_not(client, run, score, former)
+        if fault:
+            stays = f"stays version {former.version}" if former else "is none yet"
+            why = f"{CHAMPION} {stays}: {fault}"
         if not why:
             client.set_registered_model_alias(name, CHAMPION, new.version)
     return Registered(name, int(new.version), not why, why)
 
 
-def _why_not(client: Client, run: RunRecord, former: Any) -> str:
-    """Why the alias stays where it is; empty where the run is better."""
+def _why_not(client: Client, run: RunRecord, mine: float, former: Any) -> str:
+    """Why the alias stays where it is; empty where the new version gets it."""
     from mlflow.exceptions import MlflowException
 
     stays = f"{CHAMPION} stays version {former.version}"
@@ -94,7 +113,8 @@ def _why_not(client: Client, run: RunRecord, former: Any) -> str:
         return f"{stays}, which was validated on other images, so that neither is known as better"
     by = run.params.get("select_by", "acc")
     sign = -1 if by == "loss" else 1
-    mine, its = (each.metrics[f"best/val_{by}"] for each in (run, other))
+    # A version that somebody registered by hand has only its run's.
+    its = float(former.tags.get(_SCORE, other.metrics[f"best/val_{by}"]))
     if sign * mine > sign * its:
         return ""
     return f"{stays}, which was no worse on the validation images ({its:.4g}, this one {mine:.4g})"
