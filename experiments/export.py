@@ -59,10 +59,10 @@ class Options:
     sweep: str | None = option(
         None, "latest, <date>/<time> as below multirun/, or an id: export its networks"
     )
-    rows: str = option(
-        "front",
-        "which configurations of sweep: front, those on the front of accuracy against"
-        " multiply-accumulates, or all",
+    rows: str | None = option(
+        None,
+        "which configurations of sweep, or of the latest: front, those on the front of accuracy"
+        " against multiply-accumulates, as with sweep alone, or all",
     )
     to: str = option("onnx", "onnx, pt2 or onnx,pt2")
     int8: str = option("false", "true: ONNX in int8 as well")
@@ -88,18 +88,26 @@ def main(options: Options) -> None:
     runs = _runs(client, options)
     if options.register is not None and len(runs) > 1:
         raise ConfigError("register", options.register, "takes one network; name it with run=")
+    failed = []
     for each in runs:
         folder = _folder(options, each, alone=len(runs) == 1)
         try:
             _export(client, each, forms, folder, options)
-        except ConfigError:
-            raise
+        except ConfigError as error:
+            if len(runs) == 1:
+                raise
+            # The other networks may well be exported.
+            print(f"{printable(each.name)} ({each.id}): {error}", file=sys.stderr)
+            failed.append(each)
         except Exception as error:
             # Libraries raise errors of their own for a full disk.
             if (fault := disk_fault(error)) is None:
                 raise
             print(f"{fault}: {printable(str(folder))}; what is there is whole", file=sys.stderr)
             sys.exit(1)
+    if failed:
+        print(f"{len(failed)} of {len(runs)} networks were not exported as asked", file=sys.stderr)
+        sys.exit(2)
 
 
 def _forms(options: Options) -> list[str]:
@@ -110,8 +118,11 @@ def _forms(options: Options) -> list[str]:
     for key in ("int8", "softmax", "time"):
         if getattr(options, key) not in ("true", "false"):
             raise ConfigError(key, getattr(options, key), "choose from true, false")
-    if options.rows not in ("front", "all"):
+    if options.rows not in (None, "front", "all"):
         raise ConfigError("rows", options.rows, "choose from front, all")
+    if options.rows is not None and options.run is not None:
+        problem = f"chooses among the networks of a sweep; run={options.run} names one already"
+        raise ConfigError("rows", options.rows, problem)
     if options.threads < 0:
         raise ConfigError("threads", options.threads, "must be at least 0")
     if not 0 < options.equivalent_within < 100:
@@ -132,7 +143,9 @@ def _runs(client: Client, options: Options) -> list[RunRecord]:
             raise ConfigError("sweep", options.sweep, f"run={options.run} names a run already")
         return [find_job_run(client, options.run)]
     sweep = options.sweep or "latest"
-    which = "best" if options.run == "best" or options.sweep is None else options.rows
+    # Whoever asks for several means those of the latest.
+    several = options.run is None and (options.sweep is not None or options.rows is not None)
+    which = (options.rows or "front") if several else "best"
     found = networks_to_use(select(client, sweep).runs, which)
     if not found:
         raise ConfigError("sweep", sweep, "none of its runs has finished")

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -29,6 +29,7 @@ from transfer.deploy.timing import time_form
 from transfer.deploy.write import Written
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import Predictions
+from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures, forms_of
 
 
@@ -173,6 +174,8 @@ def test_a_file_that_cannot_be_predicted_with_is_one_line(
         ({"register": "a/b"}, "register=a/b: a name of letters, digits"),
         ({"register": "a", "to": "pt2"}, "register=a: takes an ONNX file; take to=onnx"),
         ({"rows": "some"}, "rows=some: choose from front, all"),
+        ({"rows": "all", "run": "0123"}, "rows=all: chooses among the networks of a sweep; run="),
+        ({"rows": "all"}, "sweep=latest: the store has no sweep yet"),
         ({"threads": -1}, "threads=-1: must be at least 0"),
         ({"equivalent_within": 0.0}, "equivalent_within=0: must be above 0"),
         ({"run": "0123", "sweep": "latest"}, "sweep=latest: run=0123 names a run already"),
@@ -208,6 +211,29 @@ def test_a_file_that_is_worse_than_its_network_is_at_fault(exported: Exported) -
         r"\(95 % interval 5.\d\d to 14.\d\d\)",
         fault_of_wrong(20),
     )
+
+
+def test_one_network_that_cannot_be_exported_leaves_the_others(
+    exported: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = RunRecord.of(exported.run)
+    without_weights = replace(record, name="lost", artifacts=str(tmp_path / "nowhere"))
+    monkeypatch.setattr(export, "_runs", lambda *_: [without_weights, record])
+    options = export.Options(
+        rows="all", time="false", out=str(tmp_path), tracking_uri=exported.workplace.store
+    )
+    with pytest.raises(SystemExit) as ended:
+        export.main(options)
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if line.startswith(("lost", "1 of"))]
+    assert ended.value.code == 2
+    assert told[0].startswith(f"lost ({record.id}): tracking.uri=")
+    assert told[-1] == "1 of 2 networks were not exported as asked"
+    [card] = tmp_path.glob("*/model.onnx.json")
+    assert json.loads(card.read_text())["run_id"] == record.id
 
 
 def test_measures_that_are_not_known_are_not_logged() -> None:
