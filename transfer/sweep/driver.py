@@ -34,7 +34,7 @@ from transfer.sweep.examples import example_jobs, plan_of
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
 from transfer.sweep.former import Former, read_former
 from transfer.sweep.pace import Pace
-from transfer.sweep.planning import auto_weights, find_repeats, lock_folder
+from transfer.sweep.planning import auto_weights, find_repeats, lock_folder, without_repeats
 from transfer.sweep.preview import epochs_done, preview
 from transfer.sweep.search_start import check_search, open_search
 from transfer.sweep.turns import prepare_in_turn
@@ -109,12 +109,11 @@ class Sweep:
         """
         if self.search is not None:
             open_search(self.client, self.folder, self.overrides, self.search, resume=self.resume)
-        run = [job for number, job in enumerate(self.jobs) if str(number) not in self.repeats.of]
         self.run = open_sweep(
             self.client,
             self.folder,
             self.overrides,
-            run,
+            without_repeats(self.jobs, self.repeats),
             resume=self.resume,
             weights=self.auto.sources,
         )
@@ -298,7 +297,8 @@ def plan_sweep(
     trained = {str(number): each for number, (_, each) in sorted(found.items())}
     trained = {number: each for number, each in trained.items() if number not in repeats.of}
     expected = Expected(trained, jobs_at_once(config))
-    former = read_former(client, overrides, planned) if resume else Former()
+    distinct = without_repeats(planned, repeats)
+    former = read_former(client, overrides, distinct) if resume else Former()
     budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
     folder, lock = lock_folder(config)
     state.forget_outcomes(folder)

@@ -25,6 +25,7 @@ from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs
 from transfer.sweep.expected import duration
+from transfer.sweep.planning import without_repeats
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
@@ -99,7 +100,10 @@ class Finalists:
 
     def _further(self, rows: Sequence[Row]) -> list[_Further]:
         """The next seed of each finalist that has the fewest."""
-        number_of = {job.fingerprint: number for number, job in enumerate(self._sweep.jobs)}
+        sweep = self._sweep
+        number_of = {
+            sweep.jobs[number].fingerprint: number for number in map(int, sweep.expected.jobs)
+        }
         count = min(len(row.runs) for row in rows) + 1
         found = []
         for row in rows:
@@ -165,7 +169,7 @@ class Finalists:
         state.note(sweep.folder, state.Rung(None))
         state.note(sweep.folder, replace(sweep.expected, jobs=now))
         assert sweep.run is not None
-        list_jobs(sweep.client, sweep.run, sweep.jobs)
+        list_jobs(sweep.client, sweep.run, without_repeats(sweep.jobs, sweep.repeats))
         log.info("%d finalists over another seed", len(jobs))
         return numbers
 

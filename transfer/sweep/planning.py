@@ -47,6 +47,11 @@ def find_repeats(planned: Sequence[PlannedJob]) -> state.Repeats:
     return state.Repeats({str(each): first for first, *others in alike.values() for each in others})
 
 
+def without_repeats(jobs: Sequence[PlannedJob], repeats: state.Repeats) -> list[PlannedJob]:
+    """The jobs that train something: these make a sweep the one that it is."""
+    return [job for number, job in enumerate(jobs) if str(number) not in repeats.of]
+
+
 def lock_folder(config: DictConfig) -> tuple[Path, Lock]:
     """The folder of a sweep, made, and its lock, acquired.
 
