@@ -13,7 +13,7 @@ from tests.conftest import PLAIN, TINY, Workplace
 from transfer.config.duration import read_duration
 from transfer.sweep import state
 from transfer.sweep.affordable import Means, count_kept, may_start
-from transfer.sweep.budget import Budget, ended, open_budget
+from transfer.sweep.budget import Budget, closed, ended, open_budget
 from transfer.sweep.expected import ExpectedJob
 from transfer.sweep.pace import Pace
 from transfer.sweep.state import Outcome
@@ -32,19 +32,27 @@ def test_time_between_two_commands_does_not_count(tmp_path: Path) -> None:
     now = time.time()
     first = Budget(600, spent=0, start=now - 5000, report=10)
     state.note(tmp_path, first)
-    (tmp_path / "0").mkdir()
-    epoch = tmp_path / "0/run.json"
-    epoch.touch()
-    for path, ago in ((tmp_path / "budget.json", 4990), (epoch, 4900), (tmp_path, 4995)):
+    state.note_outcome(tmp_path, 0, Outcome("", "finished"))
+    outcome = tmp_path / "outcomes/0/outcome.json"
+    for path, ago in ((tmp_path / "budget.json", 4990), (outcome, 4900)):
         os.utime(path, (now - ago, now - ago))
-    former = ended(first, tmp_path)
+    # What a person does with a sweep that was killed is no sign of its life; a link leads nowhere.
+    (tmp_path / "report.md").touch()
+    (tmp_path / "pace.json").symlink_to("nowhere")
+    former = ended(first, state.last_life(tmp_path))
     assert former.spent == pytest.approx(100, abs=1)
+    # One that ends in order says itself what it took, its report included.
+    over = closed(replace(first, start=now - 50))
+    state.note(tmp_path, over)
+    assert over.spent == pytest.approx(60, abs=1)
+    assert ended(over, state.last_life(tmp_path) + 1000) == over == state.read_budget(tmp_path)
+    state.note(tmp_path, first)
     second = open_budget("20m", 3, former)
     assert second is not None and second.seconds == 1200
     assert second.used == pytest.approx(100 + now - second.start, abs=1)
     assert second.left == pytest.approx(1200 - second.report - second.used, abs=1)
     assert open_budget(None) is None
-    assert state.read_budget(tmp_path) == first and state.read_budget(tmp_path / "0") is None
+    assert state.read_budget(tmp_path) == first and state.read_budget(tmp_path / "outcomes") is None
 
 
 def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """The time that a sweep may take in all, whichever commands it takes, and what is left of it.
 
 A clock that is noted in the sweep's folder: its jobs read it wherever they run, and a command that
-goes on with the sweep counts what earlier ones took. Between a kill and that command nothing is
-taken; when a killed command ended, the newest file that it wrote tells.
+goes on with the sweep counts what earlier ones took. Between two commands nothing is taken: the
+first notes what it took as it ends, and of one that was killed the newest file tells that it left
+as a sign of life.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from transfer.config.duration import read_duration
@@ -39,12 +38,14 @@ class Budget:
         spent: by earlier commands of the sweep, in seconds.
         start: of this one, in seconds since the epoch.
         report: seconds of it that are kept for the sweep's end.
+        is_over: whether this command has ended, and what it took is part of `spent`.
     """
 
     seconds: float
     spent: float = 0.0
     start: float = 0.0
     report: float = _REPORT_S
+    is_over: bool = False
 
     @property
     def used(self) -> float:
@@ -79,23 +80,21 @@ def open_budget(text: str | None, jobs: int = 0, former: Budget | None = None) -
     return Budget(seconds, spent, time.time() - age, min(report, seconds / 4))
 
 
-def ended(former: Budget, folder: Path) -> Budget:
+def closed(budget: Budget) -> Budget:
+    """The budget of a command that ends in order now, but for its report."""
+    return replace(budget, spent=budget.used + budget.report, is_over=True)
+
+
+def ended(former: Budget, last: float) -> Budget:
     """The budget of a command that is over, with what it took counted as spent.
 
     Args:
-        folder: of its sweep.
+        last: when it gave a sign of life last, in seconds since the epoch; tells where it was
+            killed.
     """
-    last = _newest_change(folder)
-    spent = former.spent + max(last - former.start, 0.0)
-    return Budget(former.seconds, spent, last, former.report)
-
-
-def _newest_change(folder: Path) -> float:
-    """When anything in a folder was written last, in seconds since the epoch."""
-    times = [folder.stat().st_mtime]
-    for place, _, names in os.walk(folder):
-        times += [(Path(place) / name).stat().st_mtime for name in names]
-    return max(times)
+    if former.is_over:
+        return former
+    return replace(former, spent=former.spent + max(last - former.start, 0.0), is_over=True)
 
 
 def keeps_to_budget(config: DictConfig) -> bool:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ from transfer.config.duration import write_duration
 from transfer.config.halving import Halving, plan_halving
 from transfer.config.search import SearchPlan
 from transfer.sweep import state
-from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
+from transfer.sweep.budget import Budget, closed, keeps_to_budget, open_budget, refuse_budget
 from transfer.sweep.checking import Checking
 from transfer.sweep.choice import Choice
 from transfer.sweep.compose import (
@@ -39,6 +40,7 @@ from transfer.sweep.preview import epochs_done, preview
 from transfer.sweep.search_start import check_search, open_search
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
+from transfer.system.disk import DiskError
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock
 from transfer.tracking.find import PAUSED
@@ -214,6 +216,9 @@ class Sweep:
                 print(f"{error}: no report yet; once it can:\n{resume_command()}", file=sys.stderr)
                 return False
             finally:
+                if self.budget is not None:
+                    with suppress(DiskError):
+                        state.note(self.folder, closed(self.budget))
                 self.lock.release()
         return True
 
@@ -297,10 +302,10 @@ def plan_sweep(
     trained = {str(number): each for number, (_, each) in sorted(found.items())}
     trained = {number: each for number, each in trained.items() if number not in repeats.of}
     expected = Expected(trained, jobs_at_once(config))
+    folder, lock = lock_folder(config)
     distinct = without_repeats(planned, repeats)
     former = read_former(client, overrides, distinct) if resume else Former()
     budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
-    folder, lock = lock_folder(config)
     state.forget_outcomes(folder)
     state.forget_budget(folder)
     pace = former.pace or Pace(planned=choice.planned if choice else {})

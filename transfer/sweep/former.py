@@ -36,5 +36,5 @@ def read_former(client: Client, overrides: Sequence[str], jobs: Sequence[Planned
         return Former()
     budget = state.read_budget(folder)
     if budget is not None:
-        budget = ended(budget, folder)
+        budget = ended(budget, state.last_life(folder))
     return Former(folder, budget, state.read_pace(folder))

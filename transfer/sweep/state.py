@@ -203,6 +203,19 @@ def show_life(folder: Path) -> None:
         os.utime(folder / _FILES[Budget])
 
 
+def last_life(folder: Path) -> float:
+    """When a sweep wrote last what only its driver and its jobs write, in seconds since the epoch;
+    0 where it never did."""
+    paths = [folder / name for name in _FILES.values()]
+    paths += (folder / _OUTCOMES).glob("*/outcome.json")
+    found = [0.0]
+    for path in paths:
+        # It may never have been written, or be another sweep's by now.
+        with suppress(OSError):
+            found.append(path.stat().st_mtime)
+    return max(found)
+
+
 def forget_budget(folder: Path) -> None:
     """Delete that of an earlier sweep that was given the same folder, and what followed from it."""
     for kind in (Budget, Pace, Choice):
