@@ -11,13 +11,18 @@ import pytest
 
 from tests.conftest import PLAIN, TINY, Workplace
 from transfer.config.duration import read_duration
-from transfer.sweep import state
+from transfer.sweep import driver, state
 from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.budget import Budget, closed, ended, open_budget
+from transfer.sweep.choice import Choice
+from transfer.sweep.driver import Sweep
 from transfer.sweep.expected import ExpectedJob
 from transfer.sweep.pace import Pace
-from transfer.sweep.state import Outcome
+from transfer.sweep.state import AutoWeights, Outcome, Repeats
 from transfer.system.errors import ConfigError
+from transfer.tracking.previous_run import lock_of
+from transfer.tracking.store import open_store
+from transfer.tracking.sweep_run import PlannedJob, SweepRun
 
 
 def test_durations_as_people_type_them() -> None:
@@ -53,6 +58,36 @@ def test_time_between_two_commands_does_not_count(tmp_path: Path) -> None:
     assert second.left == pytest.approx(1200 - second.report - second.used, abs=1)
     assert open_budget(None) is None
     assert state.read_budget(tmp_path) == first and state.read_budget(tmp_path / "outcomes") is None
+
+
+def test_a_sweep_that_is_killed_as_it_opens_keeps_its_time_and_plan(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workplace.folder / "out"
+    folder.mkdir()
+    choice = Choice([["epochs=2"]], ["told"], {})
+
+    def open_with(budget: Budget | None) -> None:
+        sweep = Sweep(
+            open_store(workplace.store), folder, lock_of(folder), [],
+            [PlannedJob("name", "seed=0", "0")], Repeats({}), AutoWeights({}), True,
+            budget=budget, choice=choice,
+        )  # fmt: skip
+        sweep.open()
+
+    def killed(*_: object, **__: object) -> SweepRun:
+        raise KeyboardInterrupt
+
+    open_with(Budget(60, 10, 5))
+    state.note_outcome(folder, 0, Outcome("", "finished"))
+    monkeypatch.setattr(driver, "open_sweep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_with(second := Budget(90, 30, 7))
+    assert (state.read_budget(folder), state.read_choice(folder)) == (second, choice)
+    assert not state.read_outcomes(folder)
+    monkeypatch.undo()
+    open_with(None)
+    assert state.read_budget(folder) is None and state.read_choice(folder) is None
 
 
 def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ class Sweep:
         Raises:
             ConfigError: another process is running the same sweep, or the store cannot be written.
         """
+        # First, for from here on a command that goes on with the sweep looks into this folder.
+        state.replace_budget(self.folder, self.budget, self.pace, self.choice)
+        state.forget_outcomes(self.folder)
         if self.search is not None:
             open_search(self.client, self.folder, self.overrides, self.search, resume=self.resume)
         self.run = open_sweep(
@@ -121,9 +124,6 @@ class Sweep:
         )
         for each in (self.auto, self.repeats, self.expected, self.run, state.Rung(None)):
             state.note(self.folder, each)
-        for noted in (self.budget, self.pace, self.choice) if self.budget else ():
-            if noted is not None:
-                state.note(self.folder, noted)
 
     def end(self) -> None:
         """After the last job: deliver what the store lacks, close and report.
@@ -306,8 +306,6 @@ def plan_sweep(
     distinct = without_repeats(planned, repeats)
     former = read_former(client, overrides, distinct) if resume else Former()
     budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
-    state.forget_outcomes(folder)
-    state.forget_budget(folder)
     pace = former.pace or Pace(planned=choice.planned if choice else {})
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     return Sweep(

@@ -216,10 +216,18 @@ def last_life(folder: Path) -> float:
     return max(found)
 
 
-def forget_budget(folder: Path) -> None:
-    """Delete that of an earlier sweep that was given the same folder, and what followed from it."""
-    for kind in (Budget, Pace, Choice):
-        (folder / _FILES[kind]).unlink(missing_ok=True)
+def replace_budget(folder: Path, budget: Budget | None, pace: Pace, choice: Choice | None) -> None:
+    """Leave a note of a sweep's time, and of what follows from it, in the place of that of an
+    earlier command, or sweep, that was given the same folder; never without either.
+
+    Raises:
+        DiskError: the disk is full, read-only or broken.
+    """
+    for kind, noted in ((Choice, choice), (Pace, pace), (Budget, budget)):
+        if budget is None or noted is None:
+            (folder / _FILES[kind]).unlink(missing_ok=True)
+        else:
+            note(folder, noted)
 
 
 def read_pruning(folder: Path) -> Pruning | None:
