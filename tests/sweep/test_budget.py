@@ -11,13 +11,15 @@ import pytest
 
 from tests.conftest import PLAIN, TINY, Workplace
 from transfer.config.duration import read_duration
+from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep import driver, state
 from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.budget import Budget, closed, ended, open_budget
 from transfer.sweep.choice import Choice
 from transfer.sweep.driver import Sweep
-from transfer.sweep.expected import ExpectedJob
+from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.pace import Pace
+from transfer.sweep.race import Race
 from transfer.sweep.state import AutoWeights, Outcome, Repeats
 from transfer.system.errors import ConfigError
 from transfer.tracking.previous_run import lock_of
@@ -88,6 +90,28 @@ def test_a_sweep_that_is_killed_as_it_opens_keeps_its_time_and_plan(
     monkeypatch.undo()
     open_with(None)
     assert state.read_budget(folder) is None and state.read_choice(folder) is None
+
+
+def test_what_an_earlier_command_has_begun_is_not_told_as_never_begun(
+    workplace: Workplace,
+) -> None:
+    names = ("new", "begun", "trained")
+    jobs = [PlannedJob(name, f"seed={seed}", name) for seed, name in enumerate(names)]
+    work = {
+        str(number): ExpectedJob("small", 9, done, head_epochs=0, head_share=0.25, size=100)
+        for number, done in enumerate((0, 2, 9))
+    }
+    folder = workplace.folder / "out"
+    folder.mkdir()
+    sweep = Sweep(
+        open_store(workplace.store), folder, lock_of(folder), [], jobs, Repeats({}),
+        AutoWeights({}), True, halving=Halving(HalvingConfig(), [3], 9), expected=Expected(work),
+        budget=Budget(60, 100, time.time()),
+    )  # fmt: skip
+    sweep.open()
+    assert Race(sweep, at_most=3).next_batch() == [2]
+    ends = {number: each.status for number, each in state.read_outcomes(folder).items()}
+    assert ends == {0: "left out", 1: "paused"}
 
 
 def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:

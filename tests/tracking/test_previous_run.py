@@ -21,7 +21,7 @@ from transfer.tracking.find import find_sweep_jobs, find_sweep_run
 from transfer.tracking.previous_run import find_previous_run, lock_of, process_tags
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
-from transfer.tracking.sweep_run import PlannedJob, end_sweep, open_sweep
+from transfer.tracking.sweep_run import PlannedJob, budget_tags, end_sweep, open_sweep, tag_sweep
 from transfer.training.trainer import Trainer
 
 
@@ -140,6 +140,9 @@ def test_a_resumed_sweep_is_found_by_the_folder_of_either_command(
     for folder in folders:
         folder.mkdir(parents=True)
         sweep = open_sweep(client, folder, ["seed=0"], jobs, resume=True)
+        # What was said of its time by then no longer holds.
+        assert not [name for name in client.get_run(sweep.run_id).data.tags if "budget" in name]
+        tag_sweep(client, sweep, budget_tags("1h", 1, 2, 3))
     for folder in folders:
         found = find_sweep_run(client, f"2026-11-24/{folder.name}")
         assert found.id == sweep.run_id

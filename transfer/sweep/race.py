@@ -136,7 +136,8 @@ class Race:
     def _has_time(self, number: int, taken: Sequence[int]) -> bool:
         """Whether a job can go on to this rung, beside those that do already."""
         means = self._means
-        if means is None:
+        if means is None or self._sweep.expected.jobs[str(number)].done >= self._stops[-1]:
+            # Of one that was trained to its end little is left, if anything.
             return True
         own = means.stretches(self._job(number, self._at), self._at)
         if own is None:
@@ -157,12 +158,15 @@ class Race:
         return not (taken or self._launched or self._waiting) and self._racing == [number]
 
     def _give_up(self, number: int) -> None:
-        """There is no time for a job: it is dropped where it stands, or was never begun."""
+        """There is no time for a job: it stays as an earlier command has left it, is dropped where
+        it stands, or was never begun."""
         if self._at and (number not in self._standing or self._is_last_hope(number, [])):
             # It stays paused.
             state.note_outcome(self._sweep.folder, number, self._ended[number])
         elif self._at:
             self._drop(number)
+        elif self._sweep.expected.jobs[str(number)].done:
+            self._runners.keep(number)
         else:
             self._runners.leave_out(number)
             self._racing.remove(number)

@@ -107,6 +107,19 @@ class Runners:
         outcome = state.Outcome(own.overrides, status, folder=own.folder)
         state.note_outcome(self._sweep.folder, number, outcome)
 
+    def keep(self, number: int) -> None:
+        """Let a job that an earlier command has begun stay as it is: paused, or dropped."""
+        job = self._sweep.jobs[number]
+        former = find_previous_run(self._sweep.client, job.fingerprint)
+        dropped = None if former.record is None else Dropped.of(former.record.tags)
+        status = "paused"
+        if dropped is not None:
+            status = "out of time" if dropped.why == "time" else "dropped"
+        log.info("%s: does not go on, for want of time", self.name(number))
+        folder = "" if former.folder is None else str(former.folder)
+        outcome = state.Outcome(job.overrides, status, folder=folder)
+        state.note_outcome(self._sweep.folder, number, outcome)
+
     def leave_out(self, number: int) -> None:
         """Let a job never begin."""
         log.info("%s: left out for want of time", self.name(number))

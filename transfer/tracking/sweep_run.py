@@ -220,6 +220,10 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             here = {"hydra.output_dir": str(folder), RESUMED_AS: " ".join(sorted(names))}
             for name, value in (process_tags() | here).items():
                 client.set_tag(again.id, name, value)
+            for name in again.tags:
+                if name.startswith(BUDGET_TAG):
+                    # What there was no time for then may be done now.
+                    client.delete_tag(again.id, name)
             client.update_run(again.id, status="RUNNING")
             return SweepRun(own, again.id)
     except LockedError as error:
