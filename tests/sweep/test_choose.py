@@ -133,6 +133,7 @@ def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Wor
     assert "\n- Take " in done.stdout and "budget" not in runs[0].data.params
     report = (again.parent / "report.md").read_text()
     assert "The sweep was given 20m, which was enough" in report
+    assert "so it is a little too sure" in report
     assert "agreed" not in report or "Kendall" in report
 
 

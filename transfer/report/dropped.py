@@ -17,7 +17,7 @@ from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
-from transfer.tracking.sweep_run import BUDGET_TAG
+from transfer.tracking.sweep_run import BUDGET_TAG, FURTHER_SEEDS_TAG
 
 
 def is_dropped(run: RunRecord) -> bool:
@@ -26,8 +26,8 @@ def is_dropped(run: RunRecord) -> bool:
 
 
 def budget_blocks(selection: Selection, words: Words) -> list[Block]:
-    """What the time that a sweep was given was too short for; nothing where it had as long as it
-    took."""
+    """What the time that a sweep was given was too short for, and how sure its verdict is where it
+    chose; nothing where it had as long as it took."""
     blocks: list[Block] = []
     for sweep in selection.sweeps:
         if BUDGET_TAG not in sweep.tags:
@@ -40,6 +40,8 @@ def budget_blocks(selection: Selection, words: Words) -> list[Block]:
         told = words("comma").join(parts)
         key = "budget.short" if parts else "budget.enough"
         blocks.append(Paragraph(words(key, budget=sweep.tags[BUDGET_TAG], parts=told)))
+        if FURTHER_SEEDS_TAG in sweep.tags:
+            blocks.append(Paragraph(words("budget.seeds")))
     return blocks
 
 

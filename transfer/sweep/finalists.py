@@ -32,7 +32,7 @@ from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_prediction
 from transfer.tracking.find import RunRecord, fetch_artifact
 from transfer.tracking.selection import select
 from transfer.tracking.store import answering
-from transfer.tracking.sweep_run import PlannedJob, list_jobs
+from transfer.tracking.sweep_run import FURTHER_SEEDS_TAG, PlannedJob, list_jobs, tag_sweep
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
@@ -170,6 +170,7 @@ class Finalists:
         state.note(sweep.folder, replace(sweep.expected, jobs=now))
         assert sweep.run is not None
         list_jobs(sweep.client, sweep.run, without_repeats(sweep.jobs, sweep.repeats))
+        tag_sweep(sweep.client, sweep.run, {FURTHER_SEEDS_TAG: str(len(self._tried))})
         log.info("%d finalists over another seed", len(jobs))
         return numbers
 

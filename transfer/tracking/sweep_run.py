@@ -33,6 +33,8 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 _WEIGHTS = "weights.json"
 # Of a sweep that had one, as it was typed, and how many jobs it was too short for.
 BUDGET_TAG = "transfer.budget"
+# Of a sweep that chose: how many jobs of its finalists were launched with further seeds.
+FURTHER_SEEDS_TAG = "transfer.further_seeds"
 _CIRCUMSTANCES = ("resume=", "preview=", "budget=", "device=", "tracking.")
 
 
