@@ -107,22 +107,34 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
         raise ConfigError("stop_after", typed, problem)
     epochs = jobs[0].epochs
     unfrozen = [each for each in map(head_epochs, jobs) if each < epochs]
-    first = options.first_rung
-    if first is None:
-        first = max(unfrozen, default=0) + max(math.ceil(epochs / options.eta**3), 1)
     if epochs == 1:
         raise ConfigError("epochs", 1, "no rung lies before the last epoch; give 2 or more")
-    if first >= epochs:
+    rungs = rungs_of(epochs, max(unfrozen, default=0), options.first_rung, options.eta)
+    if not rungs:
         problem = f"the first rung must lie before the last of {epochs} epochs"
         if options.first_rung is None:
             problem += ", and none does after the last unfreeze; give it yourself"
         raise ConfigError(f"{_PREFIX}first_rung", options.first_rung or "null", problem)
-    rungs, place = [first], 1
-    while (following := round(first * options.eta**place)) < epochs:
-        # Of a small eta, some are no epoch further.
-        rungs += [following] if following > rungs[-1] else []
-        place += 1
     return Halving(options, rungs, epochs)
+
+
+def rungs_of(epochs: int, frozen: int, first: int | None, eta: float) -> list[int]:
+    """The epochs after which jobs may be dropped; none where no such epoch lies before the last.
+
+    Args:
+        epochs: of every job.
+        frozen: the most epochs in which the head of one learns alone before more does.
+        first: the first rung, if it was chosen; else it follows from the others.
+        eta: each rung lies at so many times the epochs of the one before.
+    """
+    if first is None:
+        first = frozen + max(math.ceil(epochs / eta**3), 1)
+    rungs, place = list[int](), 0
+    while (following := round(first * eta**place)) < epochs:
+        # Where eta is small, some are no epoch further.
+        rungs += [following] if not rungs or following > rungs[-1] else []
+        place += 1
+    return rungs
 
 
 def sweeper_options(sweeper: DictConfig, kind: type[Options]) -> Options:
