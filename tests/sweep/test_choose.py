@@ -20,8 +20,8 @@ from transfer.sweep.grid import (
     Room,
     fit_grid,
     frozen_epochs,
+    race_rungs,
     race_seconds,
-    rungs_of,
     seconds,
     tunings,
 )
@@ -57,9 +57,9 @@ def test_a_grid_fits_the_time() -> None:
         assert race_seconds(chosen, epochs, Room(IMAGES, given)) <= given
         assert all(each.seconds <= given for each in chosen)
         # Rungs lie after the head has learned alone, and before the end.
-        assert (
-            frozen_epochs(epochs) < rungs_of(epochs, 3.0)[0] <= rungs_of(epochs, 3.0)[-1] < epochs
-        )
+        room, tried = Room(IMAGES, given), [(QUICK, tunings(QUICK, "adamw", "photo")[1])]
+        [frozen], rungs = frozen_epochs(*tried[0], room, epochs), race_rungs(tried, room, epochs)
+        assert frozen < rungs[0] <= rungs[-1] < epochs
     assert sizes == sorted(sizes) and sizes[-1] == (EPOCHS[0], 16)
     _, short = fit_grid(options, Room(IMAGES, 100))
     assert not any(each.candidate is SLOW and each.tuning.kind == "all" for each in short)

@@ -25,7 +25,6 @@ from transfer.sweep.choice import Choice
 from transfer.sweep.compose import jobs_at_once
 from transfer.sweep.expected import duration
 from transfer.sweep.grid import (
-    EPOCHS,
     Candidate,
     Chosen,
     Images,
@@ -33,14 +32,15 @@ from transfer.sweep.grid import (
     fit_grid,
     frozen_epochs,
     parts,
+    race_rungs,
     race_seconds,
-    rungs_of,
     seconds,
-    tunings,
 )
+from transfer.sweep.offer import offered, own_overrides
 from transfer.sweep.screen import as_read, label_of, screen
 from transfer.sweep.screen_text import screen_text
 from transfer.sweep.speed import Speed, measure_speed
+from transfer.sweep.typed_jobs import check_typed
 from transfer.sweep.words import Words, sort_words
 from transfer.system.errors import ConfigError
 from transfer.system.process import age_of_process
@@ -111,6 +111,9 @@ class _Planner:
 
     def plan(self) -> Choice:
         found = compose_candidates(self._words.of_screen)
+        untried = [_candidate(each, Speed(0.0, 0.0, 0.0)) for each in found]
+        room = Room(Images(0, 0, 0), 0.0, self._options.eta, first_rung=self._options.first_rung)
+        self._epochs = check_typed(self._config, self._words, untried, room)
         pairs = [(config, measure_speed(config)) for config in found]
         images = _count_images(min(found, key=lambda each: each.image_size))
         self._say(f"{len(pairs)} candidates, {images.all:,} images; budget {self._given}")
@@ -181,31 +184,28 @@ class _Planner:
         return [*labels, *raw]
 
     def _grid(self, candidates: Sequence[Candidate], images: Images) -> Choice:
-        config, eta = self._config, self._options.eta
-        optimizer = str(OmegaConf.select(config, "optimizer.name"))
-        augment = str(OmegaConf.select(config, "augment.name"))
-        fitting = None if augment == "none" else augment
-        options = [
-            (each, self._words.replace_in(tunings(each, optimizer, fitting))) for each in candidates
-        ]
+        options = [(each, offered(each, self._config, self._words)) for each in candidates]
         left = self._budget.left
-        at_once = max(jobs_at_once(config), 1)
-        room = Room(images, _RACE * left / self._words.repeats, eta, at_once, self._slow)
-        typed_epochs = self._words.types("epochs")
-        counts = [int(OmegaConf.select(config, "epochs"))] if typed_epochs else EPOCHS
+        room = Room(
+            images,
+            _RACE * left / self._words.repeats,
+            self._options.eta,
+            max(jobs_at_once(self._config), 1),
+            self._slow,
+            self._options.first_rung,
+            self._epochs.frozen,
+        )
+        each_one = [(candidate, tuning) for candidate, listed in options for tuning in listed]
+        counts = [each for each in self._epochs.counts if race_rungs(each_one, room, each)]
         epochs, chosen = fit_grid(options, room, counts)
         if not chosen:
-            least = min(
-                seconds(candidate, tuning, room, counts[-1])
-                for candidate, listed in options
-                for tuning in listed
-            )
+            least = min(seconds(*each, room, counts[-1]) for each in each_one)
             what = f"{counts[-1]} epochs of the fastest candidate take {duration(least)}"
             self._refuse(what, least / _RACE)
         jobs = [
             [*each.candidate.overrides, *own, *of_user]
             for each in chosen
-            for own in [self._with_epochs(each, epochs)]
+            for own in [self._own(each, room, epochs)]
             for of_user in self._words.products(each.tuning.kind)
         ]
         self._tell(chosen, epochs, left, room)
@@ -216,31 +216,26 @@ class _Planner:
         planned = {
             kind: parts(each.candidate, each.tuning, room)
             for each in chosen
-            for kind in self._kinds(each, epochs)
+            for kind in self._kinds(each, room, epochs)
         }
         return Choice(jobs, self._told, planned)
 
-    def _kinds(self, chosen: Chosen, epochs: int) -> list[str]:
+    def _own(self, chosen: Chosen, room: Room, epochs: int) -> list[str]:
+        frozen = frozen_epochs(chosen.candidate, chosen.tuning, room, epochs)
+        return own_overrides(chosen.tuning, self._words, epochs, frozen)
+
+    def _kinds(self, chosen: Chosen, room: Room, epochs: int) -> list[str]:
         """What the jobs of a configuration are called by those who measure them."""
-        own = dict(each.split("=", 1) for each in self._with_epochs(chosen, epochs))
+        own = dict(each.split("=", 1) for each in self._own(chosen, room, epochs))
         stored = own.get("frozen_features", str(OmegaConf.select(self._config, "frozen_features")))
         return [f"{chosen.candidate.kind} {own['tune']} {stored}"]
-
-    def _with_epochs(self, chosen: Chosen, epochs: int) -> list[str]:
-        frozen = frozen_epochs(epochs) if chosen.candidate.pretrained else 0
-        own, idle = [f"epochs={epochs}", *chosen.tuning.overrides], ["epochs"]
-        if chosen.tuning.kind != "head":
-            own.append(f"freeze_epochs={frozen}")
-        if chosen.tuning.kind == "all" and frozen == 0:
-            idle.append("frozen_features")
-        idle = [each for each in idle if each != "epochs" or self._words.types(each)]
-        return [each for each in own if each.partition("=")[0] not in idle]
 
     def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
         """The stages and what they may take."""
         models = list(dict.fromkeys(each.candidate.label for each in chosen))
         race = race_seconds(chosen, epochs, room) * self._words.repeats
-        rungs = ", ".join(map(str, rungs_of(epochs, room.eta)))
+        tried = [(each.candidate, each.tuning) for each in chosen]
+        rungs = ", ".join(map(str, race_rungs(tried, room, epochs)))
         self._say(
             f"{duration(left)} are left: {len(chosen)} configurations of {epochs} epochs, rungs"
             f" after {rungs}, about {duration(race)}; what is left then is for further seeds"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from transfer.config.halving import rungs_of
 from transfer.sweep.speed import Speed
 
 # What a job takes beside its epochs: starting it at each rung, and its end.
@@ -75,6 +76,8 @@ class Room:
         eta: one of so many goes on from each rung.
         at_once: how many jobs run at the same time.
         slow: how many times as long as on a machine that is free things take that were not tried.
+        first_rung: epochs, if that was chosen.
+        frozen: the epochs in which the head learns alone before more does, if these were typed.
     """
 
     images: Images
@@ -82,6 +85,8 @@ class Room:
     eta: float = 3.0
     at_once: int = 1
     slow: float = 1.0
+    first_rung: int | None = None
+    frozen: Sequence[int] = ()
 
 
 # The rates that are tried, the likeliest first, by optimiser: those of the head alone, and of more.
@@ -122,18 +127,21 @@ def tunings(candidate: Candidate, optimizer: str, augment: str | None) -> list[T
     return [each for each in found if each.kind != "last:1" or math.isfinite(candidate.speed.last)]
 
 
-def frozen_epochs(epochs: int) -> int:
-    """How many epochs the head learns alone where more trains after them."""
-    return math.floor(_FROZEN * epochs)
+def frozen_epochs(candidate: Candidate, tuning: Tuning, room: Room, epochs: int) -> Sequence[int]:
+    """How many epochs the head of a configuration learns alone: a number for each of its jobs that
+    differs in that."""
+    if tuning.kind == "head":
+        return [epochs]
+    return room.frozen or [math.floor(_FROZEN * epochs) if candidate.pretrained else 0]
 
 
-def rungs_of(epochs: int, eta: float) -> list[int]:
-    """Epochs at which the race may drop some; as `plan_halving` has them."""
-    first, found = frozen_epochs(epochs) + max(math.ceil(epochs / eta**3), 1), list[int]()
-    while first < epochs:
-        found.append(first)
-        first = max(round(first * eta), first + 1)
-    return found
+def race_rungs(
+    configurations: Sequence[tuple[Candidate, Tuning]], room: Room, epochs: int
+) -> list[int]:
+    """The epochs after which the race between these may drop some."""
+    frozen = [max(frozen_epochs(*each, room, epochs)) for each in configurations]
+    unfrozen = max((each for each in frozen if each < epochs), default=0)
+    return rungs_of(epochs, unfrozen, room.first_rung, room.eta)
 
 
 def seconds(
@@ -144,9 +152,7 @@ def seconds(
     Args:
         stored: whether another one has stored the features that it needs.
     """
-    frozen = epochs if tuning.kind == "head" else 0
-    if tuning.kind != "head" and candidate.pretrained:
-        frozen = frozen_epochs(epochs)
+    frozen = min(frozen_epochs(candidate, tuning, room, epochs))
     each, head, end = parts(candidate, tuning, room)
     once = 0.0
     if tuning.kind == "last:1" and not stored:
@@ -182,7 +188,8 @@ class Chosen(NamedTuple):
 
 def race_seconds(chosen: Sequence[Chosen], epochs: int, room: Room) -> float:
     """What a race between configurations takes where one of `eta` goes on from each rung."""
-    stops = [*rungs_of(epochs, room.eta), epochs]
+    configurations = [(each.candidate, each.tuning) for each in chosen]
+    stops = [*race_rungs(configurations, room, epochs), epochs]
     mean = sum(each.seconds for each in chosen) / max(len(chosen), 1)
     total, done, going = 0.0, 0, len(chosen)
     for stop in stops:

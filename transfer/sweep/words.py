@@ -67,8 +67,8 @@ class Words:
 
     def products(self, kind: str) -> list[tuple[str, ...]]:
         """Every combination of what was typed with several values, as a job of this kind has it."""
-        idle = "optimizer.lr" if kind == "head" else ""
-        return list(product(*(each for key, each in self.swept.items() if key != idle)))
+        idle = ("optimizer.lr", "freeze_epochs") if kind == "head" else ()
+        return list(product(*(each for key, each in self.swept.items() if key not in idle)))
 
     @property
     def repeats(self) -> int:

@@ -1,0 +1,83 @@
+"""What `experiment=choose` plans from what was typed, and what it refuses before it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, read_write
+
+from tests.conftest import ROOT
+from transfer.config import register_schema
+from transfer.sweep.choosing import plan_choice
+from transfer.system.errors import ConfigError
+
+FEW = ("data.train_per_class=5", "budget=24h")
+
+
+@contextmanager
+def _sweep(*typed: str) -> Iterator[DictConfig]:
+    """The configuration of a sweep, as its callback is given it."""
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        task = ["experiment=choose", *FEW, *typed]
+        # Hydra leaves out what is swept.
+        own = [each for each in task if "," not in each and not each.startswith("hydra.")]
+        of_hydra = [each for each in typed if each.startswith("hydra.")]
+        overrides = [*own, *of_hydra, "preview=true"]
+        config = compose("config", overrides=overrides, return_hydra_config=True)
+        with read_write(config):
+            config.hydra.overrides.task = [each for each in task if each not in of_hydra]
+        yield config
+
+
+def _jobs(tmp_path: Path, *typed: str) -> list[list[str]]:
+    with _sweep(*typed, f"tracking.uri=sqlite:///{tmp_path}/store.db") as config:
+        return plan_choice(config)[1]
+
+
+def _last(job: list[str], key: str) -> str | None:
+    """What a job's overrides make of a key; each is to be there once."""
+    found = [each.partition("=")[2] for each in job if each.partition("=")[0] == key]
+    assert len(found) <= 1, job
+    return found[0] if found else None
+
+
+def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = _jobs(tmp_path, "model=resnet18", "freeze_epochs=2", "hydra.sweeper.first_rung=9")
+    assert {_last(job, "freeze_epochs") for job in jobs} == {"2"}
+    assert {_last(job, "tune") for job in jobs} == {"head", "last:1", "all"}
+    # So does a typed rung.
+    assert "30 epochs, rungs after 9, 27," in capsys.readouterr().out
+    jobs = _jobs(tmp_path, "model=resnet18", "epochs=8", "freeze_epochs=0,3", "tune=all,head")
+    tuned = [_last(job, "freeze_epochs") for job in jobs if _last(job, "tune") == "all"]
+    assert tuned.count("0") == tuned.count("3") == len(tuned) / 2 > 0
+    heads = [job for job in jobs if _last(job, "tune") == "head"]
+    assert heads and all(_last(job, "freeze_epochs") is None for job in heads)
+    assert "8 epochs, rungs after 4," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        (["epochs=3", "freeze_epochs=3"], r"^freeze_epochs=3: must be below epochs=3 here"),
+        (["freeze_epochs=40"], r"^freeze_epochs=40: must be from 0 .* to epochs=30"),
+        (["batch_size=-1"], r"^batch_size=-1: must be"),
+        (["seed=0,-1"], r"^seed=-1: must be"),
+        (["epochs=10,20"], r"^epochs=10,20: jobs are dropped by comparing them half way"),
+        (["epochs=1"], r"^epochs=1: no rung lies before the last epoch"),
+        (["hydra.sweeper.first_rung=30"], r"^hydra.sweeper.first_rung=30: .* last of 30 epochs"),
+        (["tune=head", "augment.flip=true"], r"^augment.flip=True: none of these jobs uses it"),
+    ],
+)
+def test_what_is_typed_wrong_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: list[str], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        _jobs(tmp_path, "model=resnet18", *typed)
+    assert capsys.readouterr().out == ""

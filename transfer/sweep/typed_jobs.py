@@ -1,0 +1,80 @@
+"""What was typed beside `experiment=choose`, tried in jobs before anything is measured: so that a
+mistake is told before the screen, and before any run exists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
+from transfer.config.halving import plan_halving
+from transfer.sweep.compose import compose_jobs
+from transfer.sweep.grid import EPOCHS, Candidate, Room, Tuning, frozen_epochs
+from transfer.sweep.offer import offered, own_overrides
+from transfer.sweep.turns import prepare_in_turn
+from transfer.sweep.words import Words
+from transfer.system.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TypedEpochs:
+    """What was typed of the epochs.
+
+    Attributes:
+        counts: of a training, those that come into question, the most first.
+        frozen: those in which the head learns alone; none where that was not typed.
+    """
+
+    counts: Sequence[int]
+    frozen: Sequence[int]
+
+
+def check_typed(
+    config: DictConfig, words: Words, candidates: Sequence[Candidate], room: Room
+) -> TypedEpochs:
+    """Compose and check a job for every typed value, and the images that it asks for.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+        candidates: one of each sort is tried, the first.
+        room: whose rungs are those of the sweep.
+
+    Raises:
+        ConfigError: a value cannot work.
+    """
+    sorts = {each.pretrained: each for each in reversed(candidates)}
+    split = list[list[str]]()
+    for candidate in sorts.values():
+        # What uses a key is the same for all tunings of a kind.
+        kinds = {_tune(each): each for each in reversed(offered(candidate, config, words))}
+        for tuning in kinds.values():
+            frozen = frozen_epochs(candidate, tuning, room, EPOCHS[0])
+            own = own_overrides(tuning, words, EPOCHS[0], frozen)
+            split += [
+                [*words.fixed, *candidate.overrides, *own, *of_user]
+                for of_user in words.products(tuning.kind)
+            ]
+    jobs = [(typed_config(composed), typed) for typed, composed in compose_jobs(config, split)]
+    epochs = _epochs([job for job, _ in jobs], words)
+    refuse_overruled(jobs)
+    refuse_unused(jobs)
+    plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
+    by_images = {repr(job.data): (job, typed) for job, typed in jobs}
+    for _ in prepare_in_turn(list(by_images.values())):
+        pass
+    return epochs
+
+
+def _tune(tuning: Tuning) -> str:
+    return next(each for each in tuning.overrides if each.startswith("tune="))
+
+
+def _epochs(jobs: Sequence[Config], words: Words) -> TypedEpochs:
+    counts = [jobs[0].epochs] if words.types("epochs") else EPOCHS
+    frozen = list[int]()
+    if words.types("freeze_epochs"):
+        frozen = sorted({job.freeze_epochs for job in jobs if job.tune != "head"})
+    if frozen and frozen[-1] >= counts[0]:
+        problem = f"must be below epochs={counts[0]} here: the head alone is tried by tune=head"
+        raise ConfigError("freeze_epochs", frozen[-1], problem)
+    return TypedEpochs(counts, frozen)
