@@ -32,7 +32,7 @@ from transfer.deploy.description import Description
 from transfer.deploy.mlflow_model import save_served_model
 from transfer.deploy.packages import EXPORT, require_packages
 from transfer.deploy.quantize import CALIBRATION_IMAGES
-from transfer.deploy.timing import time_form, usable_cores
+from transfer.deploy.timing import NotTimedError, time_form, usable_cores
 from transfer.deploy.write import Written, all_scores, write_forms
 from transfer.evaluate.metrics import evaluate_logits
 from transfer.report.write import EQUIVALENT_WITHIN
@@ -219,15 +219,21 @@ def _time_torch(
     client: Client, record: RunRecord, weights: Path, options: Options, others: OtherJobs
 ) -> None:
     """Log what torch's own network takes where the files are timed, to compare with."""
-    timed = time_form(weights, options.threads or usable_cores())
-    measures = FormMeasures(
-        size_mb=weights.stat().st_size / 1e6,
-        acc=record.metrics["test/acc"],
-        other_jobs=others.most(),
-        **timed,
-    )
+    timed = _time(weights, options, others)
+    size, acc = weights.stat().st_size / 1e6, record.metrics["test/acc"]
+    measures = FormMeasures(size_mb=size, acc=acc, **timed)
     log_form(client, record, "torch", measures)
     print(f"torch itself: {numbers_of(measures)}")
+
+
+def _time(path: Path, options: Options, others: OtherJobs) -> dict[str, float]:
+    """What a file's passes take; nothing where they cannot be timed, which is said."""
+    try:
+        timed = time_form(path, options.threads or usable_cores())
+    except NotTimedError as error:
+        print(error, file=sys.stderr)
+        return {}
+    return timed | {"other_jobs": others.most()}
 
 
 def _measure(
@@ -239,10 +245,7 @@ def _measure(
     if answers.labels.tobytes() != parent.labels.tobytes():
         problem = "its kept answers are to other images than those that are here"
         raise ConfigError("run", written.classifier.description.run_id, problem)
-    timed = {}
-    if options.time == "true":
-        timed = time_form(written.path, options.threads or usable_cores())
-        timed["other_jobs"] = others.most()
+    timed = _time(written.path, options, others) if options.time == "true" else {}
     size = written.path.stat().st_size / 1e6
     return FormMeasures(size_mb=size, **accuracy_change(parent, answers), **timed)
 
@@ -271,6 +274,7 @@ def _card(
         "accuracy_of_the_run": record.metrics["test/acc"],
         "largest_difference_from_torch": written.difference,
         "images_it_was_seen_on": written.checked,
+        "timed": "latency_ms" in measures.known(),
         "measures": measures.known(),
     }
     if written.form == "onnx_int8":

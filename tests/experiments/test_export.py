@@ -25,7 +25,7 @@ from tests.conftest import Workplace, config_of
 from transfer.compare.forms import accuracy_change
 from transfer.data import DataSets
 from transfer.deploy.exported import open_own
-from transfer.deploy.timing import time_form
+from transfer.deploy.timing import NotTimedError, time_form
 from transfer.deploy.write import Written
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import Predictions
@@ -101,6 +101,14 @@ def test_a_file_is_timed_in_a_process_of_its_own(exported: Exported) -> None:
     assert form.threads == 1
     if Path("/proc/self/schedstat").exists():
         assert 0 <= form.waited < 1 and math.isfinite(form.memory_mb)
+
+
+def test_a_file_that_cannot_be_timed_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no network")
+    with pytest.raises(NotTimedError) as refused:
+        time_form(tmp_path / "model.onnx", threads=1)
+    assert re.match(r"model.onnx could not be timed: .*parsing failed", str(refused.value))
+    assert "\n" not in str(refused.value)
 
 
 def test_its_files_answer_as_it_does(exported: Exported) -> None:
@@ -222,9 +230,9 @@ def test_one_network_that_cannot_be_exported_leaves_the_others(
     record = RunRecord.of(exported.run)
     without_weights = replace(record, name="lost", artifacts=str(tmp_path / "nowhere"))
     monkeypatch.setattr(export, "_runs", lambda *_: [without_weights, record])
-    options = export.Options(
-        rows="all", time="false", out=str(tmp_path), tracking_uri=exported.workplace.store
-    )
+    # Nor does a process that cannot time the file.
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    options = export.Options(rows="all", out=str(tmp_path), tracking_uri=exported.workplace.store)
     with pytest.raises(SystemExit) as ended:
         export.main(options)
     lines = capsys.readouterr().err.splitlines()
@@ -232,8 +240,11 @@ def test_one_network_that_cannot_be_exported_leaves_the_others(
     assert ended.value.code == 2
     assert told[0].startswith(f"lost ({record.id}): tracking.uri=")
     assert told[-1] == "1 of 2 networks were not exported as asked"
-    [card] = tmp_path.glob("*/model.onnx.json")
-    assert json.loads(card.read_text())["run_id"] == record.id
+    assert "model.onnx could not be timed: its process ended with 1" in lines
+    [path] = tmp_path.glob("*/model.onnx.json")
+    card = json.loads(path.read_text())
+    assert (card["run_id"], card["timed"]) == (record.id, False)
+    assert card["measures"]["acc"] == card["accuracy"]
 
 
 def test_measures_that_are_not_known_are_not_logged() -> None:

@@ -10,6 +10,7 @@ own; the figures come as one line of JSON.
 import gc
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,11 +26,16 @@ from transfer.deploy.classifier import load_classifier
 from transfer.deploy.exported import open_own
 from transfer.deploy.network import PixelNetwork
 from transfer.evaluate.cost import passes_ms
+from transfer.system.errors import UserError, printable
 from transfer.system.memory import give_back, resident_bytes
 from transfer.system.paths import REPOSITORY
 
 BATCHES = {"latency": 1, "latency_64": 64}
 _SCHEDULER = Path("/proc/self/schedstat")
+
+
+class NotTimedError(UserError):
+    """A file's passes could not be timed; the message is one line for people."""
 
 
 def time_form(path: Path, threads: int) -> dict[str, float]:
@@ -41,13 +47,19 @@ def time_form(path: Path, threads: int) -> dict[str, float]:
         threads: that it computes with.
 
     Raises:
-        subprocess.CalledProcessError: the process failed; its words went to stderr.
+        NotTimedError: the process failed, as where 64 images are more than memory holds.
     """
     command = [sys.executable, "-m", "transfer.deploy.timing", str(path.resolve()), str(threads)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
     )
+    if done.returncode != 0:
+        last = done.stderr.strip().rpartition("\n")[2]
+        reason = last or f"its process ended with {done.returncode}"
+        if done.returncode == -signal.SIGKILL:
+            reason = "its process was killed, as the system does where memory is full"
+        raise NotTimedError(f"{printable(path.name)} could not be timed: {printable(reason)}")
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
