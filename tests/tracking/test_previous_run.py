@@ -22,6 +22,7 @@ from transfer.tracking.previous_run import find_previous_run, lock_of, process_t
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
 from transfer.tracking.sweep_run import PlannedJob, budget_tags, end_sweep, open_sweep, tag_sweep
+from transfer.training.checkpoint import keep
 from transfer.training.trainer import Trainer
 
 
@@ -91,7 +92,7 @@ def _train(job: Job, folder: Path, epochs: int) -> str:
             for epoch in trainer.history:
                 run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
         for epoch in trainer.epochs():
-            checkpoints.keep(trainer)
+            keep(trainer, checkpoints)
             run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
             if epoch.number == epochs < job.config.epochs:
                 raise KeyboardInterrupt
