@@ -57,7 +57,7 @@ class SweepCallback(Callback):
                 jobs = split_jobs(config)
             # Before the imports, which take seconds.
             with Checking(len(jobs)) as checking:
-                from transfer.sweep.driver import plan_sweep
+                from transfer.sweep.planning import plan_sweep
 
                 sweep = plan_sweep(config, jobs, checking, choice)
             # Whatever interrupts from here on finds the sweep, and ends it.

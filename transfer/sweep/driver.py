@@ -1,4 +1,4 @@
-"""A sweep from its checks to its report, in the process that drives it."""
+"""A sweep from its opening to its report, in the process that drives it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from omegaconf import DictConfig, OmegaConf
-
-from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.config.duration import write_duration
-from transfer.config.halving import Halving, plan_halving
+from transfer.config.halving import Halving
 from transfer.config.search import SearchPlan
 from transfer.sweep import state
-from transfer.sweep.budget import Budget, closed, keeps_to_budget, open_budget, refuse_budget
-from transfer.sweep.checking import Checking
+from transfer.sweep.budget import Budget, closed
 from transfer.sweep.choice import Choice
-from transfer.sweep.compose import (
-    compose_jobs,
-    is_search,
-    jobs_at_once,
-    plans_all,
-    typed,
-)
 from transfer.sweep.endings import answer_of, exit_interrupted, resume_command, tell_budget
-from transfer.sweep.examples import example_jobs, plan_of
-from transfer.sweep.expected import Expected, ExpectedJob, expected_job
-from transfer.sweep.former import Former, read_former
+from transfer.sweep.expected import Expected
 from transfer.sweep.pace import Pace
-from transfer.sweep.planning import auto_weights, find_repeats, lock_folder, without_repeats
-from transfer.sweep.preview import epochs_done, preview
-from transfer.sweep.search_start import check_search, open_search
-from transfer.sweep.turns import prepare_in_turn
+from transfer.sweep.search_start import open_search
 from transfer.system import interrupt
 from transfer.system.disk import DiskError
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock
 from transfer.tracking.find import PAUSED
 from transfer.tracking.selection import select
-from transfer.tracking.store import Client, answering, open_store, store_uri
+from transfer.tracking.store import Client, answering
 from transfer.tracking.sweep_run import (
     PlannedJob,
     SweepRun,
@@ -118,7 +102,7 @@ class Sweep:
             self.client,
             self.folder,
             self.overrides,
-            without_repeats(self.jobs, self.repeats),
+            self.repeats.distinct(self.jobs),
             resume=self.resume,
             weights=self.auto.sources,
         )
@@ -249,67 +233,3 @@ class Sweep:
             print(f"\n{answer_of(report)}")
         print(f"\nreport: {shown}", flush=True)
         return True
-
-
-def plan_sweep(
-    config: DictConfig,
-    split: Sequence[list[str]],
-    checking: Checking,
-    choice: Choice | None = None,
-) -> Sweep:
-    """Compose and check every job of a sweep before the first one starts; ends the process after
-    the table with `preview=true`.
-
-    Args:
-        config: of the sweep, Hydra's own part included.
-        split: as `split_jobs` gives it.
-        checking: is told of each job that was checked.
-        choice: what the jobs come from, where they were not told.
-
-    Raises:
-        ConfigError: a job cannot run, or the folder or the store cannot be used.
-    """
-    examples = example_jobs(config) if is_search(config) else []
-    jobs = [job for group in examples for job in group] or [
-        (typed_config(composed), words) for words, composed in compose_jobs(config, split)
-    ]
-    refuse_overruled(jobs)
-    refuse_unused(jobs)
-    search = plan_of(config, examples) if examples else None
-    if not keeps_to_budget(config):
-        refuse_budget(config.budget)
-    halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
-    client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    started = ("resume=", "stop_after=", "budget=")
-    overrides = [each for each in typed(config, "task") if not each.startswith(started)]
-    resume = bool(OmegaConf.select(config, "resume"))
-    auto = auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
-    pinned = [(auto.pin(job), words) for job, words in jobs]
-    if search is not None:
-        check_search(client, search, examples, auto.pin, checking)
-    if OmegaConf.select(config, "preview"):
-        preview(
-            client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs], halving
-        )
-    found = dict[int, tuple[PlannedJob, ExpectedJob]]()
-    if plans_all(config):
-        for number, job in checking.each(prepare_in_turn(pinned)):
-            plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
-            done = epochs_done(client, job) if resume else 0
-            found[number] = (plan, expected_job(job, done))
-    planned = [plan for _, (plan, _) in sorted(found.items())]
-    repeats = find_repeats(planned)
-    trained = {str(number): each for number, (_, each) in sorted(found.items())}
-    trained = {number: each for number, each in trained.items() if number not in repeats.of}
-    expected = Expected(trained, jobs_at_once(config))
-    folder, lock = lock_folder(config)
-    distinct = without_repeats(planned, repeats)
-    former = read_former(client, overrides, distinct) if resume else Former()
-    budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
-    pace = former.pace or Pace(planned=choice.planned if choice else {})
-    best = any(job.tracking.weights == "best" for job, _ in jobs)
-    return Sweep(
-        client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
-        store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
-        pace=pace, split=split, choice=choice, search=search,
-    )  # fmt: skip

@@ -25,7 +25,6 @@ from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs
 from transfer.sweep.expected import duration
-from transfer.sweep.planning import without_repeats
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
@@ -169,7 +168,7 @@ class Finalists:
         state.note(sweep.folder, state.Rung(None))
         state.note(sweep.folder, replace(sweep.expected, jobs=now))
         assert sweep.run is not None
-        list_jobs(sweep.client, sweep.run, without_repeats(sweep.jobs, sweep.repeats))
+        list_jobs(sweep.client, sweep.run, sweep.repeats.distinct(sweep.jobs))
         tag_sweep(sweep.client, sweep.run, {FURTHER_SEEDS_TAG: str(len(self._tried))})
         log.info("%d finalists over another seed", len(jobs))
         return numbers

@@ -1,22 +1,105 @@
-"""What is settled of a sweep's jobs as a whole, before the first of them starts."""
+"""A sweep's plan: its jobs, composed and checked before the first of them starts, and what is
+settled of them as a whole."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from transfer.config import Config
+from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
+from transfer.config.halving import plan_halving
 from transfer.models.sources import resolve_source
 from transfer.sweep import state
-from transfer.sweep.compose import claim_folder
+from transfer.sweep.budget import keeps_to_budget, open_budget, refuse_budget
+from transfer.sweep.checking import Checking
+from transfer.sweep.choice import Choice
+from transfer.sweep.compose import (
+    claim_folder,
+    compose_jobs,
+    is_search,
+    jobs_at_once,
+    plans_all,
+    typed,
+)
+from transfer.sweep.driver import Sweep
+from transfer.sweep.examples import example_jobs, plan_of
+from transfer.sweep.expected import Expected, ExpectedJob, expected_job
+from transfer.sweep.former import Former, read_former
+from transfer.sweep.pace import Pace
+from transfer.sweep.preview import epochs_done, preview
+from transfer.sweep.search_start import check_search
+from transfer.sweep.turns import prepare_in_turn
 from transfer.system.errors import ConfigError
 from transfer.system.lock import Lock, LockedError
 from transfer.tracking.previous_run import lock_of
-from transfer.tracking.store import Client
+from transfer.tracking.store import Client, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, find_auto_weights
 
 log = logging.getLogger(__name__)
+
+
+def plan_sweep(
+    config: DictConfig,
+    split: Sequence[list[str]],
+    checking: Checking,
+    choice: Choice | None = None,
+) -> Sweep:
+    """Compose and check every job of a sweep before the first one starts; ends the process after
+    the table with `preview=true`.
+
+    Args:
+        config: of the sweep, Hydra's own part included.
+        split: as `split_jobs` gives it.
+        checking: is told of each job that was checked.
+        choice: what the jobs come from, where they were not told.
+
+    Raises:
+        ConfigError: a job cannot run, or the folder or the store cannot be used.
+    """
+    examples = example_jobs(config) if is_search(config) else []
+    jobs = [job for group in examples for job in group] or [
+        (typed_config(composed), words) for words, composed in compose_jobs(config, split)
+    ]
+    refuse_overruled(jobs)
+    refuse_unused(jobs)
+    search = plan_of(config, examples) if examples else None
+    if not keeps_to_budget(config):
+        refuse_budget(config.budget)
+    halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
+    client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
+    started = ("resume=", "stop_after=", "budget=")
+    overrides = [each for each in typed(config, "task") if not each.startswith(started)]
+    resume = bool(OmegaConf.select(config, "resume"))
+    auto = auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
+    pinned = [(auto.pin(job), words) for job, words in jobs]
+    if search is not None:
+        check_search(client, search, examples, auto.pin, checking)
+    if OmegaConf.select(config, "preview"):
+        preview(
+            client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs], halving
+        )
+    found = dict[int, tuple[PlannedJob, ExpectedJob]]()
+    if plans_all(config):
+        for number, job in checking.each(prepare_in_turn(pinned)):
+            plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
+            done = epochs_done(client, job) if resume else 0
+            found[number] = (plan, expected_job(job, done))
+    planned = [plan for _, (plan, _) in sorted(found.items())]
+    repeats = find_repeats(planned)
+    trained = {str(number): each for number, (_, each) in sorted(found.items())}
+    trained = {number: each for number, each in trained.items() if number not in repeats.of}
+    expected = Expected(trained, jobs_at_once(config))
+    folder, lock = lock_folder(config)
+    former = read_former(client, overrides, repeats.distinct(planned)) if resume else Former()
+    budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
+    pace = former.pace or Pace(planned=choice.planned if choice else {})
+    best = any(job.tracking.weights == "best" for job, _ in jobs)
+    return Sweep(
+        client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
+        store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
+        pace=pace, split=split, choice=choice, search=search,
+    )  # fmt: skip
 
 
 def auto_weights(
@@ -45,11 +128,6 @@ def find_repeats(planned: Sequence[PlannedJob]) -> state.Repeats:
             twins = "\n".join(f"  #{each} : {planned[each].overrides}" for each in (first, *others))
             log.warning("these jobs train the same; the first of them is run, once:\n%s", twins)
     return state.Repeats({str(each): first for first, *others in alike.values() for each in others})
-
-
-def without_repeats(jobs: Sequence[PlannedJob], repeats: state.Repeats) -> list[PlannedJob]:
-    """The jobs that train something: these make a sweep the one that it is."""
-    return [job for number, job in enumerate(jobs) if str(number) not in repeats.of]
 
 
 def lock_folder(config: DictConfig) -> tuple[Path, Lock]:

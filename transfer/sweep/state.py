@@ -78,6 +78,10 @@ class Repeats:
 
     of: dict[str, int]
 
+    def distinct(self, jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
+        """Those of the sweep's jobs that train something: they make it the sweep that it is."""
+        return [job for number, job in enumerate(jobs) if str(number) not in self.of]
+
 
 @dataclass(frozen=True)
 class Rung:
