@@ -12,6 +12,7 @@ import pytest
 from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.conftest import Workplace
 from tests.sweep.test_resume import kill_after_epochs
+from transfer.evaluate.speed import Speed
 from transfer.sweep.finalists import by_validation, counts_of_finalists, is_decided
 from transfer.sweep.grid import (
     EPOCHS,
@@ -25,7 +26,6 @@ from transfer.sweep.grid import (
     seconds,
     tunings,
 )
-from transfer.sweep.speed import Speed
 
 IMAGES = Images(2000, 200, 500)
 QUICK = Candidate("quick", ("model=quick",), True, Speed(1e-4, 4e-4, 2e-4))

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from transfer.config import Config
 from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
+from transfer.evaluate.speed import Speed, measure_speed
 from transfer.job import prepare
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, open_budget
@@ -39,7 +40,6 @@ from transfer.sweep.grid import (
 from transfer.sweep.offer import offered, own_overrides
 from transfer.sweep.screen import as_read, label_of, screen
 from transfer.sweep.screen_text import screen_text
-from transfer.sweep.speed import Speed, measure_speed
 from transfer.sweep.typed_jobs import check_typed
 from transfer.sweep.words import Words, sort_words
 from transfer.system.errors import ConfigError

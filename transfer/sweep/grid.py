@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from transfer.config.halving import rungs_of
-from transfer.sweep.speed import Speed
+from transfer.evaluate.speed import Speed
 
 # What a job takes beside its epochs: starting it at each rung, and its end.
 _START_S, _END_S = 0.8, 3.0
