@@ -70,9 +70,11 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
         (["batch_size=-1"], r"^batch_size=-1: must be"),
         (["seed=0,-1"], r"^seed=-1: must be"),
         (["epochs=10,20"], r"^epochs=10,20: jobs are dropped by comparing them half way"),
+        (["weights=none", "tune=head"], r"^tune=head: no candidate can be tuned like that: all"),
+        (["optimizer=adamw,lamb"], r"^optimizer=lamb: choose from adam, adamw, sgd"),
         (["epochs=1"], r"^epochs=1: no rung lies before the last epoch"),
         (["hydra.sweeper.first_rung=30"], r"^hydra.sweeper.first_rung=30: .* last of 30 epochs"),
-        (["tune=head", "augment.flip=true"], r"^augment.flip=True: none of these jobs uses it"),
+        (["tune=head", "augment.flip=true"], r"^augment.flip=True: this job does not use it"),
     ],
 )
 def test_what_is_typed_wrong_is_told_before_anything_is_measured(
@@ -81,3 +83,19 @@ def test_what_is_typed_wrong_is_told_before_anything_is_measured(
     with pytest.raises(ConfigError, match=problem):
         _jobs(tmp_path, "model=resnet18", *typed)
     assert capsys.readouterr().out == ""
+
+
+def test_each_optimizer_has_its_own_rates_and_weight_decay(tmp_path: Path) -> None:
+    jobs = _jobs(tmp_path, "model=resnet18", "epochs=8", "optimizer=adamw,sgd", "tune=all")
+    found = {
+        name: {
+            (_last(job, "optimizer.lr"), _last(job, "optimizer.weight_decay"))
+            for job in jobs
+            if _last(job, "optimizer") == name
+        }
+        for name in ("adamw", "sgd")
+    }
+    assert {decay for _, decay in found["adamw"]} == {None}
+    assert {decay for _, decay in found["sgd"]} == {"5e-4"}
+    assert {rate for rate, _ in found["adamw"]} == {"5e-4", "2e-3", "1e-4"}
+    assert {rate for rate, _ in found["sgd"]} == {"1e-2", "5e-2", "2e-3"}

@@ -19,6 +19,8 @@ from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.evaluate.speed import Speed, measure_speed
 from transfer.job import prepare
+from transfer.models.families import shared_meta_model
+from transfer.models.tuned import require_tunable
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, open_budget
 from transfer.sweep.candidates import compose_candidates, overrides_of
@@ -40,7 +42,7 @@ from transfer.sweep.grid import (
 from transfer.sweep.offer import offered, own_overrides
 from transfer.sweep.screen import as_read, label_of, screen
 from transfer.sweep.screen_text import screen_text
-from transfer.sweep.typed_jobs import check_typed
+from transfer.sweep.typed_jobs import check_typed, require_tunings
 from transfer.sweep.words import Words, sort_words
 from transfer.system.errors import ConfigError
 from transfer.system.process import age_of_process
@@ -49,7 +51,7 @@ from transfer.tracking.screens import log_screen
 from transfer.tracking.store import open_store, store_uri
 from transfer.tracking.sweep_run import find_folder_of_words
 
-# Of the time, what the screen may take at most; and of what is left then, the race.
+# The share of the time that the screen may take at most, and the race's of what is left then.
 _SCREEN, _RACE = 0.25, 0.65
 # Where what else runs on the machine makes it slower than that.
 _LONGEST_SCREEN = 0.4
@@ -66,7 +68,7 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
         config: of the sweep, Hydra's own part included.
 
     Returns:
-        It, and the overrides of each job.
+        The decision, and the overrides of each job.
 
     Raises:
         ConfigError: nothing can be chosen from, or the time is too short for anything.
@@ -116,8 +118,9 @@ class _Planner:
         self._epochs = check_typed(self._config, self._words, untried, room)
         pairs = [(config, measure_speed(config)) for config in found]
         images = _count_images(min(found, key=lambda each: each.image_size))
-        self._say(f"{len(pairs)} candidates, {images.all:,} images; budget {self._given}")
-        pairs = self._within(pairs, images)
+        counted = "1 candidate" if len(pairs) == 1 else f"{len(pairs)} candidates"
+        self._say(f"{counted}, {images.all:,} images; budget {self._given}")
+        pairs = self._within(self._tunable(pairs), images)
         kept = self._screen([config for config, _ in pairs])
         by_label = {label_of(as_read(config)): (config, speed) for config, speed in pairs}
         return self._grid([_candidate(*by_label[label]) for label in kept], images)
@@ -129,6 +132,18 @@ class _Planner:
     def _say(self, line: str) -> None:
         self._told.append(line)
         print(line, flush=True)
+
+    def _tunable(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """The candidates of which a tuning may be tried."""
+        candidates, tune = [_candidate(*each) for each in pairs], ",".join(self._words.tunes)
+        tunable = require_tunings(candidates, self._config, self._words)
+        for (config, _), each in zip(pairs, candidates, strict=True):
+            if each not in tunable:
+                self._say(f"left out: {each.label}: has nothing that tune={tune} would train")
+            name, size = config.model.name, config.image_size
+            for word in {tuning.tune for tuning in offered(each, self._config, self._words)}:
+                require_tunable(shared_meta_model(name, size), name, word)
+        return [pair for pair, each in zip(pairs, candidates, strict=True) if each in tunable]
 
     def _within(self, pairs: Sequence[Pair], images: Images) -> list[Pair]:
         """The candidates with images so small that the screen can be done in its part of the time;

@@ -10,14 +10,14 @@ from transfer.evaluate.speed import Speed
 
 # What a job takes beside its epochs: starting it at each rung, and its end.
 _START_S, _END_S = 0.8, 3.0
-# Of an image in an epoch of a head alone, whose features are stored.
+# An image takes so long in an epoch of a head alone, whose features are stored.
 _HEAD_S = 2e-5
-# Of the time for the race, what a single configuration may take to its end.
+# A single configuration may take this share of the time for the race.
 _MOST_ALONE = 0.4
 # Longer trainings are given up for so many configurations.
 _ENOUGH = 6
 EPOCHS = (30, 20, 12, 8, 5, 3)
-# Of the epochs, those in which the head learns alone before more does.
+# The head learns alone in this share of the epochs before more does.
 _FROZEN = 0.2
 
 
@@ -27,12 +27,17 @@ class Tuning(NamedTuple):
     Attributes:
         kind: "head", "last:1" or "all".
         overrides: that choose it, but for the epochs.
-        augmented: whether its images are augmented.
     """
 
     kind: str
     overrides: tuple[str, ...]
-    augmented: bool = False
+
+    @property
+    def tune(self) -> str:
+        """The value of `tune`."""
+        return next(each for each in self.overrides if each.startswith("tune=")).removeprefix(
+            "tune="
+        )
 
 
 @dataclass(frozen=True)
@@ -95,21 +100,34 @@ _RATES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "adamw": (("1e-2", "1e-3"), ("5e-4", "2e-3", "1e-4")),
     "sgd": (("5e-2", "5e-3"), ("1e-2", "5e-2", "2e-3")),
 }
+OPTIMIZERS = tuple(_RATES)
+# conf/experiment/choose.yaml has AdamW's, which takes it from the weights. The others add it to the
+# gradient, where as much would ruin them: these are their own.
+_WEIGHT_DECAY = {"adam": "1e-4", "sgd": "5e-4"}
 
 
 def tunings(candidate: Candidate, optimizer: str, augment: str | None) -> list[Tuning]:
-    """All that may be tried of a candidate, the likeliest first.
+    """All that may be tried of a candidate with an optimiser, the likeliest first.
 
     Args:
+        optimizer: one of OPTIMIZERS.
         augment: an augmentation that fits the images; None for none.
     """
+    found = _tunings(candidate, optimizer, augment)
+    if (decay := _WEIGHT_DECAY.get(optimizer)) is None:
+        return found
+    own = f"optimizer.weight_decay={decay}"
+    return [each._replace(overrides=(*each.overrides, own)) for each in found]
+
+
+def _tunings(candidate: Candidate, optimizer: str, augment: str | None) -> list[Tuning]:
     head_rates, rates = _RATES[optimizer]
     plain = ("augment=none",)
     fits = plain if augment is None else (f"augment={augment}",)
     if not candidate.pretrained:
-        every = [Tuning("all", ("tune=all", *fits, f"optimizer.lr={rate}"), True) for rate in rates]
+        every = [Tuning("all", ("tune=all", *fits, f"optimizer.lr={rate}")) for rate in rates]
         return every[1:2] + every[:1] + every[2:]
-    # Of stored features no image is augmented.
+    # Features that are stored are those of images as they are.
     stored = ("frozen_features=cache",)
     heads = [
         Tuning("head", ("tune=head", *stored, f"optimizer.head_lr={rate}")) for rate in head_rates
@@ -118,7 +136,7 @@ def tunings(candidate: Candidate, optimizer: str, augment: str | None) -> list[T
         Tuning("last:1", ("tune=last:1", *stored, f"optimizer.lr={rate}")) for rate in rates[:2]
     ]
     alls = [
-        Tuning("all", ("tune=all", "frozen_features=cache", *fits, f"optimizer.lr={rate}"), True)
+        Tuning("all", ("tune=all", "frozen_features=cache", *fits, f"optimizer.lr={rate}"))
         for rate in rates
     ]
     unlike = ("tune=all", "frozen_features=cache", *plain, f"optimizer.lr={rates[0]}")

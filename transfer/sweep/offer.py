@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.sweep.grid import Candidate, Tuning, tunings
+from transfer.sweep.grid import OPTIMIZERS, Candidate, Tuning, tunings
 from transfer.sweep.words import Words
+from transfer.system.errors import ConfigError
 
 
 def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuning]:
@@ -13,11 +14,27 @@ def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuni
 
     Args:
         config: of the sweep.
+
+    Raises:
+        ConfigError: there is no such optimiser.
     """
-    optimizer = str(OmegaConf.select(config, "optimizer.name"))
     augment = str(OmegaConf.select(config, "augment.name"))
     fitting = None if augment == "none" else augment
-    return words.replace_in(tunings(candidate, optimizer, fitting))
+    if not words.optimizers:
+        optimizer = str(OmegaConf.select(config, "optimizer.name"))
+        return words.replace_in(tunings(candidate, optimizer, fitting))
+    by_optimizer = list[list[Tuning]]()
+    for name in words.optimizers:
+        if name not in OPTIMIZERS:
+            raise ConfigError("optimizer", name, f"choose from {', '.join(OPTIMIZERS)}")
+        # Each has rates of its own.
+        by_optimizer.append(
+            [
+                each._replace(overrides=(f"optimizer={name}", *each.overrides))
+                for each in words.replace_in(tunings(candidate, name, fitting))
+            ]
+        )
+    return [each for turn in zip(*by_optimizer, strict=True) for each in turn]
 
 
 def own_overrides(tuning: Tuning, words: Words, epochs: int, frozen: Sequence[int]) -> list[str]:

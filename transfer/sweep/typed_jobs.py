@@ -4,7 +4,7 @@ mistake is told before the screen, and before any run exists."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.config.halving import plan_halving
@@ -42,31 +42,57 @@ def check_typed(
     Raises:
         ConfigError: a value cannot work.
     """
+    require_tunings(candidates, config, words)
+    if several := words.swept.get("epochs"):
+        values = ",".join(each.partition("=")[2] for each in several)
+        problem = "jobs are dropped by comparing them half way; give all of them the same"
+        raise ConfigError("epochs", values, problem)
+    typed_epochs = words.types("epochs")
+    epochs = int(OmegaConf.select(config, "epochs")) if typed_epochs else EPOCHS[0]
     sorts = {each.pretrained: each for each in reversed(candidates)}
     split = list[list[str]]()
     for candidate in sorts.values():
-        # What uses a key is the same for all tunings of a kind.
-        kinds = {_tune(each): each for each in reversed(offered(candidate, config, words))}
+        # All tunings of a kind use the same keys.
+        kinds = {_chosen(each): each for each in reversed(offered(candidate, config, words))}
         for tuning in kinds.values():
-            frozen = frozen_epochs(candidate, tuning, room, EPOCHS[0])
-            own = own_overrides(tuning, words, EPOCHS[0], frozen)
+            frozen = frozen_epochs(candidate, tuning, room, max(epochs, 1))
+            own = own_overrides(tuning, words, epochs, frozen)
             split += [
                 [*words.fixed, *candidate.overrides, *own, *of_user]
                 for of_user in words.products(tuning.kind)
             ]
     jobs = [(typed_config(composed), typed) for typed, composed in compose_jobs(config, split)]
-    epochs = _epochs([job for job, _ in jobs], words)
+    found = _epochs([job for job, _ in jobs], words)
     refuse_overruled(jobs)
     refuse_unused(jobs)
     plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
     by_images = {repr(job.data): (job, typed) for job, typed in jobs}
     for _ in prepare_in_turn(list(by_images.values())):
         pass
-    return epochs
+    return found
 
 
-def _tune(tuning: Tuning) -> str:
-    return next(each for each in tuning.overrides if each.startswith("tune="))
+def require_tunings(
+    candidates: Sequence[Candidate], config: DictConfig, words: Words
+) -> list[Candidate]:
+    """Those of the candidates that can be tuned in a way that was typed, or in any.
+
+    Raises:
+        ConfigError: none can.
+    """
+    found = [each for each in candidates if offered(each, config, words)]
+    if not found:
+        problem = (
+            "no candidate can be tuned like that: all trains of one without weights (tune=all), and"
+            " last:<k> takes a network that can be cut there; tune=all suits every network"
+        )
+        raise ConfigError("tune", ",".join(words.tunes), problem)
+    return found
+
+
+def _chosen(tuning: Tuning) -> tuple[str, ...]:
+    groups = ("tune=", "optimizer=")
+    return tuple(each for each in tuning.overrides if each.startswith(groups))
 
 
 def _epochs(jobs: Sequence[Config], words: Words) -> TypedEpochs:

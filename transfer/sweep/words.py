@@ -32,6 +32,7 @@ class Words:
         fixed: what is the same in every job.
         swept: the values of what differs between jobs, each as an override, by key.
         tunes: the values of `tune`, if that was typed.
+        optimizers: likewise of `optimizer`.
     """
 
     meant: Sequence[str]
@@ -39,6 +40,7 @@ class Words:
     fixed: Sequence[str]
     swept: dict[str, list[str]]
     tunes: Sequence[str]
+    optimizers: Sequence[str]
 
     def types(self, key: str) -> bool:
         """Whether a key was typed, with one value or several."""
@@ -85,7 +87,7 @@ def sort_words(config: DictConfig) -> Words:
     loader = GlobalHydra.instance().config_loader()
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(typed(config, "task"))
     meant, of_screen, fixed = list[str](), list[str](), list[str]()
-    swept, tunes = dict[str, list[str]](), list[str]()
+    swept, tunes, optimizers = dict[str, list[str]](), list[str](), list[str]()
     for each in parsed:
         line, key = str(each.input_line), each.key_or_group
         if key not in _STARTED:
@@ -103,13 +105,15 @@ def sort_words(config: DictConfig) -> Words:
             values = [f"{key}={value}" for value in each.sweep_string_iterator()]
         if key == "tune":
             tunes += [value.partition("=")[2] for value in values]
+        elif key == "optimizer":
+            optimizers += [value.partition("=")[2] for value in values]
         elif each.is_sweep_override():
             swept[key] = values
         elif key != "preview":
             fixed.append(line)
     if not any(_key(each) in ("model", "model.name") for each in of_screen):
         of_screen.insert(0, "model=all")
-    return Words(meant, of_screen, fixed, swept, tunes)
+    return Words(meant, of_screen, fixed, swept, tunes, optimizers)
 
 
 def _key(override: str) -> str:
