@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from transfer.features.probe import flat_features, linear_probe, nearest_neighbours
+from transfer.features.probe import (
+    flat_features,
+    linear_probe,
+    nearest_neighbours,
+    probe_seconds,
+)
 
 
 def _clusters(images: int, features: int, spread: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,3 +80,17 @@ def test_maps_become_means_and_what_is_too_wide_keeps_its_distances() -> None:
     narrow = flat_features(wide)
     assert narrow.shape == (6, 4096) and torch.equal(narrow, flat_features(wide))
     assert torch.allclose(torch.pdist(narrow), torch.pdist(wide), rtol=0.08)
+
+
+def test_what_the_probes_take_is_known_beforehand() -> None:
+    images, width = 3000, 512
+    x, labels = _clusters(images, width, spread=2.0)
+    start = time.process_time()
+    linear_probe(x, labels)
+    nearest_neighbours(x, labels)
+    took = time.process_time() - start
+    assert took / 5 < probe_seconds(images, width) < 5 * took
+    # Of many images the neighbours take most: their square counts.
+    assert probe_seconds(50_000, width) > 50 * probe_seconds(5000, width)
+    # More features than that are projected to as many.
+    assert probe_seconds(images, 25_088) == probe_seconds(images, 4096)

@@ -3,7 +3,7 @@ two, before anything is planned with it."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -40,16 +40,20 @@ class Speed:
         all: in training all of it.
         last: in training its last stage and head on stored features; infinite where it cannot be
             cut there.
+        width: numbers that its head is given of an image: of maps, the number of channels.
     """
 
     forward: float
     all: float
     last: float
+    width: int = 0
 
     def at(self, size: int, other: int) -> Self:
         """As it will be at another size of the images, in pixels."""
         share = (other / size) ** 2
-        return type(self)(self.forward * share, self.all * share, self.last * share)
+        return replace(
+            self, forward=self.forward * share, all=self.all * share, last=self.last * share
+        )
 
 
 def measure_speed(config: Config) -> Speed:
@@ -90,11 +94,18 @@ def measure_speed(config: Config) -> Speed:
         last = _seconds(lambda: step(tail, features), device) / count
     except (UncutError, RuntimeError, TypeError, ValueError, IndexError):
         last = float("inf")
-    return Speed(seconds, _TRAINING * seconds, last)
+    return Speed(seconds, _TRAINING * seconds, last, _width(model, images[:1], size))
+
+
+def _width(model: nn.Module, image: Tensor, size: int) -> int:
+    model.eval()
+    with torch.no_grad():
+        features = cut_at(model, "head", size).features(image)
+    return features.shape[1] if features.ndim == 4 else features.numel()
 
 
 def _seconds(call: Callable[[], None], device: torch.device) -> float:
-    """The mean of a few calls, for what else runs on the machine will slow others down as well."""
+    """The mean over a few calls: what else runs on the machine will slow others down as well."""
     start = time.perf_counter()
     call()
     synchronize(device)

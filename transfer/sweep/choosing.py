@@ -18,6 +18,7 @@ from transfer.config import Config
 from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.evaluate.speed import Speed, measure_speed
+from transfer.features.probe import probe_seconds
 from transfer.job import prepare
 from transfer.models.families import shared_meta_model
 from transfer.models.tuned import require_tunable
@@ -150,20 +151,29 @@ class _Planner:
         without those of which it cannot."""
         most, found = _SCREEN * self._budget.left, list(pairs)
 
+        def probes(at: int) -> float:
+            """Seconds that the probes of a candidate take, whatever the size of its images."""
+            config, speed = found[at]
+            if not self._is_screened(config, found):
+                return 0.0
+            return self._slow * probe_seconds(images.train + images.val, speed.width)
+
         def takes(at: int) -> float:
-            return images.all * found[at][1].forward
+            return images.all * found[at][1].forward + probes(at)
 
         while sum(map(takes, range(len(found)))) > most:
             at = max(range(len(found)), key=takes)
             config, speed = found[at]
             smaller = None if self._words.types("image_size") else _smaller(config)
+            if probes(at) > takes(at) / 2:
+                smaller = None
             if smaller is not None:
                 faster = speed.at(config.image_size, smaller)
                 found[at] = replace(config, image_size=smaller), faster
             elif len(found) > 1:
                 del found[at]
                 label = label_of(as_read(config))
-                self._say(f"left out: {label}: to look at all images once takes too long")
+                self._say(f"left out: {label}: to screen it on all images takes too long")
             else:
                 self._refuse(
                     f"to look at all images once takes {duration(takes(0))}", takes(0) / _SCREEN
@@ -174,6 +184,12 @@ class _Planner:
                 label = label_of(as_read(config))
                 self._say(f"{label}: the weights' own {own} px would take too long")
         return found
+
+    @staticmethod
+    def _is_screened(config: Config, found: Sequence[Pair]) -> bool:
+        """Whether probes are asked about a candidate: it has weights, and is not the only one."""
+        pretrained = [each for each, _ in found if as_read(each).weights != "none"]
+        return len(pretrained) > 1 and config in pretrained
 
     def _screen(self, configs: Sequence[Config]) -> list[str]:
         """The labels of the candidates that are worth a training, the most promising first."""
