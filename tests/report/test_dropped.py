@@ -11,7 +11,7 @@ from tests.compare.runs import make_history, make_predictions, make_rows, make_r
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import CRITERIA
 from transfer.report.document import to_markdown
-from transfer.report.dropped import dropped_blocks, dropped_curves, is_dropped
+from transfer.report.dropped import Race, dropped_blocks, dropped_curves, is_dropped
 from transfer.report.figures.race import plot_race
 from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
@@ -59,12 +59,12 @@ def test_a_dropped_run_is_listed_apart_and_has_no_rank() -> None:
 
 def test_the_risk_of_dropping_is_stated() -> None:
     words = Words()
-    text = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED), words))
+    text = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED), words, Race()))
     assert "The chance that one of them would have been the best is" in text
     assert "by what the 2 configurations that finished still gained" in text
-    alone = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED[:1]), words))
+    alone = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED[:1]), words, Race()))
     assert words("forgone.unknown") in alone
-    assert "chance" not in to_markdown(dropped_blocks([_dropped()], None, words))
+    assert "chance" not in to_markdown(dropped_blocks([_dropped()], None, words, Race()))
 
 
 def test_what_is_left_is_named_by_what_tells_it_from_what_was_dropped(tmp_path: Path) -> None:

@@ -6,9 +6,15 @@ normal, of which the finished ones are a small sample. So a dropped one's end ha
 predictive distribution, with S - 1 degrees of freedom and the variance (1 + 1/S) of theirs. With
 two that finished it is wide, as it should be.
 
+Whoever was still rising steeply is told by that as well: a network from random weights starts low
+and overtakes pretrained ones late. Its curve is carried on as it rose over the second half of its
+epochs, in log odds over the logarithm of the epoch, less what the same says too much of those that
+finished; where that leads higher, it is the mean, and half of what is added to it the further
+uncertainty.
+
 That slow learners are dropped and quick ones finish speaks against it; that the finished ones
 differ in how they gain speaks for it. Replays of recorded runs say how often it comes true
-(tests/compare/test_forgone.py).
+(tests/compare/test_forgone.py, tests/proofs/test_halving.py).
 """
 
 from collections.abc import Sequence
@@ -25,6 +31,8 @@ from transfer.compare.statistics import Floats
 _CERTAIN = 0.005
 # Gains that are equal to so much are so by chance.
 _LEAST_SPREAD = 1e-3
+# Of what a curve's own rise adds, so much may be wrong.
+_DOUBT = 0.5
 _QUANTILES = 512
 
 
@@ -44,16 +52,13 @@ class Forgone:
     finished: int
 
 
-def estimate_forgone(
-    finished: Sequence[Floats], dropped: Sequence[tuple[int, float]]
-) -> Forgone | None:
-    """Judge what was dropped by what finished.
+def estimate_forgone(finished: Sequence[Floats], dropped: Sequence[Floats]) -> Forgone | None:
+    """Judge what was dropped by what finished, and by how it rose itself.
 
     Args:
-        finished: of each configuration its best score so far, a value an epoch, more being better:
-            accuracies, or losses with their sign turned.
-        dropped: of each configuration the epoch after which it was dropped, from 1, and its best
-            score until then.
+        finished: of each configuration its score, a value an epoch, more being better: accuracies,
+            or losses with their sign turned.
+        dropped: of each configuration the same, as far as it was trained: at least one epoch.
 
     Returns:
         None where fewer than two finished.
@@ -61,22 +66,40 @@ def estimate_forgone(
     curves = [each for each in finished if len(each)]
     if len(curves) < 2:
         return None
-    loss = max(float(each[-1]) for each in curves) <= 0
-    best = max(float(each[-1]) for each in curves)
+    loss = max(float(np.max(each)) for each in curves) <= 0
+    ends = [_unbounded(np.max(each), loss) for each in curves]
+    best = max(float(np.max(each)) for each in curves)
     kept, lost = 1.0, 0.0
     levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    for epoch, score in dropped:
+    for curve in dropped:
+        epoch, last = len(curve), max(map(len, curves))
         gains = [
-            float(_unbounded(each[-1], loss) - _unbounded(each[min(epoch, len(each)) - 1], loss))
-            for each in curves
+            float(end - _unbounded(np.max(each[:epoch]), loss))
+            for end, each in zip(ends, curves, strict=True)
         ]
-        spread = max(float(np.std(gains, ddof=1)), _LEAST_SPREAD)
-        scale = spread * np.sqrt(1 + 1 / len(gains))
-        end = stats.t(len(gains) - 1, _unbounded(score, loss) + np.mean(gains), scale)
+        spread = max(float(np.std(gains, ddof=1)), _LEAST_SPREAD) * np.sqrt(1 + 1 / len(gains))
+        usual = float(_unbounded(np.max(curve), loss) + np.mean(gains))
+        errors = [
+            _carried_on(each[:epoch], last, loss) - end
+            for end, each in zip(ends, curves, strict=True)
+        ]
+        own = _carried_on(curve, last, loss) - max(float(np.mean(errors)), 0.0)
+        more = max(own - usual, 0.0)
+        end = stats.t(len(gains) - 1, usual + more, np.hypot(spread, _DOUBT * more))
         kept *= float(end.cdf(_unbounded(best, loss)))
-        ends = _bounded(end.ppf(levels), loss)
-        lost += float(np.maximum(ends - best, 0).mean())
+        values = _bounded(end.ppf(levels), loss)
+        lost += float(np.maximum(values - best, 0).mean())
     return Forgone(1 - kept, lost, len(curves))
+
+
+def _carried_on(curve: Floats, last: int, loss: bool) -> float:
+    """Where a curve comes to by its last epoch, if it goes on as it rose over the second half of
+    its epochs; where it stands, if it fell or has one epoch alone."""
+    epoch, half = len(curve), max(-(-len(curve) // 2), 1)
+    now, before = (float(_unbounded(curve[at - 1], loss)) for at in (epoch, half))
+    if half == epoch:
+        return now
+    return now + max(now - before, 0.0) / np.log(epoch / half) * np.log(max(last / epoch, 1.0))
 
 
 def _unbounded(score: ArrayLike, loss: bool) -> Floats:

@@ -1,6 +1,7 @@
 """What was dropped on the way: a list, and what that may have cost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from transfer.compare.forgone import Forgone, estimate_forgone
 from transfer.compare.keys import short
 from transfer.compare.rows import label_of
 from transfer.compare.statistics import Floats
-from transfer.report.document import Block, Heading, Paragraph, Table
+from transfer.report.document import Block, Heading, Paragraph, Picture, Table
 from transfer.report.language import Words
 from transfer.report.verdicts import chance
 from transfer.system.markdown import literal
@@ -18,6 +19,19 @@ from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
 from transfer.tracking.sweep_run import BUDGET_TAG, FURTHER_SEEDS_TAG
+
+
+@dataclass(frozen=True)
+class Race:
+    """What a report knows of what was dropped on the way, beside the runs themselves.
+
+    Attributes:
+        curves: of each run, by its id, its validation score in each epoch; empty where it is lost.
+        picture: the figure of these, and of what finished.
+    """
+
+    curves: Mapping[str, Floats] = field(default_factory=dict)
+    picture: Picture | None = None
 
 
 def is_dropped(run: RunRecord) -> bool:
@@ -46,9 +60,9 @@ def budget_blocks(selection: Selection, words: Words) -> list[Block]:
 
 
 def dropped_blocks(
-    runs: Sequence[RunRecord], comparison: Comparison | None, words: Words
+    runs: Sequence[RunRecord], comparison: Comparison | None, words: Words, race: Race
 ) -> list[Block]:
-    """The list of these runs, and the risk that one of them would have been the best.
+    """The list of these runs, the figure, and the risk that one of them would have been the best.
 
     Args:
         comparison: of those that finished, if all were tested on the same images.
@@ -57,9 +71,10 @@ def dropped_blocks(
     blocks: list[Block] = [Heading(words("section.dropped")), dropped_table(runs, keys, words)]
     blocks.append(Paragraph(words("dropped.text")))
     if comparison is not None:
-        found = _forgone(runs, comparison)
+        found = _forgone(runs, comparison, race.curves)
         if found is None:
-            return [*blocks, Paragraph(words("forgone.unknown"))]
+            unknown = Paragraph(words("forgone.unknown"))
+            return [*blocks, unknown, *([race.picture] if race.picture else [])]
         loss = comparison.criterion.sign < 0
         value = f"{found.loss:.3f}" if loss else f"{100 * found.loss:.2f}"
         told = {
@@ -68,7 +83,7 @@ def dropped_blocks(
             "count": found.finished,
         }
         blocks.append(Paragraph(words("forgone", **told)))
-    return blocks
+    return [*blocks, *([race.picture] if race.picture else [])]
 
 
 def dropped_table(runs: Sequence[RunRecord], label_keys: Sequence[str], words: Words) -> Table:
@@ -127,15 +142,23 @@ def dropped_curves(
     return found
 
 
-def _forgone(runs: Sequence[RunRecord], comparison: Comparison) -> Forgone | None:
+def _forgone(
+    runs: Sequence[RunRecord], comparison: Comparison, curves: Mapping[str, Floats]
+) -> Forgone | None:
     criterion = comparison.criterion
-    curves: list[Floats] = []
-    for row in comparison.rows:
-        values = criterion.sign * row.by_epoch(f"val/{criterion.name}").to_numpy()
-        if values.size:
-            curves.append(np.maximum.accumulate(values).mean(axis=1))
-    dropped = []
+    finished = [
+        criterion.sign * values.mean(axis=1)
+        for row in comparison.rows
+        if (values := row.by_epoch(f"val/{criterion.name}").to_numpy()).size
+    ]
+    dropped = list[Floats]()
     for own in _by_configuration(runs):
-        found = [each for run in own if (each := Dropped.of(run.tags)) is not None]
-        dropped.append((found[0].epoch, float(np.mean([each.score for each in found]))))
-    return estimate_forgone(curves, dropped)
+        known = [curves.get(run.id, np.empty(0)) for run in own]
+        length = min(map(len, known))
+        if length:
+            dropped.append(criterion.sign * np.mean([each[:length] for each in known], axis=0))
+            continue
+        # Of a lost curve, where it ended.
+        ends = [each for run in own if (each := Dropped.of(run.tags)) is not None]
+        dropped.append(np.full(ends[0].epoch, np.mean([each.score for each in ends])))
+    return estimate_forgone(finished, dropped)

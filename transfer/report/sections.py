@@ -8,7 +8,7 @@ from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
 from transfer.compare.screened import Agreement
 from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
-from transfer.report.dropped import budget_blocks, dropped_blocks, is_dropped
+from transfer.report.dropped import Race, budget_blocks, dropped_blocks, is_dropped
 from transfer.report.facts import facts
 from transfer.report.findings import findings
 from transfer.report.front import front, nothing_finished
@@ -47,13 +47,13 @@ def build_document(
     parts: Sequence[Part],
     selection: Selection,
     words: Words,
-    race: Picture | None = None,
+    race: Race | None = None,
     searches: Sequence[Block] = (),
 ) -> list[Block]:
     """The whole report: the answer, what it rests on, and last where all of it comes from.
 
     Args:
-        race: the figure of what was dropped on the way, if anything was.
+        race: what is known of what was dropped on the way, if anything was.
         searches: the sections of searches.
     """
     configurations = sum(len(_every(part.comparison)) for part in parts)
@@ -74,8 +74,8 @@ def build_document(
         blocks.append(Paragraph(words("parts", count=len(parts))))
     blocks += [*_joined(parts, words, _section), *searches]
     if dropped:
-        blocks += dropped_blocks(dropped, parts[0].comparison if len(parts) == 1 else None, words)
-        blocks += [race] if race else []
+        comparison = parts[0].comparison if len(parts) == 1 else None
+        blocks += dropped_blocks(dropped, comparison, words, race or Race())
     if unfinished:
         blocks += [Heading(words("section.unfinished")), outcome_table(unfinished, words)]
     return [*blocks, Heading(words("section.provenance")), Bullets(facts(selection, words))]

@@ -17,7 +17,7 @@ from transfer.compare.replicates import by_test_set
 from transfer.compare.rows import Row, build_rows
 from transfer.compare.screened import Agreement, agreement_with
 from transfer.report.document import Block, Picture, to_html, to_markdown
-from transfer.report.dropped import dropped_curves, is_dropped
+from transfer.report.dropped import Race, dropped_curves, is_dropped
 from transfer.report.figures.classes import plot_classes, plot_confusion, plot_reliability
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.effort import plot_effort
@@ -209,8 +209,8 @@ def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> li
 
 def _race(
     client: Client, dropped: Sequence[RunRecord], parts: Sequence[Part], folder: Path, words: Words
-) -> Picture | None:
-    """The figure of what a sweep in rungs dropped, and of what it did not."""
+) -> Race | None:
+    """What a sweep in rungs dropped, drawn beside what it did not."""
     if not dropped or len(parts) != 1 or not (rows := parts[0].comparison.rows):
         return None
     criterion = parts[0].comparison.criterion
@@ -219,10 +219,10 @@ def _race(
     found = dropped_curves(dropped, curves, criterion, rows[0].label_keys)
     figure = plot_race(rows, found, words)
     if figure is None:
-        return None
+        return Race(curves)
     save_png(figure, folder / f"figures/{_RACE}.png")
     title, text = words(f"figure.{_RACE}"), words(f"figure.{_RACE}.text")
-    return Picture(title, f"figures/{_RACE}.png", figure.marks(), text)
+    return Race(curves, Picture(title, f"figures/{_RACE}.png", figure.marks(), text))
 
 
 def _searches(client: Client, selection: Selection, folder: Path, words: Words) -> list[Block]:
