@@ -54,12 +54,15 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
     assert {_last(job, "tune") for job in jobs} == {"head", "last:1", "all"}
     # So does a typed rung.
     assert "30 epochs, rungs after 9, 27," in capsys.readouterr().out
-    jobs = _jobs(tmp_path, "model=resnet18", "epochs=8", "freeze_epochs=0,3", "tune=all,head")
+    typed = ("epochs=8", "freeze_epochs=0,3", "tune=all,head", "data.seed=0,1")
+    jobs = _jobs(tmp_path, "model=resnet18,mobilenet_v3_small", *typed)
     tuned = [_last(job, "freeze_epochs") for job in jobs if _last(job, "tune") == "all"]
     assert tuned.count("0") == tuned.count("3") == len(tuned) / 2 > 0
     heads = [job for job in jobs if _last(job, "tune") == "head"]
     assert heads and all(_last(job, "freeze_epochs") is None for job in heads)
-    assert "8 epochs, rungs after 4," in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "8 epochs, rungs after 4," in told
+    assert "the screen sees the first data.seed alone: images that other jobs test on" in told
 
 
 @pytest.mark.parametrize(

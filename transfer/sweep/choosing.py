@@ -121,6 +121,12 @@ class _Planner:
         images = _count_images(min(found, key=lambda each: each.image_size))
         counted = "1 candidate" if len(pairs) == 1 else f"{len(pairs)} candidates"
         self._say(f"{counted}, {images.all:,} images; budget {self._given}")
+        several = [key for key in ("data.fold", "data.seed") if key in self._words.swept]
+        if several and len(pairs) > 1:
+            self._say(
+                f"the screen sees the first {several[0]} alone: images that other jobs test on are"
+                " among those by which it calls candidates hopeless"
+            )
         pairs = self._within(self._tunable(pairs), images)
         kept = self._screen([config for config, _ in pairs])
         by_label = {label_of(as_read(config)): (config, speed) for config, speed in pairs}
