@@ -26,7 +26,8 @@ def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuni
     by_optimizer = list[list[Tuning]]()
     for name in words.optimizers:
         if name not in OPTIMIZERS:
-            raise ConfigError("optimizer", name, f"choose from {', '.join(OPTIMIZERS)}")
+            problem = f"choose from {', '.join(OPTIMIZERS)}; its keys go as optimizer.lr=1e-3"
+            raise ConfigError("optimizer", name, problem)
         # Each has rates of its own.
         by_optimizer.append(
             [
