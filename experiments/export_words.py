@@ -12,8 +12,8 @@ def told_of(written: Written, measures: FormMeasures, equivalent_within: float) 
     """What a person reads of a form."""
     yield f"{printable(str(written.path))}: {numbers_of(measures)}"
     if written.form != "onnx_int8":
-        same = f"{written.difference:.1g} on {written.checked} test images"
-        yield f"  its outputs are torch's, but for {same}"
+        near = f"to within {written.difference:.1g}" if written.difference else "to the bit"
+        yield f"  its outputs are torch's {near}, on {written.checked} test images"
         return
     [verdict] = form_verdicts([written.form], [measures], equivalent_within / 100)
     words = {
@@ -22,7 +22,7 @@ def told_of(written: Written, measures: FormMeasures, equivalent_within: float) 
         "worse": "it is the worse network",
         "better": "it is the better network",
     }
-    yield f"  int8 costs {_cost(measures)}: {words[verdict.kind]}"
+    yield f"  int8 changes that by {_change(measures)}: {words[verdict.kind]}"
 
 
 def numbers_of(measures: FormMeasures) -> str:
@@ -47,14 +47,14 @@ def fault_of(written: Written, measures: FormMeasures, equivalent_within: float)
     if verdict.kind != "worse" and not -100 * measures.acc_change_high > equivalent_within:
         return ""
     numbers = written.classifier.description.numbers
-    return f"in {numbers} it is worse than its own network, by {_cost(measures)}"
+    return f"in {numbers} it is worse than its own network, by {_change(measures)}"
 
 
-def _cost(measures: FormMeasures) -> str:
-    """How much less accurate a form is, for people."""
-    cost, least, most = (
-        -100 * each + 0.0
-        for each in (measures.acc_change, measures.acc_change_high, measures.acc_change_low)
+def _change(measures: FormMeasures) -> str:
+    """How much more accurate a form is, for people."""
+    change, low, high = (
+        100 * each + 0.0
+        for each in (measures.acc_change, measures.acc_change_low, measures.acc_change_high)
     )
-    told = f"{cost:.2f} points (95 % interval {least:.2f} to {most:.2f})"
+    told = f"{change:.2f} points (95 % interval {low:.2f} to {high:.2f})"
     return told.replace("-", "−")

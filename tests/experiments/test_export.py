@@ -68,10 +68,10 @@ def test_a_run_becomes_files_with_cards(exported: Exported) -> None:
     run = exported.run
     assert first.startswith(f"run {run.info.run_id} ({run.info.run_name}): 10 classes at 32 px;")
     assert onnx.startswith("exports/") and "model.onnx: 1.6 MB; " in onnx
-    assert re.search(r"its outputs are torch's, but for \S+ on 256 test images", same)
+    assert re.search(r"its outputs are torch's to within \S+, on 256 test images", same)
     assert "model.int8.onnx: 0.4 MB; " in int8
     assert re.search(
-        r"int8 costs −?\d\.\d\d points \(95 % interval −?\d\.\d\d to \d\.\d\d\)", costs
+        r"int8 changes that by −?\d\.\d\d points \(95 % interval −?\d\.\d\d to \d\.\d\d\)", costs
     )
     assert last == "models:/digits/1, now champion"
     card = json.loads((exported.folder / "model.int8.onnx.json").read_text())
@@ -215,8 +215,8 @@ def test_a_file_that_is_worse_than_its_network_is_at_fault(exported: Exported) -
 
     assert fault_of_wrong(0) == fault_of_wrong(3) == ""
     assert re.fullmatch(
-        r"in int8 it is worse than its own network, by 10.00 points "
-        r"\(95 % interval 5.\d\d to 14.\d\d\)",
+        r"in int8 it is worse than its own network, by −10.00 points "
+        r"\(95 % interval −14.\d\d to −5.\d\d\)",
         fault_of_wrong(20),
     )
 
