@@ -274,8 +274,8 @@ def _ends_explained(progress: _Progress, batch_size: int) -> Iterator[None]:
         print(f"interrupted: {progress}", file=sys.stderr)
         sys.exit(interrupt.EXIT_CODE)
     except BrokenPipeError:
-        # Of `predict.py … | head`: what was printed is all that was wanted. Python would try to
-        # write the rest, and complain.
+        # As with `predict.py … | head`: what was printed is all that was wanted. Python would try
+        # to write the rest, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_NO_READER)
     except Exception as error:

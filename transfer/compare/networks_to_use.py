@@ -8,11 +8,9 @@ from transfer.compare.statistics import pareto_front
 from transfer.tracking.artifacts import NO_HISTORY
 from transfer.tracking.find import RunRecord
 
-CHOICES = ("best", "front", "all")
-
 
 def networks_to_use(runs: Sequence[RunRecord], which: str) -> list[RunRecord]:
-    """Of each configuration the run that is best on validation, in the order of a report.
+    """The run that is best on validation of each configuration, in the order of a report.
 
     Args:
         runs: of any status.

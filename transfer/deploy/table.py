@@ -112,7 +112,7 @@ def _name(path: Path) -> str:
 
 
 def _rounded(prediction: Prediction) -> float:
-    # Of a float32 more digits say nothing.
+    # A float32 has no more digits that say something.
     return float(f"{prediction.probability:.6g}")
 
 
