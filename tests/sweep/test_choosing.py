@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -16,6 +15,12 @@ from transfer.sweep.choosing import plan_choice
 from transfer.system.errors import ConfigError
 
 FEW = ("data.train_per_class=5", "budget=24h")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One for all, for to make one takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
 
 
 @contextmanager
@@ -34,8 +39,8 @@ def _sweep(*typed: str) -> Iterator[DictConfig]:
         yield config
 
 
-def _jobs(tmp_path: Path, *typed: str) -> list[list[str]]:
-    with _sweep(*typed, f"tracking.uri=sqlite:///{tmp_path}/store.db") as config:
+def _jobs(store: str, *typed: str) -> list[list[str]]:
+    with _sweep(*typed, f"tracking.uri={store}") as config:
         return plan_choice(config)[1]
 
 
@@ -47,15 +52,15 @@ def _last(job: list[str], key: str) -> str | None:
 
 
 def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = _jobs(tmp_path, "model=resnet18", "freeze_epochs=2", "hydra.sweeper.first_rung=9")
+    jobs = _jobs(store, "model=resnet18", "freeze_epochs=2", "hydra.sweeper.first_rung=9")
     assert {_last(job, "freeze_epochs") for job in jobs} == {"2"}
     assert {_last(job, "tune") for job in jobs} == {"head", "last:1", "all"}
     # So does a typed rung.
     assert "30 epochs, rungs after 9, 27," in capsys.readouterr().out
     typed = ("epochs=8", "freeze_epochs=0,3", "tune=all,head", "data.seed=0,1")
-    jobs = _jobs(tmp_path, "model=resnet18,mobilenet_v3_small", *typed)
+    jobs = _jobs(store, "model=resnet18,mobilenet_v3_small", *typed)
     tuned = [_last(job, "freeze_epochs") for job in jobs if _last(job, "tune") == "all"]
     assert tuned.count("0") == tuned.count("3") == len(tuned) / 2 > 0
     heads = [job for job in jobs if _last(job, "tune") == "head"]
@@ -81,15 +86,15 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
     ],
 )
 def test_what_is_typed_wrong_is_told_before_anything_is_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], typed: list[str], problem: str
+    store: str, capsys: pytest.CaptureFixture[str], typed: list[str], problem: str
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
-        _jobs(tmp_path, "model=lenet", "weights=none", *typed)
+        _jobs(store, "model=lenet", "weights=none", *typed)
     assert capsys.readouterr().out == ""
 
 
-def test_each_optimizer_has_its_own_rates_and_weight_decay(tmp_path: Path) -> None:
-    jobs = _jobs(tmp_path, "model=resnet18", "epochs=8", "optimizer=adamw,sgd", "tune=all")
+def test_each_optimizer_has_its_own_rates_and_weight_decay(store: str) -> None:
+    jobs = _jobs(store, "model=resnet18", "epochs=8", "optimizer=adamw,sgd", "tune=all")
     found = {
         name: {
             (_last(job, "optimizer.lr"), _last(job, "optimizer.weight_decay"))
