@@ -196,7 +196,8 @@ def test_an_interruption_keeps_what_was_done(
     thread.join()
     assert code == 130
     rows = (pd.read_csv if name.endswith("csv") else pd.read_json)(out)
-    assert 4 <= len(rows) < 2000
+    # Two lines of a table in JSON are its brackets.
+    assert 3 <= len(rows) < 2000
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"interrupted: {len(rows):,} of 2,000 pictures are in {name}"
 

@@ -124,5 +124,6 @@ def _refuse_unused(options: SearchConfig, typed: Sequence[str]) -> None:
 def _alike(jobs: Sequence[Config]) -> dict[str, set[str]]:
     """The values of what all trials must have in common."""
     found = {name: values for name, values in compared(jobs).items() if name != "epochs"}
-    found["data.fold"] = {str(job.data.fold) for job in jobs}
+    for name in ("seed", "fold"):
+        found[f"data.{name}"] = {str(getattr(job.data, name, "")) for job in jobs}
     return found | {"seed": {str(job.seed) for job in jobs}}
