@@ -126,7 +126,7 @@ def _promotion(
 
 
 def mean_curves(sweep: list[list[GridRun]]) -> Floats:
-    """Of each configuration the best validation accuracy so far by epoch, mean over its runs."""
+    """The best validation accuracy so far of each configuration, by epoch, mean over its runs."""
     return np.array([np.mean([each.curve for each in runs], axis=0) for runs in sweep])
 
 

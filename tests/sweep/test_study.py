@@ -28,7 +28,7 @@ _RANDOM = 7
 
 
 def _count(sampler: str) -> int:
-    """Of trials; a Gaussian process takes its time."""
+    """How many trials are enough; a Gaussian process takes its time."""
     return _RANDOM + 2 if sampler == "gp" else 2 * _RANDOM
 
 

@@ -14,7 +14,7 @@ from transfer.system.checkpoints import Checkpoints
 from transfer.system.lock import LockedError
 from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
 from transfer.tracking.find import RunRecord
-from transfer.tracking.previous_run import find_previous_run, lock_of
+from transfer.tracking.previous_run import find_previous_run, lock_of, run_folder
 from transfer.tracking.run_state import RunState
 from transfer.tracking.standing import Standing, read_standing
 
@@ -129,20 +129,22 @@ class Runners:
     def tidy(self) -> None:
         """Remove the checkpoints of what was dropped: it goes on from its start, if ever."""
         for folder in self._dropped:
-            # Another command may have gone on with it since.
-            with suppress(LockedError), lock_of(folder):
-                run = RunState.load(folder)
-                if run is not None and run.status == "KILLED" and run.tags.get(DROPPED_TAG):
-                    Checkpoints(folder, run.run_id).remove()
+            remove_checkpoints(folder)
 
     def _folder(self, number: int) -> Path | None:
         """Where a job's run is kept: its own folder, or that of an earlier command."""
         own = state.read_outcomes(self._sweep.folder)[number].folder
         fingerprint = self._sweep.jobs[number].fingerprint
-        run = RunState.load(Path(own)) if own else None
-        if run is not None and run.tags.get("transfer.fingerprint") == fingerprint:
-            return Path(own)
-        return find_previous_run(self._sweep.client, fingerprint).folder
+        return run_folder(self._sweep.client, fingerprint, own)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Let a run that was dropped go on from its start, if ever."""
+    # Another command may have gone on with it since.
+    with suppress(LockedError), lock_of(folder):
+        run = RunState.load(folder)
+        if run is not None and run.status == "KILLED" and run.tags.get(DROPPED_TAG):
+            Checkpoints(folder, run.run_id).remove()
 
 
 def _record(run: RunState) -> RunRecord:

@@ -11,7 +11,6 @@ import logging
 import math
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from transfer.compare.criterion import CRITERIA
 from transfer.config import typed_config
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs, jobs_at_once
+from transfer.sweep.runners import remove_checkpoints
 from transfer.sweep.study import SharedStudy
 from transfer.sweep.trials import (
     CHOSEN,
@@ -38,12 +38,9 @@ from transfer.sweep.trials import (
 )
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system import interrupt
-from transfer.system.checkpoints import Checkpoints
 from transfer.system.errors import ConfigError, first_line, is_for_people
-from transfer.system.lock import LockedError
 from transfer.tracking.dropped import Dropped, drop_run
-from transfer.tracking.previous_run import find_previous_run, lock_of
-from transfer.tracking.run_state import RunState
+from transfer.tracking.previous_run import run_folder
 from transfer.tracking.searches import log_search
 from transfer.tracking.sweep_run import PlannedJob, list_jobs
 
@@ -236,15 +233,12 @@ class Search:
             "trial %d, %d of %d: %s", number, self._told() + 1, self._plan.options.n_trials, dropped
         )
         fingerprint = trial.user_attrs[JOB]["fingerprint"]
-        folder = self._run_folder(outcome, fingerprint)
+        folder = run_folder(self._sweep.client, fingerprint, outcome.folder)
         job_folder = Path(outcome.folder) if outcome.folder else self._sweep.folder
         if folder is not None and drop_run(
             self._sweep.client, folder, dropped, job_folder=job_folder
         ):
-            with suppress(LockedError), lock_of(folder):
-                run = RunState.load(folder)
-                if run is not None and run.status == "KILLED":
-                    Checkpoints(folder, run.run_id).remove()
+            remove_checkpoints(folder)
         self._tell(number, self._states.PRUNED)
         ended = state.Outcome(outcome.overrides, "dropped", folder=outcome.folder)
         state.note_outcome(self._sweep.folder, number, ended)
@@ -262,13 +256,6 @@ class Search:
         words = f"{behind:.3g} nats" if loss else f"{100 * behind:.1f} points"
         name = best.user_attrs.get(JOB, {}).get("name", "")
         return Dropped(epoch, words, f"{name} (trial {best.number})", own)
-
-    def _run_folder(self, outcome: state.Outcome, fingerprint: str) -> Path | None:
-        """Where a job's run is kept: its own folder, or that of an earlier command."""
-        run = RunState.load(Path(outcome.folder)) if outcome.folder else None
-        if run is not None and run.tags.get("transfer.fingerprint") == fingerprint:
-            return Path(outcome.folder)
-        return find_previous_run(self._sweep.client, fingerprint).folder
 
     def _told(self) -> int:
         over = (self._states.COMPLETE, self._states.PRUNED, self._states.FAIL)

@@ -59,6 +59,19 @@ def find_previous_run(client: Client, fingerprint: str) -> PreviousRun:
     )
 
 
+def run_folder(client: Client, fingerprint: str, own: str) -> Path | None:
+    """Where a job's run is kept: its own folder, or that of an earlier command; None where it has
+    none here.
+
+    Args:
+        own: the job's folder; empty where it was not begun.
+    """
+    run = RunState.load(Path(own)) if own else None
+    if run is not None and run.tags.get("transfer.fingerprint") == fingerprint:
+        return Path(own)
+    return find_previous_run(client, fingerprint).folder
+
+
 def find_paused_run(client: Client, fingerprint: str, folder: Path, sweep: str) -> PreviousRun:
     """The run of this fingerprint that paused in a folder of a sweep, which goes on with it.
 
