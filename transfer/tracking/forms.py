@@ -61,16 +61,19 @@ class FormMeasures:
 
 
 def log_form(client: Client, run: RunRecord, form: str, measures: FormMeasures) -> None:
-    """Add the measures of a form to a finished run; later ones take the place of earlier ones.
+    """Add the measures of a form to a finished run; later ones take the place of earlier ones, all
+    of them: those that are not known any more, as where the timing failed, become NaN.
 
     Raises:
         ConfigError: the store does not take them.
     """
     from mlflow.entities import Metric
 
+    start = f"{PREFIX}{form}/"
+    values = {name: math.nan for name in run.metrics if name.startswith(start)}
+    values |= {f"{start}{name}": value for name, value in measures.known().items()}
     now = int(time.time() * 1000)
-    known = measures.known().items()
-    metrics = [Metric(f"{PREFIX}{form}/{name}", value, now, 0) for name, value in known]
+    metrics = [Metric(name, value, now, 0) for name, value in values.items()]
     with answering(client.tracking_uri, "written"):
         client.log_batch(run.id, metrics=metrics)
 
@@ -84,7 +87,7 @@ def forms_of(metrics: Mapping[str, float]) -> dict[str, FormMeasures]:
         own = {
             name.removeprefix(start): value
             for name, value in metrics.items()
-            if name.startswith(start)
+            if name.startswith(start) and not math.isnan(value)
         }
         if own:
             found[form] = FormMeasures(**{name: own[name] for name in names & own.keys()})
