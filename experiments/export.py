@@ -12,39 +12,28 @@ and the report shows it.
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from experiments.arguments import STORE, option, run
-from experiments.export_words import fault_of, numbers_of, told_of
-from transfer.compare.forms import accuracy_change
 from transfer.compare.networks_to_use import networks_to_use
-from transfer.compare.statistics import wilson_interval
-from transfer.data import ImageData
-from transfer.data.image_data import Split
-from transfer.deploy.card import write_card
-from transfer.deploy.classifier import Classifier, load_classifier
-from transfer.deploy.description import Description
 from transfer.deploy.mlflow_model import save_served_model
 from transfer.deploy.packages import EXPORT, require_packages
-from transfer.deploy.quantize import CALIBRATION_IMAGES
-from transfer.deploy.timing import NotTimedError, time_form, usable_cores
-from transfer.deploy.write import Written, all_scores, write_forms
 from transfer.evaluate.metrics import evaluate_logits
 from transfer.report.write import EQUIVALENT_WITHIN
+from transfer.sweep.export_words import fault_of
+from transfer.sweep.exporting import (
+    Exported,
+    Exporting,
+    export_all,
+    export_network,
+    logits_of,
+    network_folder,
+)
 from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, printable
-from transfer.system.other_jobs import OtherJobs
-from transfer.tracking.artifacts import Predictions, read_predictions
-from transfer.tracking.find import RunRecord, fetch_artifact, find_job_run
-from transfer.tracking.forms import FormMeasures, log_form
-from transfer.tracking.kept_weights import fetch_weights
+from transfer.tracking.find import RunRecord, find_job_run
 from transfer.tracking.registry import register, require_name
-from transfer.tracking.run_images import fetch_images
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, open_store, store_uri
 
@@ -88,26 +77,45 @@ def main(options: Options) -> None:
     runs = _runs(client, options)
     if options.register is not None and len(runs) > 1:
         raise ConfigError("register", options.register, "takes one network; name it with run=")
-    failed = []
-    for each in runs:
-        folder = _folder(options, each, alone=len(runs) == 1)
-        try:
-            _export(client, each, forms, folder, options)
-        except ConfigError as error:
-            if len(runs) == 1:
-                raise
-            # The other networks may well be exported.
-            print(f"{printable(each.name)} ({each.id}): {error}", file=sys.stderr)
-            failed.append(each)
-        except Exception as error:
-            # Libraries raise errors of their own for a full disk.
-            if (fault := disk_fault(error)) is None:
-                raise
-            print(f"{fault}: {printable(str(folder))}; what is there is whole", file=sys.stderr)
-            sys.exit(1)
+    how = Exporting(
+        forms,
+        softmax=options.softmax == "true",
+        timed=options.time == "true",
+        threads=options.threads,
+        equivalent_within=options.equivalent_within,
+    )
+    out = Path(options.out or "exports")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"the folder {out} cannot be made ({error.strerror}); name another place"
+        raise ConfigError("out", out, problem) from error
+    try:
+        if len(runs) > 1:
+            failed = export_all(client, runs, how, out)
+        else:
+            failed = 0
+            _export_one(client, runs[0], how, out, options)
+    except Exception as error:
+        # Libraries raise errors of their own for a full disk.
+        if (fault := disk_fault(error)) is None:
+            raise
+        print(f"{fault}: {printable(str(out))}; what is there is whole", file=sys.stderr)
+        sys.exit(1)
     if failed:
-        print(f"{len(failed)} of {len(runs)} networks were not exported as asked", file=sys.stderr)
+        print(f"{failed} of {len(runs)} networks were not exported as asked", file=sys.stderr)
         sys.exit(2)
+
+
+def _export_one(
+    client: Client, record: RunRecord, how: Exporting, out: Path, options: Options
+) -> None:
+    """Export a network, and register the last ONNX file of it where that was asked for."""
+    folder = out if options.out else network_folder(out, record)
+    registered = [form for form in how.forms if form.startswith("onnx")][-1:]
+    for exported in export_network(client, record, how, folder):
+        if options.register is not None and exported.written.form in registered:
+            print(_register(client, record, exported, options.register, how.equivalent_within))
 
 
 def _forms(options: Options) -> list[str]:
@@ -152,145 +160,17 @@ def _runs(client: Client, options: Options) -> list[RunRecord]:
     return found
 
 
-def _folder(options: Options, record: RunRecord, *, alone: bool) -> Path:
-    # Somebody may have given it another name in MLflow's pages.
-    name = f"{printable(record.name).replace('/', '-')}-{record.id[:8]}"
-    folder = Path(options.out) if options.out else Path("exports")
-    if not (options.out and alone):
-        folder /= name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"the folder {folder} cannot be made ({error.strerror}); name another place"
-        raise ConfigError("out", options.out or "exports", problem) from error
-    return folder
-
-
-def _export(
-    client: Client, record: RunRecord, forms: Sequence[str], folder: Path, options: Options
-) -> None:
-    """Write, test, time and log the forms of one run, and register the last ONNX file of them."""
-    registered = [form for form in forms if form.startswith("onnx")][-1:]
-    with tempfile.TemporaryDirectory() as copies:
-        weights = fetch_weights(client, record, Path(copies), key="run", value=record.id)
-        classifier = load_classifier(weights, torch.device("cpu"))
-        data = fetch_images(
-            client, record, Path(copies), classifier.stored_size, classifier.interpolation
-        )
-        answers = read_predictions(fetch_artifact(client, record, "predictions.npz", Path(copies)))
-        print(
-            f"run {record.id} ({printable(record.name)}): {len(data.classes)} classes at "
-            f"{classifier.image_size} px; {len(data.test)} test images"
-        )
-        description = _describe(record, classifier, softmax=options.softmax == "true")
-        with OtherJobs() as others:
-            if options.time == "true":
-                _time_torch(client, record, weights, options, others)
-            for written in write_forms(classifier, description, data, forms, folder):
-                measures = _measure(written, data, answers, options, others)
-                log_form(client, record, written.form, measures)
-                card = _card(written, measures, record, data)
-                write_card(written.path, card)
-                print("\n".join(told_of(written, measures, options.equivalent_within)))
-                if options.register is not None and written.form in registered:
-                    fault = fault_of(written, measures, options.equivalent_within)
-                    name = options.register
-                    print(_register(client, record, written, data.val, name=name, fault=fault))
-
-
-def _describe(record: RunRecord, classifier: Classifier, *, softmax: bool) -> Description:
-    preprocess = classifier.preprocess
-    return Description(
-        model=record.params["model.name"],
-        run_id=record.id,
-        run_name=record.name,
-        classes=tuple(classifier.classes),
-        image_size=classifier.image_size,
-        stored_size=classifier.stored_size,
-        fit=classifier.fit,
-        interpolation=classifier.interpolation,
-        mean=tuple(preprocess.mean.flatten().tolist()),
-        std=tuple(preprocess.std.flatten().tolist()),
-        output="probabilities" if softmax else "logits",
-    )
-
-
-def _time_torch(
-    client: Client, record: RunRecord, weights: Path, options: Options, others: OtherJobs
-) -> None:
-    """Log what torch's own network takes where the files are timed, to compare with."""
-    timed = _time(weights, options, others)
-    size, acc = weights.stat().st_size / 1e6, record.metrics["test/acc"]
-    measures = FormMeasures(size_mb=size, acc=acc, **timed)
-    log_form(client, record, "torch", measures)
-    print(f"torch itself: {numbers_of(measures)}")
-
-
-def _time(path: Path, options: Options, others: OtherJobs) -> dict[str, float]:
-    """What a file's passes take; nothing where they cannot be timed, which is said."""
-    try:
-        timed = time_form(path, options.threads or usable_cores())
-    except NotTimedError as error:
-        print(error, file=sys.stderr)
-        return {}
-    return timed | {"other_jobs": others.most()}
-
-
-def _measure(
-    written: Written, data: ImageData, parent: Predictions, options: Options, others: OtherJobs
-) -> FormMeasures:
-    """What the file is like, its accuracy that of the whole test set."""
-    logits, labels = _logits(written, data.test), data.test.labels.numpy()
-    answers = Predictions.of_logits(logits.numpy(), labels, data.classes)
-    if answers.labels.tobytes() != parent.labels.tobytes():
-        problem = "its kept answers are to other images than those that are here"
-        raise ConfigError("run", written.classifier.description.run_id, problem)
-    timed = _time(written.path, options, others) if options.time == "true" else {}
-    size = written.path.stat().st_size / 1e6
-    return FormMeasures(size_mb=size, **accuracy_change(parent, answers), **timed)
-
-
-def _logits(written: Written, split: Split) -> Tensor:
-    scores = all_scores(written.classifier, split, written.path.name)
-    if written.classifier.description.output == "logits":
-        return scores
-    # Quantised, some are 0.
-    return scores.clamp(min=1e-12).log()
-
-
-def _card(
-    written: Written, measures: FormMeasures, record: RunRecord, data: ImageData
-) -> dict[str, object]:
-    images = len(data.test)
-    interval = wilson_interval(round(measures.acc * images), images)
-    card: dict[str, object] = asdict(written.classifier.description)
-    card |= {
-        "data": data.name,
-        "data_digest": data.digest,
-        "commit": record.tags.get("mlflow.source.git.commit", "unknown"),
-        "test_images": images,
-        "accuracy": measures.acc,
-        "accuracy_interval_95": [interval.low, interval.high],
-        "accuracy_of_the_run": record.metrics["test/acc"],
-        "largest_difference_from_torch": written.difference,
-        "images_it_was_seen_on": written.checked,
-        "timed": "latency_ms" in measures.known(),
-        "measures": measures.known(),
-    }
-    if written.form == "onnx_int8":
-        card["calibration_images"] = min(CALIBRATION_IMAGES, len(data.train))
-    return card
-
-
 def _register(
-    client: Client, record: RunRecord, written: Written, val: Split, *, name: str, fault: str
+    client: Client, record: RunRecord, exported: Exported, name: str, equivalent_within: float
 ) -> str:
-    found = evaluate_logits(_logits(written, val), val.labels)
+    written, val = exported.written, exported.data.val
+    found = evaluate_logits(logits_of(written, val), val.labels)
     validation = {
         "acc": found.accuracy,
         "balanced_acc": found.balanced_accuracy,
         "loss": found.loss,
     }
+    fault = fault_of(written, exported.measures, equivalent_within)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         save_served_model(written.path, written.classifier.description, model)

@@ -20,17 +20,17 @@ from mlflow.entities import Run
 from PIL import Image
 
 from experiments import export
-from experiments.export_words import fault_of
 from tests.conftest import Workplace, config_of
 from transfer.compare.forms import accuracy_change
 from transfer.data import DataSets
 from transfer.deploy.exported import open_own
 from transfer.deploy.timing import NotTimedError, time_form
 from transfer.deploy.write import Written
+from transfer.sweep.export_words import fault_of
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.find import RunRecord
-from transfer.tracking.forms import FormMeasures, forms_of
+from transfer.tracking.forms import FormMeasures, forms_of, log_form
 
 
 @dataclass(frozen=True)
@@ -221,30 +221,39 @@ def test_a_file_that_is_worse_than_its_network_is_at_fault(exported: Exported) -
     )
 
 
-def test_one_network_that_cannot_be_exported_leaves_the_others(
+def test_networks_that_cannot_be_exported_leave_the_others(
     exported: Exported,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    timed = FormMeasures(latency_ms=1.0, other_jobs=2.0, waited=0.5)
+    log_form(exported.workplace.client, RunRecord.of(exported.run), "onnx", timed)
     record = RunRecord.of(exported.run)
+    assert forms_of(record.metrics)["onnx"].disturbed
     without_weights = replace(record, name="lost", artifacts=str(tmp_path / "nowhere"))
-    monkeypatch.setattr(export, "_runs", lambda *_: [without_weights, record])
+    # What nobody thought of, as a library's own error.
+    broken = replace(record, name="broken", params={})
+    monkeypatch.setattr(export, "_runs", lambda *_: [without_weights, broken, record])
     # Nor does a process that cannot time the file.
     monkeypatch.setattr(sys, "executable", "/bin/false")
     options = export.Options(rows="all", out=str(tmp_path), tracking_uri=exported.workplace.store)
     with pytest.raises(SystemExit) as ended:
         export.main(options)
     lines = capsys.readouterr().err.splitlines()
-    told = [line for line in lines if line.startswith(("lost", "1 of"))]
+    told = [line for line in lines if line.startswith(("lost", "broken", "2 of"))]
     assert ended.value.code == 2
     assert told[0].startswith(f"lost ({record.id}): tracking.uri=")
-    assert told[-1] == "1 of 2 networks were not exported as asked"
+    assert told[1] == f"broken ({record.id}): KeyError: 'model.name'"
+    assert told[-1] == "2 of 3 networks were not exported as asked"
     assert "model.onnx could not be timed: its process ended with 1" in lines
     [path] = tmp_path.glob("*/model.onnx.json")
     card = json.loads(path.read_text())
     assert (card["run_id"], card["timed"]) == (record.id, False)
     assert card["measures"]["acc"] == card["accuracy"]
+    # Figures of an earlier file are not taken for those of this one.
+    known = forms_of(exported.run.data.metrics)["onnx"].known()
+    assert known == card["measures"]
 
 
 def test_measures_that_are_not_known_are_not_logged() -> None:

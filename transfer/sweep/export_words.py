@@ -1,4 +1,4 @@
-"""What export.py prints of the files that it has written."""
+"""What is printed of files that networks were exported to."""
 
 from collections.abc import Iterator
 
