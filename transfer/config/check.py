@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from transfer.config.deploy import read_forms
 from transfer.config.duration import read_duration
 from transfer.config.key import Key, leaves
 from transfer.config.schema import (
@@ -33,6 +34,7 @@ def check_config(config: Config) -> None:
         check_key(name, key, value)
     if config.budget is not None:
         read_duration("budget", config.budget)
+    read_forms(config.deploy)
     for name, value, problem in _contradictions(config):
         raise ConfigError(name, value, problem)
 
@@ -76,6 +78,9 @@ def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.tracking.log_model and config.tracking.weights != "all":
         kept = f"an MLflow model holds the weights, and tracking.weights={config.tracking.weights}"
         yield "tracking.log_model", True, f"{kept} would not keep them; tracking.weights=all"
+    if config.deploy is not None and config.tracking.weights == "none":
+        made = "files are made of a run's weights, and tracking.weights=none would not keep them"
+        yield "deploy", config.deploy, f"{made}; tracking.weights=all, or best"
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", config.device):
         yield "device", config.device, "choose from auto, cpu, cuda, cuda:<number>, mps"
     if isinstance(data, ImageFolderConfig):

@@ -243,6 +243,9 @@ class Config:
     stop_after: int | None = key(None, low=1, unit="epochs", **_CIRCUMSTANCE)
     # A duration, as transfer/config/duration.py reads it.
     budget: str | None = key(None, **_CIRCUMSTANCE)
+    # Words of transfer/config/deploy.py; a list, too, comes as far as the check, which says so.
+    deploy: Any = key(None, **_CIRCUMSTANCE)
+    deploy_rows: str = key("front", choices=("front", "all"), **_CIRCUMSTANCE)
     resume: bool = key(False, **_CIRCUMSTANCE)
     preview: bool = key(False, **_CIRCUMSTANCE)
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)

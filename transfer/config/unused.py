@@ -6,6 +6,7 @@ Typed, they are a mistake that would pass for a result; not typed, they are no p
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from transfer.config.deploy import EXAMPLE
 from transfer.config.key import leaves
 from transfer.config.overrides import parse_overrides
 from transfer.config.schema import GROUPS, KEYS, AugmentConfig, Config, DownloadedConfig
@@ -46,6 +47,8 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["data.folds"] = "data.fold, such as data.fold='range(5)'"
     else:
         unused["data.test_fraction"] = "data.fold=null: a fold is one of data.folds equal parts"
+    if config.deploy is None:
+        unused["deploy_rows"] = f"deploy, such as {EXAMPLE}"
     if config.stop_after is not None and config.stop_after >= config.epochs:
         unused["stop_after"] = f"a number below epochs={config.epochs}"
     if protocol.validation == "test":

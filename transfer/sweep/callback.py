@@ -20,6 +20,7 @@ from transfer.sweep.compose import (
     require_one_place,
     split_jobs,
 )
+from transfer.sweep.deployment import take_as_one_value
 from transfer.sweep.endings import one_line_for_people
 from transfer.sweep.loader import share_files
 from transfer.system import interrupt
@@ -46,6 +47,7 @@ class SweepCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
             require_one_place(config)
+            take_as_one_value(config)
             workers = has_workers(config)
             share_files()
             choice = None

@@ -19,12 +19,13 @@ from transfer.config.search import SearchPlan
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, closed
 from transfer.sweep.choice import Choice
+from transfer.sweep.deployment import Deployment, deploy
 from transfer.sweep.endings import answer_of, exit_interrupted, resume_command, tell_budget
 from transfer.sweep.expected import Expected
 from transfer.sweep.pace import Pace
 from transfer.sweep.search_start import open_search
 from transfer.system import interrupt
-from transfer.system.disk import DiskError
+from transfer.system.disk import DiskError, disk_fault
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock
 from transfer.tracking.find import PAUSED
@@ -43,7 +44,7 @@ from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 log = logging.getLogger(__name__)
 
 # What came of a sweep's end.
-Ending = Literal["reported", "no report", "no store"]
+Ending = Literal["reported", "not exported", "no report", "no store"]
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Sweep:
         pace: what its jobs took so far.
         split: the overrides of each job.
         choice: what was chosen to be trained, where that was not told.
+        deployment: what it leaves of its networks, if it leaves files.
     """
 
     client: Client
@@ -86,6 +88,7 @@ class Sweep:
     pace: Pace = field(default_factory=Pace)
     split: Sequence[Sequence[str]] = ()
     choice: Choice | None = None
+    deployment: Deployment | None = None
 
     def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.
@@ -140,8 +143,10 @@ class Sweep:
                 print(f"\n{jobs}; to go on:\n{resume_command()}")
 
         self._tag_budget(outcomes.values())
-        ending = self.close("FAILED" if failed else PAUSED if paused else "FINISHED", tell)
-        if failed or ending == "no report":
+        ending = self.close(
+            "FAILED" if failed else PAUSED if paused else "FINISHED", tell, deploys=True
+        )
+        if failed or ending in ("not exported", "no report"):
             sys.exit(1)
         if left or ending == "no store":
             sys.exit(EXIT_CODE)
@@ -170,13 +175,17 @@ class Sweep:
         except ConfigError as error:
             log.warning("all weights stay: %s", error)
 
-    def close(self, status: str, tell: Callable[[], None] = lambda: None) -> Ending:
+    def close(
+        self, status: str, tell: Callable[[], None] = lambda: None, *, deploys: bool = False
+    ) -> Ending:
         """End the parent run and write the report of what there is; once. What keeps either from
         it is said, with the command that makes up for it.
 
         Args:
             tell: called between the two: what else there is to say comes before a report, which
                 may fail.
+            deploys: whether networks are exported, if that was asked for, so that the report has
+                their files.
         """
         run, self.run = self.run, None
         if run is None:
@@ -185,7 +194,10 @@ class Sweep:
         tell()
         if not closed:
             return "no store"
-        return "reported" if self._report(run) else "no report"
+        exported = not deploys or self._export(run)
+        if not self._report(run):
+            return "no report"
+        return "reported" if exported else "not exported"
 
     def _close(self, run: SweepRun, status: str) -> bool:
         with interrupt.deferred():
@@ -205,6 +217,23 @@ class Sweep:
                         state.note(self.folder, closed(self.budget))
                 self.lock.release()
         return True
+
+    def _export(self, run: SweepRun) -> bool:
+        """Whether all files are there that were asked for."""
+        if self.deployment is None:
+            return True
+        try:
+            return deploy(self.client, run.run_id, self.deployment)
+        except KeyboardInterrupt:
+            print(f"interrupted; to go on:\n{resume_command()}", file=sys.stderr)
+            sys.exit(interrupt.EXIT_CODE)
+        except Exception as error:
+            fault = disk_fault(error)
+            if fault is None and not is_for_people(error):
+                traceback.print_exception(error)
+            why = f"not all networks were exported: {fault or first_line(error)}"
+            print(f"\n{why}; to try again:\n{resume_command()}", file=sys.stderr)
+            return False
 
     def _report(self, run: SweepRun) -> bool:
         store = [f"tracking_uri={self.store}"] if self.store else []

@@ -21,6 +21,7 @@ from transfer.config.weights import entry_named
 from transfer.sweep.budget import refuse_budget
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.compose import chooses, is_search, plans_all
+from transfer.sweep.deployment import refuse_deployment
 from transfer.sweep.endings import (
     FULL_ERROR,
     exit_for_people,
@@ -145,6 +146,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     if chooses(cast(DictConfig, HydraConfig.instance().cfg)):
         raise ConfigError("experiment", "choose", "chooses among many jobs; type -m before it")
     refuse_budget(config.budget)
+    refuse_deployment(config.deploy)
     # Imported here, so that a wrong value is answered at once.
     from transfer.tracking.sync import EXIT_CODE, noted_folders
 

@@ -22,6 +22,7 @@ from transfer.sweep.compose import (
     plans_all,
     typed,
 )
+from transfer.sweep.deployment import plan_deployment
 from transfer.sweep.driver import Sweep
 from transfer.sweep.examples import example_jobs, plan_of
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
@@ -66,9 +67,10 @@ def plan_sweep(
     search = plan_of(config, examples) if examples else None
     if not keeps_to_budget(config):
         refuse_budget(config.budget)
+    deployment = plan_deployment(config)
     halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    started = ("resume=", "stop_after=", "budget=")
+    started = ("resume=", "stop_after=", "budget=", "deploy")
     overrides = [each for each in typed(config, "task") if not each.startswith(started)]
     resume = bool(OmegaConf.select(config, "resume"))
     auto = auto_weights(client, [job for job, _ in jobs], overrides if resume else None)
@@ -98,7 +100,7 @@ def plan_sweep(
     return Sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
         store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
-        pace=pace, split=split, choice=choice, search=search,
+        pace=pace, split=split, choice=choice, search=search, deployment=deployment,
     )  # fmt: skip
 
 

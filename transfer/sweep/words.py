@@ -16,7 +16,7 @@ from transfer.sweep.compose import typed
 from transfer.sweep.grid import Tuning
 
 # What a command is, and no part of what it trains.
-_STARTED = ("resume", "stop_after", "budget")
+_STARTED = ("resume", "stop_after", "budget", "deploy", "deploy_rows")
 # The candidates, as a screen reads them.
 _OF_SCREEN = ("model", "weights", "image_size", "data", "precision", "device", "tracking")
 _CANDIDATE = ("model", "weights", "image_size")

@@ -262,7 +262,7 @@ def params_of(job: Job) -> dict[str, str]:
     """What the run of a job has as its parameters."""
     choices = flatten(job.config)
     # How a run was started is no property of its result.
-    for name in ("resume", "preview", "stop_after", "budget"):
+    for name in ("resume", "preview", "stop_after", "budget", "deploy", "deploy_rows"):
         del choices[name]
     values = choices | {
         "data.digest": job.data.digest,

@@ -35,7 +35,7 @@ _WEIGHTS = "weights.json"
 BUDGET_TAG = "transfer.budget"
 # Of a sweep that chose: how many jobs of its finalists were launched with further seeds.
 FURTHER_SEEDS_TAG = "transfer.further_seeds"
-_CIRCUMSTANCES = ("resume=", "preview=", "budget=", "device=", "tracking.")
+_CIRCUMSTANCES = ("resume=", "preview=", "budget=", "deploy", "device=", "tracking.")
 
 
 @dataclass(frozen=True)
