@@ -39,7 +39,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("row", ROWS, ids=[name for _, name, _, _ in ROWS])
 def test_a_family_is_exported(row: tuple[str, str, int, int], folder: Path, tmp_path: Path) -> None:
-    family, name, size, _ = row
+    family, name, *sizes = row
+    marks: list[str] = []
+    # With random weights some networks magnify rounding where few pixels are left of an image: what
+    # fails at the smallest size is tried at another.
+    for size in sizes:
+        if "no" in marks or not marks:
+            tried, marks = size, _try_forms(name, size, folder, tmp_path)
+    _compare_or_write(f"| {family} | `{name}` | {tried} | {' | '.join(marks)} |")
+
+
+def _try_forms(name: str, size: int, folder: Path, tmp_path: Path) -> list[str]:
+    """Of each form, whether the model can be exported to it."""
     torch.manual_seed(0)
     model = build_model(name, 2, size)
     if sum(each.numel() for each in model.parameters()) > LARGE * 1e6:
@@ -64,18 +75,18 @@ def test_a_family_is_exported(row: tuple[str, str, int, int], folder: Path, tmp_
     classifier = load_classifier(path, torch.device("cpu"))
     own = (normalization.mean, normalization.std, "logits")
     description = Description(name, "-", "-", data.classes, size, size, "crop", "bilinear", *own)
-    cells = []
+    marks = []
     for form in FORMS:
         try:
             [written] = write_forms(classifier, description, data, [form], tmp_path)
         except ConfigError as error:
             print(error)
-            cells.append("no")
+            marks.append("no")
         else:
             scores = written.classifier.scores(data.test.images)
             assert scores.shape == (4, 2) and scores.isfinite().all()
-            cells.append("yes")
-    _compare_or_write(f"| {family} | `{name}` | {size} | {' | '.join(cells)} |")
+            marks.append("yes")
+    return marks
 
 
 def test_the_table_has_no_other_rows() -> None:
