@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.compare.runs import make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.report.document import to_markdown
+from transfer.report.figures.forms import plot_forms
+from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
-from transfer.report.phone import phone_blocks
+from transfer.report.phone import phone_blocks, reported_forms
 from transfer.report.sections import Part, build_document
 from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures
@@ -69,6 +72,31 @@ def test_it_says_what_to_take_and_whether_the_order_changes() -> None:
     assert "**int8 changes the order** of the networks by accuracy: `a`, `b`." in text
     text = _text([_run("a", 0.90, 0.89, 0.5), _run("b", 0.92, 0.91, 0.25)])
     assert "leaves the order of these 2 networks" in text and "fastest is **`b` as" in text
+
+
+def test_the_front_is_drawn_of_what_was_timed(tmp_path: Path) -> None:
+    words = Words("en")
+    slow, fast = _run("a", 0.90, 0.89, 0.5), _run("b", 0.92, 0.91, 0.25)
+    assert plot_forms(reported_forms(Comparison(make_rows([slow]))), words) is None
+    slow = replace(slow, metrics=slow.metrics | {"export/torch/latency_ms": 2.0})
+    figure = plot_forms(reported_forms(Comparison(make_rows([slow, fast]))), words)
+    assert figure is not None
+    save_png(figure, tmp_path / "forms.png")
+    marks = {mark["label"]: mark["values"] for mark in figure.marks()}
+    assert marks == {
+        "a, torch": [["2.00", "90.00"]],
+        "a, ONNX, int8": [["0.50", "89.00"]],
+        "b, ONNX, int8": [["0.25", "91.00"]],
+    }
+    [axes] = figure.axes
+    drawn = {
+        tuple(line.get_xydata()[0]): line.get_markerfacecolor()  # type: ignore[index]
+        for line in axes.lines
+        if line.get_marker() in "ov" and len(line.get_xdata()) == 1  # type: ignore[arg-type]
+    }
+    assert [drawn[0.25, 91.0] != "white", drawn[0.5, 89.0], drawn[2.0, 90.0]] == [
+        True, "white", "white",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -80,6 +80,8 @@ def test_a_sweep_exports_its_networks_once(workplace: Workplace) -> None:
     }
     [report] = workplace.folder.glob("multirun/*/*/report.md")
     assert "## What the phone will see" in report.read_text()
+    assert "(figures/forms.png)" in report.read_text()
+    assert (report.parent / "figures" / "forms.png").is_file()
 
     # Somebody removes the weights of the other one.
     artifacts = other.info.artifact_uri.removeprefix("file://")

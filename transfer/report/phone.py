@@ -7,24 +7,41 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.decision import MOST_GIVEN_UP
 from transfer.compare.forms import FormRow, form_rows
 from transfer.report.columns import p_text, percent, points
-from transfer.report.document import Block, Bullets, Heading, Paragraph, Table
+from transfer.report.document import Block, Bullets, Heading, Paragraph, Picture, Table
 from transfer.report.language import Words
 from transfer.report.tables import DISTURBED, FRONT
 from transfer.system.markdown import literal
 
 
-def phone_blocks(comparison: Comparison, words: Words) -> list[Block]:
-    """Nothing, where no network was exported."""
-    within = comparison.equivalent_within if comparison.criterion.sign > 0 else 0.01
-    forms = form_rows(comparison.rows, comparison.criterion, within)
+def reported_forms(comparison: Comparison) -> list[FormRow]:
+    """The forms that a report on a comparison has."""
+    return form_rows(comparison.rows, comparison.criterion, _within(comparison))
+
+
+def phone_blocks(
+    comparison: Comparison, words: Words, picture: Picture | None = None
+) -> list[Block]:
+    """Nothing, where no network was exported.
+
+    Args:
+        picture: of the forms.
+    """
+    forms = reported_forms(comparison)
     if not forms:
         return []
     blocks: list[Block] = [Heading(words("section.phone")), _table(forms, words)]
     told = [*_fastest(forms, words), *_order(forms, words)]
-    legend = [words("legend.phone", within=f"{100 * within:g}")]
+    legend = [words("legend.phone", within=f"{100 * _within(comparison):g}")]
     if any(form.measures.disturbed for form in forms):
         legend.append(words("legend.phone_disturbed"))
-    return [*blocks, *([Bullets(told)] if told else []), *map(Paragraph, legend)]
+    blocks += [Bullets(told)] if told else []
+    blocks += [picture] if picture else []
+    return [*blocks, *map(Paragraph, legend)]
+
+
+def _within(comparison: Comparison) -> float:
+    """The difference in accuracy that counts as none; where losses are compared, a point."""
+    return comparison.equivalent_within if comparison.criterion.sign > 0 else 0.01
 
 
 def _table(forms: Sequence[FormRow], words: Words) -> Table:

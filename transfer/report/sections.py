@@ -36,11 +36,13 @@ _MOST_VALUES = 12
 @dataclass(frozen=True)
 class Part:
     """All that a report says of one test set: its comparison, of at least one configuration, the
-    figures of the same ones, and how well a screen before them agreed, if there was one."""
+    figures of the same ones, how well a screen before them agreed, if there was one, and a figure
+    of what their networks were exported to, if they were."""
 
     comparison: Comparison
     pictures: Sequence[Picture | Gallery]
     screen: Agreement | None = None
+    phone: Picture | None = None
 
 
 def build_document(
@@ -137,7 +139,7 @@ def _section(part: Part, words: Words) -> list[Block]:
     blocks += [Heading(words("section.measures")), measures_table(comparison, rows, words)]
     blocks += [Bullets(measures), *more]
     blocks += [Heading(words("section.cost")), cost_table(rows, words), *cost_legend(rows, words)]
-    blocks += phone_blocks(comparison, words)
+    blocks += phone_blocks(comparison, words, part.phone)
     for picture in part.pictures:
         blocks += [Heading(picture.title), picture]
     blocks += [Heading(words("section.transfer")), *observations(comparison, words)]

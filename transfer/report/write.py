@@ -22,12 +22,14 @@ from transfer.report.figures.classes import plot_classes, plot_confusion, plot_r
 from transfer.report.figures.curves import plot_curves, plot_iteration_loss
 from transfer.report.figures.effort import plot_effort
 from transfer.report.figures.fonts import use_font
+from transfer.report.figures.forms import plot_forms
 from transfer.report.figures.race import plot_race
 from transfer.report.figures.scores import plot_accuracy_against_cost, plot_parallel
 from transfer.report.figures.style import save_png
 from transfer.report.frame import rows_frame
 from transfer.report.gallery import GALLERIES, build_galleries
 from transfer.report.language import Words
+from transfer.report.phone import reported_forms
 from transfer.report.search import SEARCH_FIGURE, search_blocks
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.system.disk import DiskError, disk_fault
@@ -60,7 +62,7 @@ _FIGURES: dict[str, Plot] = {
     "parallel": plot_parallel,
     "effort": plot_effort,
 }
-_RACE = "race"
+_RACE, _FORMS = "race", "forms"
 # Those that say nothing without a word of how to read them.
 _EXPLAINED = ("effort",)
 # A point of accuracy: less matters to few.
@@ -134,7 +136,8 @@ def _write(
             )
             figures = _draw(comparison, folder, words, prefix)
             screen = _screen(client, comparison)
-            parts.append(Part(comparison, [*galleries, *figures], screen))
+            phone = _phone(comparison, folder, words, prefix)
+            parts.append(Part(comparison, [*galleries, *figures], screen, phone))
         race = _race(client, dropped, parts, folder, words)
         searches = _searches(client, selection, folder, words)
     blocks = build_document(parts, selection, words, race, searches)
@@ -207,6 +210,16 @@ def _draw(comparison: Comparison, folder: Path, words: Words, prefix: str) -> li
     return pictures
 
 
+def _phone(comparison: Comparison, folder: Path, words: Words, prefix: str) -> Picture | None:
+    """What networks were exported to; nothing where they were not, or not timed."""
+    figure = plot_forms(reported_forms(comparison), words)
+    if figure is None:
+        return None
+    path = f"figures/{prefix}{_FORMS}.png"
+    save_png(figure, folder / path)
+    return Picture(words(f"figure.{_FORMS}"), path, figure.marks())
+
+
 def _race(
     client: Client, dropped: Sequence[RunRecord], parts: Sequence[Part], folder: Path, words: Words
 ) -> Race | None:
@@ -238,7 +251,7 @@ def _searches(client: Client, selection: Selection, folder: Path, words: Words) 
 
 def _remove_figures(folder: Path) -> None:
     """Those of an earlier report in the same folder would tell of other runs."""
-    for name in (*_FIGURES, *GALLERIES, _RACE, SEARCH_FIGURE):
+    for name in (*_FIGURES, *GALLERIES, _RACE, _FORMS, SEARCH_FIGURE):
         for path in [folder / f"{name}.png", *folder.glob(f"part-*-{name}.png")]:
             path.unlink(missing_ok=True)
 
