@@ -12,16 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PLAIN, TINY, Workplace, config_of
+from tests.conftest import FASTEST, PLAIN, TINY, Workplace, children, config_of
 from transfer.job import Job, prepare
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.errors import ConfigError
 from transfer.system.process import start_of
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
-from transfer.tracking.previous_run import find_previous_run, lock_of, process_tags
+from transfer.tracking.previous_run import (
+    PreviousRun,
+    find_own_run,
+    find_previous_run,
+    lock_of,
+    process_tags,
+)
+from transfer.tracking.run_state import RunState
 from transfer.tracking.start import start_run
 from transfer.tracking.store import experiment_id
-from transfer.tracking.sweep_run import PlannedJob, budget_tags, end_sweep, open_sweep, tag_sweep
+from transfer.tracking.sweep_run import (
+    PlannedJob,
+    SweepRun,
+    budget_tags,
+    end_sweep,
+    open_sweep,
+    tag_sweep,
+)
 from transfer.training.checkpoint import keep
 from transfer.training.trainer import Trainer
 
@@ -82,9 +96,9 @@ def test_a_run_restored_half_way_is_no_run_to_go_on_with(workplace: Workplace) -
     assert find_previous_run(workplace.client, "f").state == "new"
 
 
-def _train(job: Job, folder: Path, epochs: int) -> str:
+def _train(job: Job, folder: Path, epochs: int, sweep: SweepRun | None = None) -> str:
     """Train so many epochs, or to the end; what comes short of it ends as a kill would."""
-    with start_run(job, folder, sweep=None) as run:
+    with start_run(job, folder, sweep) as run:
         trainer = Trainer(job.model(), job.data, job.config, job.device, job.normalization)
         checkpoints = Checkpoints(run.folder, run.id)
         if checkpoint := checkpoints.newest():
@@ -117,6 +131,33 @@ def test_an_interrupted_run_that_lost_its_folder_trains_again_without_double_poi
     for name in run.data.metrics:
         steps = [point.step for point in workplace.client.get_metric_history(run_id, name)]
         assert steps == sorted(set(steps)), name
+
+
+@pytest.mark.parametrize("left", ["KILLED", "RUNNING"])
+def test_a_job_that_a_cluster_begins_again_goes_on_without_being_told(
+    workplace: Workplace, tmp_path: Path, left: str
+) -> None:
+    """After a warning and after a power cut; another sweep in the same folder begins anew."""
+    job = prepare(config_of(*FASTEST, *TINY, "epochs=3", f"tracking.uri={workplace.store}"))
+    planned = [PlannedJob(job.name, "", job.fingerprint)]
+    sweep, other = (
+        open_sweep(workplace.client, tmp_path, [], planned, resume=False) for _ in range(2)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        _train(job, tmp_path / "0", 2, sweep)
+    [begun] = children(workplace).values()
+    state = RunState.load(tmp_path / "0")
+    assert state is not None
+    state.update(status=left)
+    workplace.client.update_run(state.run_id, status=left)
+    assert find_own_run(
+        workplace.client, job.fingerprint, tmp_path / "0", other.run_id
+    ) == PreviousRun("new")
+    assert _train(job, tmp_path / "0", 3, sweep) == begun.info.run_id
+    [run] = children(workplace).values()
+    assert run.info.status == "FINISHED"
+    points = workplace.client.get_metric_history(run.info.run_id, "val/acc")
+    assert [point.step for point in points] == [1, 2, 3]
 
 
 def test_a_folder_that_is_given_again_does_not_mix_two_trainings(

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import NoReturn
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
-_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 # timeout(1) and srun may deliver one request twice.
 _SAME_REQUEST_S = 0.3
 EXIT_CODE = 130
@@ -29,6 +29,7 @@ class _State:
 
     Attributes:
         requested_at: when the first signal came, on the monotonic clock.
+        number: of that signal; 0 before.
         raised: whether KeyboardInterrupt told so; it does once.
         deferred: how many `deferred` blocks we are in.
         worker: whether another process started this one, and decides what "at once" is.
@@ -37,6 +38,7 @@ class _State:
     """
 
     requested_at: float | None = None
+    number: int = 0
     raised: bool = False
     deferred: int = 0
     worker: bool = False
@@ -54,7 +56,7 @@ def listen(last_words: str) -> None:
         last_words: printed to the standard error where a second signal ends the process.
     """
     _state.last_words = last_words
-    for number in _SIGNALS:
+    for number in SIGNALS:
         # What nohup, or a shell in the background, had us ignore stays ignored.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _handle)
@@ -63,6 +65,11 @@ def listen(last_words: str) -> None:
 def requested() -> bool:
     """Whether a signal came."""
     return _state.requested_at is not None
+
+
+def received() -> int:
+    """The number of the first signal that came; 0 where none did."""
+    return _state.number
 
 
 def raise_if_requested() -> None:
@@ -121,7 +128,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
         if not _state.worker and now - _state.requested_at > _SAME_REQUEST_S:
             _end_at_once()
         return
-    _state.requested_at = now
+    _state.requested_at, _state.number = now, number
     _signal_workers(signal.SIGTERM)
     if not _state.deferred:
         _raise()

@@ -18,6 +18,8 @@ from transfer.tracking.store import Client
 
 State = Literal["new", "finished", "paused", "interrupted", "failed", "running"]
 _PARENT = "mlflow.parentRunId"
+# What the folder says of a run that its job may go on with.
+_LEFT = (PAUSED, "RUNNING", "KILLED")
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,16 @@ def run_folder(client: Client, fingerprint: str, own: str) -> Path | None:
     return find_previous_run(client, fingerprint).folder
 
 
-def find_paused_run(client: Client, fingerprint: str, folder: Path, sweep: str) -> PreviousRun:
-    """The run of this fingerprint that paused in a folder of a sweep, which goes on with it.
+def find_own_run(client: Client, fingerprint: str, folder: Path, sweep: str) -> PreviousRun:
+    """The run of this fingerprint that an earlier process of the same job of a sweep began in this
+    folder: it paused, or it was killed, and a cluster has begun the job again by itself, after a
+    preemption or the death of a machine.
 
     Args:
         sweep: the id of its parent run.
     """
     state = RunState.load(folder)
-    if state is None or state.status != PAUSED or state.tags.get(_PARENT) != sweep:
+    if state is None or state.status not in _LEFT or state.tags.get(_PARENT) != sweep:
         return PreviousRun("new")
     for record in find_by_fingerprint(client, fingerprint):
         if record.id == state.run_id:

@@ -24,7 +24,7 @@ from transfer.tracking.kept_weights import has_weights, keep_for
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import (
     PreviousRun,
-    find_paused_run,
+    find_own_run,
     find_previous_run,
     lock_of,
     process_tags,
@@ -146,12 +146,12 @@ def find_standing(job: Job, folder: Path, sweep: SweepRun | None) -> Standing | 
 
 
 def _former(client: Client, job: Job, folder: Path, sweep: SweepRun | None) -> PreviousRun:
-    """The run that the job goes on with: with `resume` any, else one that paused in this sweep."""
+    """The run that the job goes on with: with `resume` any, else what it left in this sweep."""
     if job.config.resume:
         return find_previous_run(client, job.fingerprint)
     if sweep is None:
         return PreviousRun("new")
-    return find_paused_run(client, job.fingerprint, folder, sweep.run_id)
+    return find_own_run(client, job.fingerprint, folder, sweep.run_id)
 
 
 def _open_store(job: Job, sweep: SweepRun | None) -> Client:
