@@ -21,18 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import expit, logit
 
+from transfer.compare.curves import DOUBT, bounded, carried_on, unbounded
 from transfer.compare.statistics import Floats
 
-# Of a few validation images all may be right, which no network is in the long run.
-_CERTAIN = 0.005
 # Gains that are equal to so much are so by chance.
 _LEAST_SPREAD = 1e-3
-# Of what a curve's own rise adds, so much may be wrong.
-_DOUBT = 0.5
 _QUANTILES = 512
 
 
@@ -67,48 +62,27 @@ def estimate_forgone(finished: Sequence[Floats], dropped: Sequence[Floats]) -> F
     if len(curves) < 2:
         return None
     loss = max(float(np.max(each)) for each in curves) <= 0
-    ends = [_unbounded(np.max(each), loss) for each in curves]
+    ends = [unbounded(np.max(each), loss) for each in curves]
     best = max(float(np.max(each)) for each in curves)
     kept, lost = 1.0, 0.0
     levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     for curve in dropped:
         epoch, last = len(curve), max(map(len, curves))
         gains = [
-            float(end - _unbounded(np.max(each[:epoch]), loss))
+            float(end - unbounded(np.max(each[:epoch]), loss))
             for end, each in zip(ends, curves, strict=True)
         ]
         spread = max(float(np.std(gains, ddof=1)), _LEAST_SPREAD) * np.sqrt(1 + 1 / len(gains))
-        usual = float(_unbounded(np.max(curve), loss) + np.mean(gains))
+        usual = float(unbounded(np.max(curve), loss) + np.mean(gains))
         errors = [
-            _carried_on(each[:epoch], last, loss) - end
+            carried_on(each[:epoch], last, loss) - end
             for end, each in zip(ends, curves, strict=True)
         ]
-        own = _carried_on(curve, last, loss) - max(float(np.mean(errors)), 0.0)
+        own = carried_on(curve, last, loss) - max(float(np.mean(errors)), 0.0)
         more = max(own - usual, 0.0)
-        end = stats.t(len(gains) - 1, usual + more, np.hypot(spread, _DOUBT * more))
-        kept *= float(end.cdf(_unbounded(best, loss)))
-        values = _bounded(end.ppf(levels), loss)
+        end = stats.t(len(gains) - 1, usual + more, np.hypot(spread, DOUBT * more))
+        kept *= float(end.cdf(unbounded(best, loss)))
+        values = bounded(end.ppf(levels), loss)
         lost += float(np.maximum(values - best, 0).mean())
     return Forgone(1 - kept, lost, len(curves))
 
-
-def _carried_on(curve: Floats, last: int, loss: bool) -> float:
-    """Where a curve comes to by its last epoch, if it goes on as it rose over the second half of
-    its epochs; where it stands, if it fell or has one epoch alone."""
-    epoch, half = len(curve), max(-(-len(curve) // 2), 1)
-    now, before = (float(_unbounded(curve[at - 1], loss)) for at in (epoch, half))
-    if half == epoch:
-        return now
-    return now + max(now - before, 0.0) / np.log(epoch / half) * np.log(max(last / epoch, 1.0))
-
-
-def _unbounded(score: ArrayLike, loss: bool) -> Floats:
-    """An accuracy as log odds, a loss with its sign turned as its logarithm."""
-    values = np.asarray(score, dtype=np.float64)
-    if loss:
-        return -np.log(np.maximum(-values, 1e-6))
-    return np.asarray(logit(np.clip(values, _CERTAIN, 1 - _CERTAIN)))
-
-
-def _bounded(values: Floats, loss: bool) -> Floats:
-    return -np.exp(-np.clip(values, -50, 50)) if loss else np.asarray(expit(values))

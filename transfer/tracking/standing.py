@@ -1,14 +1,15 @@
-"""How a run that pauses stands: its validation score so far, and the answers that it rests on.
+"""How a run that pauses stands: its validation scores so far, and the answers that they rest on.
 
-They lie in the run's folder, as one small file a pause, so that paused runs can be compared by the
+The answers lie in the run's folder, as one small file a pause, so that paused runs can be compared by the
 same images.
 """
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transfer.tracking.artifacts import Predictions, read_predictions
 from transfer.tracking.run_state import RunState
@@ -21,10 +22,12 @@ class Standing:
     Attributes:
         score: of the best of them on validation, by what the run is selected by; more is better.
         answers: of the network that was the best until then, on the validation images.
+        curve: likewise its score in each of them, as its points have it.
     """
 
     score: float
     answers: Predictions
+    curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 def standing_file(epoch: int) -> str:
@@ -58,6 +61,13 @@ def read_standing(folder: Path, epoch: int, run_id: str | None = None) -> Standi
     try:
         with np.load(folder / name, allow_pickle=False) as saved:
             score = float(saved["score"])
-        return Standing(score, read_predictions(folder / name))
+        return Standing(score, read_predictions(folder / name), _curve(state, epoch))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def _curve(state: RunState, epoch: int) -> NDArray[np.float64]:
+    """The score in each epoch up to this one; raises KeyError where one is lost."""
+    chosen = state.params.get("select_by", "acc")
+    points = [state.points["point", f"val/{chosen}", at].value for at in range(1, epoch + 1)]
+    return np.array(points) * (-1.0 if chosen == "loss" else 1.0)
