@@ -85,4 +85,3 @@ def estimate_forgone(finished: Sequence[Floats], dropped: Sequence[Floats]) -> F
         values = bounded(end.ppf(levels), loss)
         lost += float(np.maximum(values - best, 0).mean())
     return Forgone(1 - kept, lost, len(curves))
-

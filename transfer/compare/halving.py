@@ -13,6 +13,11 @@ the same images, and at each rung anew, so each comparison is made at the level 
 rungs) (Bonferroni). Worse means: at this epoch. Of curves that cross later it says nothing. With
 one replicate of each it is about these very networks, as a McNemar test is: how far a recipe
 scatters over seeds only several seeds say.
+
+A forecast keeps a share as well, but by where the curves lead, and of each model as large a one:
+how one network learns says less of how another does than its own tunings do of each other
+(transfer/compare/curves.py; stratified, as a survey's sample is: Cochran 1977, "Sampling
+techniques", chapter 5).
 """
 
 import math
@@ -22,11 +27,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transfer.compare.criterion import Criterion, criterion_of
+from transfer.compare.curves import bounded, forecast
 from transfer.compare.networks import Networks
 from transfer.compare.recipes import Recipes
 from transfer.compare.replicates import fold
 from transfer.compare.rows import Row, mean_scores
 from transfer.compare.statistics import Floats
+from transfer.config.halving import share_of
 from transfer.tracking.artifacts import NO_HISTORY
 from transfer.tracking.find import RunRecord
 from transfer.tracking.standing import Standing
@@ -39,11 +46,13 @@ class Rule:
     """How the losers of a rung are found.
 
     Attributes:
-        keep: "paired", all that is not behind the best beyond doubt; or "share", one of `eta`.
+        keep: "forecast", one of `eta`, by where the curves lead, of each model alike; "share", one
+            of `eta`, by the best so far; or "paired", all that is not behind the best beyond doubt.
         eta: above 1.
         risk: the chance to drop anything that is not worse, over all rungs: above 0, below 1.
         configurations: of the whole sweep.
         rungs: of the whole sweep, at which some may be dropped.
+        epochs: of a job, at its end; of a forecast.
     """
 
     keep: str
@@ -51,6 +60,7 @@ class Rule:
     risk: float
     configurations: int
     rungs: int
+    epochs: int = 0
 
     @property
     def level(self) -> float:
@@ -64,13 +74,16 @@ class Fall:
     """Why a configuration is dropped.
 
     Attributes:
-        best: the configuration that is the best at this rung.
+        best: the configuration that is the best at this rung; by a forecast, of the same model, if
+            another one is.
         behind: how far this one is behind it by the criterion, above 0: a fraction of accuracy, or
             nats.
+        leads_to: the score that a forecast gives it; NaN where none was made.
     """
 
     best: str
     behind: float
+    leads_to: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,7 @@ class Place:
         name: as `find_losers` calls it.
         runs: the ids of its runs.
         behind: how far its mean is behind that of the first one, as `Fall` has it; 0 for that.
+            Where a forecast orders them, one that comes later may be ahead.
     """
 
     name: str
@@ -98,27 +112,37 @@ def find_losers(standings: Iterable[tuple[RunRecord, Standing]], rule: Rule) -> 
         standings: of each run that is in the race and has come to the rung, with its parameters and
             the tag of its configuration; all validated on images of the same data set.
     """
-    rows, means, criterion = _in_order(standings)
+    found = list(standings)
+    rows, means, criterion = _in_order(found)
     if len(rows) < 2:
         return {}
+    if rule.keep == "forecast":
+        return _forecast_losers(rows, _led_to(rows, found, rule.epochs), criterion, rule.eta)
     if rule.keep == "share":
-        kept = max(math.ceil(len(rows) / rule.eta), 1)
-        behind = {at: float(means[0] - means[at]) for at in range(kept, len(rows))}
+        behind = {
+            at: float(means[0] - means[at])
+            for at in range(share_of(len(rows), rule.eta, rule.keep), len(rows))
+        }
     else:
         behind = _surely_behind(rows, criterion, rule.level)
     return {_name(rows[at]): Fall(_name(rows[0]), lead) for at, lead in behind.items()}
 
 
-def places(standings: Iterable[tuple[RunRecord, Standing]]) -> list[Place]:
-    """The configurations at a rung in order of their validation scores, the best first.
+def places(standings: Iterable[tuple[RunRecord, Standing]], rule: Rule) -> list[Place]:
+    """The configurations at a rung in order of their validation scores, the best first; of a
+    forecast in that of its seats.
 
     Args:
         standings: as of `find_losers`.
     """
-    rows, means, _ = _in_order(standings)
+    found = list(standings)
+    rows, means, _ = _in_order(found)
+    order = list(range(len(rows)))
+    if rule.keep == "forecast":
+        order = _seats(rows, _led_to(rows, found, rule.epochs))
     return [
-        Place(_name(row), [run.id for run in row.runs], float(means[0] - mean))
-        for row, mean in zip(rows, means, strict=True)
+        Place(_name(rows[at]), [run.id for run in rows[at].runs], float(means[0] - means[at]))
+        for at in order
     ]
 
 
@@ -132,6 +156,50 @@ def _in_order(
     # By name where they are equal, so that every process finds the same.
     order = sorted(range(len(rows)), key=lambda at: (-means[at], _name(rows[at])))
     return [rows[at] for at in order], means[order], criterion
+
+
+def _led_to(
+    rows: list[Row], standings: Iterable[tuple[RunRecord, Standing]], epochs: int
+) -> Floats:
+    """Where each of these rows leads by the end, unbounded: the mean of its runs."""
+    curves = {run.id: standing.curve for run, standing in standings}
+    loss = criterion_of(run for row in rows for run in row.runs).sign < 0
+    return np.array(
+        [np.mean([forecast(curves[run.id], epochs, loss) for run in row.runs]) for row in rows]
+    )
+
+
+def _seats(rows: list[Row], led_to: Floats) -> list[int]:
+    """The places of these rows in the order in which they go on: first the best of each model, then
+    by turns, so that of each model about the same share does; at the same turn by where they lead.
+    """
+    ranked: dict[tuple[str, str], list[int]] = {}
+    for at in sorted(range(len(rows)), key=lambda at: (-led_to[at], _name(rows[at]))):
+        ranked.setdefault(_model(rows[at]), []).append(at)
+    turn = {at: rank / len(own) for own in ranked.values() for rank, at in enumerate(own)}
+    return sorted(turn, key=lambda at: (turn[at], -led_to[at], _name(rows[at])))
+
+
+def _forecast_losers(
+    rows: list[Row], led_to: Floats, criterion: Criterion, eta: float
+) -> dict[str, Fall]:
+    order = _seats(rows, led_to)
+    scores = bounded(led_to, criterion.sign < 0)
+    top = int(np.argmax(led_to))
+    found = {}
+    for at in order[share_of(len(rows), eta, "forecast") :]:
+        # The first of its model has the first seat.
+        first = next(each for each in order if _model(rows[each]) == _model(rows[at]))
+        best = top if first == at else first
+        behind, leads_to = float(scores[best] - scores[at]), float(criterion.sign * scores[at])
+        found[_name(rows[at])] = Fall(_name(rows[best]), behind, leads_to)
+    return found
+
+
+def _model(row: Row) -> tuple[str, str]:
+    """What a row shares with those that learn alike: its network, and what that starts from."""
+    params = row.runs[0].params
+    return params.get("model.name", ""), params.get("weights", "")
 
 
 def _surely_behind(rows: list[Row], criterion: Criterion, level: float) -> dict[int, float]:
@@ -187,3 +255,12 @@ def points_behind(fall: Fall, criterion: Criterion) -> str:
     if criterion.sign < 0:
         return f"{np.round(fall.behind, 3):g} nats"
     return f"{100 * fall.behind:.1f} points"
+
+
+def where_it_leads(fall: Fall, criterion: Criterion) -> str:
+    """In words: "61.2 %", or in nats by the loss; empty where no forecast was made."""
+    if math.isnan(fall.leads_to):
+        return ""
+    if criterion.sign < 0:
+        return f"{np.round(fall.leads_to, 3):g} nats"
+    return f"{100 * fall.leads_to:.1f} %"

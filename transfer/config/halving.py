@@ -32,7 +32,7 @@ class HalvingConfig:
 
     first_rung: int | None = key(None, low=1, unit="epochs")
     eta: float = key(3.0, low=1.1, high=100.0)
-    keep: str = key("paired", choices=("paired", "share"))
+    keep: str = key("forecast", choices=("forecast", "paired", "share"))
     risk: float = key(0.05, above=0, below=1)
     keep_checkpoints: bool = key(False)
 
@@ -41,6 +41,7 @@ class HalvingConfig:
 class ChooseConfig(HalvingConfig):
     """Those that conf/hydra/sweeper/choose.yaml has beside them."""
 
+    keep: str = key("paired", choices=("forecast", "paired", "share"))
     finalists: int = key(3, low=1, high=20)
     seeds: int = key(5, low=1, high=20)
 
@@ -60,9 +61,12 @@ class Halving:
 
     def __str__(self) -> str:
         options = self.options
-        rule = f"the best 1/{options.eta:g}"
-        if options.keep == "paired":
-            rule = f"all that is not surely behind the best, at a risk of {options.risk:g}"
+        rule = {
+            "forecast": f"the best 1/{options.eta:g} of each model by where they lead, one run of"
+            " each; the best of these over further seeds",
+            "paired": f"all that is not surely behind the best, at a risk of {options.risk:g}",
+            "share": f"the best 1/{options.eta:g}",
+        }[options.keep]
         listed = ", ".join(map(str, self.rungs))
         return f"rungs after epochs {listed} of {self.epochs}; kept at each: {rule}"
 
@@ -70,6 +74,8 @@ class Halving:
         """How many epochs are trained at least and at most, with so many jobs in each
         configuration."""
         ordered = sorted(sizes)
+        if self.options.keep == "forecast":
+            return self._with_repeats(ordered), self._with_repeats(ordered[::-1])
         if self.options.keep == "share":
             return self._trained(ordered), self._trained(ordered[::-1])
         least = sum(ordered) * self.rungs[0] + ordered[0] * (self.epochs - self.rungs[0])
@@ -80,8 +86,15 @@ class Halving:
         total, done, kept = 0, 0, len(sizes)
         for rung in self.rungs:
             total += sum(sizes[:kept]) * (rung - done)
-            done, kept = rung, max(math.ceil(kept / self.options.eta), 1)
+            done, kept = rung, share_of(kept, self.options.eta, self.options.keep)
         return total + sum(sizes[:kept]) * (self.epochs - done)
+
+    def _with_repeats(self, sizes: Sequence[int]) -> int:
+        """Where one job of each races, and the first ones are repeated."""
+        kept = len(sizes)
+        for _ in (*self.rungs, self.epochs):
+            kept = share_of(kept, self.options.eta, self.options.keep)
+        return self._trained([1] * len(sizes)) + (sum(sizes[:kept]) - kept) * self.epochs
 
 
 def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
@@ -96,7 +109,8 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
     """
     if not str(sweeper._target_).endswith((".HalvingSweeper", ".ChooseSweeper")):
         return None
-    options = sweeper_options(sweeper, HalvingConfig)
+    chooses = str(sweeper._target_).endswith(".ChooseSweeper")
+    options = sweeper_options(sweeper, ChooseConfig if chooses else HalvingConfig)
     for name, values in compared(jobs).items():
         if len(values) > 1:
             problem = "jobs are dropped by comparing them half way; give all of them the same"
@@ -109,7 +123,8 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
     unfrozen = [each for each in map(head_epochs, jobs) if each < epochs]
     if epochs == 1:
         raise ConfigError("epochs", 1, "no rung lies before the last epoch; give 2 or more")
-    rungs = rungs_of(epochs, max(unfrozen, default=0), options.first_rung, options.eta)
+    head = max(unfrozen, default=0)
+    rungs = rungs_of(epochs, head, options.first_rung, options.eta, options.keep)
     if not rungs:
         problem = f"the first rung must lie before the last of {epochs} epochs"
         if options.first_rung is None:
@@ -118,7 +133,19 @@ def plan_halving(sweeper: DictConfig, jobs: Sequence[Config]) -> Halving | None:
     return Halving(options, rungs, epochs)
 
 
-def rungs_of(epochs: int, frozen: int, first: int | None, eta: float) -> list[int]:
+def share_of(count: int, eta: float, keep: str) -> int:
+    """How many of so many configurations are one of `eta`.
+
+    Args:
+        keep: as in `HalvingConfig`; of a forecast two go on, if there are, for a verdict is between
+            two.
+    """
+    return min(max(math.ceil(count / eta), 2 if keep == "forecast" else 1), count)
+
+
+def rungs_of(
+    epochs: int, frozen: int, first: int | None, eta: float, keep: str = "paired"
+) -> list[int]:
     """The epochs after which jobs may be dropped; none where no such epoch lies before the last.
 
     Args:
@@ -126,9 +153,14 @@ def rungs_of(epochs: int, frozen: int, first: int | None, eta: float) -> list[in
         frozen: the most epochs in which the head of one learns alone before more does.
         first: the first rung, if it was chosen; else it follows from the others.
         eta: each rung lies at so many times the epochs of the one before.
+        keep: as in `HalvingConfig`; to look ahead, more of a curve has to be seen.
     """
     if first is None:
-        first = frozen + max(math.ceil(epochs / eta**3), 1)
+        seen = math.ceil(epochs / eta**3)
+        if keep == "forecast":
+            # But half of what is left is enough.
+            seen = min(math.ceil(epochs / eta), (epochs - frozen) // 2)
+        first = frozen + max(seen, 1)
     rungs, place = list[int](), 0
     while (following := round(first * eta**place)) < epochs:
         # Where eta is small, some are no epoch further.
@@ -158,8 +190,8 @@ def sweeper_options(sweeper: DictConfig, kind: type[Options]) -> Options:
     for name, declared, value in leaves(chosen):
         check_key(f"{_PREFIX}{name}", declared, value)
     halving = chosen if isinstance(chosen, HalvingConfig) else HalvingConfig()
-    if halving.keep == "share" and halving.risk != HalvingConfig().risk:
-        problem = "keep=share drops a share, whatever the risk; keep=paired would use it"
+    if halving.keep != "paired" and halving.risk != HalvingConfig().risk:
+        problem = f"keep={halving.keep} drops a share, whatever the risk; keep=paired would use it"
         raise ConfigError(f"{_PREFIX}risk", halving.risk, problem)
     size = OmegaConf.select(sweeper, "max_batch_size")
     if size is not None and not (isinstance(size, int) and size >= 1):

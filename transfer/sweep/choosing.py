@@ -115,7 +115,8 @@ class _Planner:
     def plan(self) -> Choice:
         found = compose_candidates(self._words.of_screen)
         untried = [_candidate(each, Speed(0.0, 0.0, 0.0)) for each in found]
-        room = Room(Images(0, 0, 0), 0.0, self._options.eta, first_rung=self._options.first_rung)
+        eta, first, keep = self._options.eta, self._options.first_rung, self._options.keep
+        room = Room(Images(0, 0, 0), 0.0, eta, first_rung=first, keep=keep)
         self._epochs = check_typed(self._config, self._words, untried, room)
         pairs = [(config, measure_speed(config)) for config in found]
         images = _count_images(min(found, key=lambda each: each.image_size))
@@ -231,6 +232,7 @@ class _Planner:
             self._slow,
             self._options.first_rung,
             self._epochs.frozen,
+            self._options.keep,
         )
         each_one = [(candidate, tuning) for candidate, listed in options for tuning in listed]
         counts = [each for each in self._epochs.counts if race_rungs(each_one, room, each)]

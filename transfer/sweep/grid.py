@@ -83,6 +83,7 @@ class Room:
         slow: how many times as long as on a machine that is free things take that were not tried.
         first_rung: epochs, if that was chosen.
         frozen: the epochs in which the head learns alone before more does, if these were typed.
+        keep: what goes on from a rung, as hydra.sweeper.keep has it.
     """
 
     images: Images
@@ -92,6 +93,7 @@ class Room:
     slow: float = 1.0
     first_rung: int | None = None
     frozen: Sequence[int] = ()
+    keep: str = "paired"
 
 
 # The rates that are tried, the likeliest first, by optimiser: those of the head alone, and of more.
@@ -159,7 +161,7 @@ def race_rungs(
     """The epochs after which the race between these may drop some."""
     frozen = [max(frozen_epochs(*each, room, epochs)) for each in configurations]
     unfrozen = max((each for each in frozen if each < epochs), default=0)
-    return rungs_of(epochs, unfrozen, room.first_rung, room.eta)
+    return rungs_of(epochs, unfrozen, room.first_rung, room.eta, room.keep)
 
 
 def seconds(

@@ -114,7 +114,7 @@ def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None
     each = seconds_an_image(*_alike(job).items())
     anew = former.record is None and job.config.resume
     dropped = Dropped.of(former.record.tags) if former.record is not None else None
-    behind = dropped is not None and dropped.why == "behind" and former.state == "interrupted"
+    behind = dropped is not None and dropped.why != "time" and former.state == "interrupted"
     return _Found(
         name=job.name,
         fingerprint=job.fingerprint,

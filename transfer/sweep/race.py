@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer.compare.criterion import criterion_of
-from transfer.compare.halving import Fall, Rule, find_losers, places, points_behind
+from transfer.compare.halving import (
+    Fall,
+    Rule,
+    find_losers,
+    places,
+    points_behind,
+    where_it_leads,
+)
 from transfer.sweep import state
 from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.expected import ExpectedJob, duration
+from transfer.sweep.replicates import Replicates
 from transfer.sweep.runners import Runners
 from transfer.system import interrupt
 from transfer.tracking.dropped import Dropped
@@ -56,6 +64,9 @@ class Race:
     Attributes:
         short_of_time: jobs that were dropped though they were not surely behind.
         left_out: those that were never begun, likewise.
+
+    Where it is told by a forecast who goes on, one replicate of each configuration races, and the
+    others of the best ones are trained when that is over.
     """
 
     def __init__(self, sweep: Sweep, at_most: int | None = None) -> None:
@@ -68,6 +79,9 @@ class Race:
         self._racing = [
             number for number in range(len(sweep.jobs)) if str(number) not in sweep.repeats.of
         ]
+        self._replicates = Replicates(sweep, self._runners)
+        if self._halving.options.keep == "forecast":
+            self._racing = self._replicates.set_aside(self._racing)
         # Those that were launched in this rung, last and in all; and those that wait.
         self._batch, self._launched = list[int](), list[int]()
         self._waiting = list(self._racing)
@@ -210,6 +224,19 @@ class Race:
         if self._waiting and self._runners.count_configurations(self._racing) < 2:
             # Nothing is left to be dropped.
             self._at = len(self._stops) - 1
+        if not self._waiting:
+            self._repeat()
+
+    def _repeat(self) -> None:
+        """Bring the replicates into the race that were set aside, of the best that finished."""
+        self._waiting = self._replicates.take(self._racing)
+        if self._waiting:
+            log.info("further replicates of the best: %d jobs", len(self._waiting))
+            self._racing += self._waiting
+            # From their start to their end.
+            self._stops, self._at = self._stops[-1:], 0
+            if self._means is not None:
+                self._means = replace(self._means, stops=self._stops)
 
     def _judge(self, paused: set[int]) -> None:
         """Drop the losers of a rung, of those that paused there, and what there is no time for; the
@@ -217,27 +244,28 @@ class Race:
         epoch = self._stops[self._at]
         found = self._runners.at(epoch, self._racing, paused)
         standings = [(each.run, each.standing) for each in found.values()]
-        order = places(standings)
-        self._configurations = max(self._configurations, len(order))
         options, rungs = self._halving.options, len(self._halving.rungs)
-        rule = Rule(options.keep, options.eta, options.risk, self._configurations, rungs)
-        falls = find_losers(standings, rule)
+        rule = Rule(options.keep, options.eta, options.risk, 0, rungs, self._halving.epochs)
+        order = places(standings, rule)
+        self._configurations = max(self._configurations, len(order))
+        falls = find_losers(standings, replace(rule, configurations=self._configurations))
         criterion = criterion_of(run for run, _ in standings)
         number_of = {each.run.id: number for number, each in found.items()}
         first_of = {place.name: number_of[place.runs[0]] for place in order}
         self._standing = {}
         going = list[list[int]]()
+        first = next((each.name for each in order if each.behind <= 0), "")
         for place in order:
             numbers = [number for run in place.runs if (number := number_of[run]) in paused]
-            fall = falls.get(place.name, Fall(order[0].name, place.behind))
+            fall = falls.get(place.name, Fall(first, place.behind))
             ahead, why = self._runners.name(first_of[fall.best]), "time"
             if place.name in falls:
-                why = "behind"
+                why = "forecast" if options.keep == "forecast" else "behind"
             for number in numbers:
                 folder, score = found[number].folder, found[number].standing.score
-                behind = points_behind(fall, criterion)
-                self._standing[number] = folder, Dropped(epoch, behind, ahead, score, why)
-                if why == "behind":
+                behind, leads = points_behind(fall, criterion), where_it_leads(fall, criterion)
+                self._standing[number] = folder, Dropped(epoch, behind, ahead, score, why, leads)
+                if why != "time":
                     self._drop(number)
             if numbers and why == "time":
                 going.append(numbers)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from transfer.compare.criterion import criterion_of
 from transfer.sweep import state
 from transfer.sweep.compose import told_apart
 from transfer.system.checkpoints import Checkpoints
@@ -70,6 +71,19 @@ class Runners:
                 found[number] = Runner(folder, _record(run), standing)
         return found
 
+    def ranked(self, numbers: Iterable[int]) -> list[int]:
+        """Those of these jobs that were trained to their end, the best on validation first."""
+        found = []
+        for number in numbers:
+            folder = self._folder(number)
+            run = None if folder is None else RunState.load(folder)
+            if run is not None and run.status == "FINISHED":
+                criterion = criterion_of([_record(run)])
+                best = run.points.get(("point", criterion.validation, 0))
+                if best is not None:
+                    found.append((-criterion.sign * best.value, number))
+        return [number for _, number in sorted(found)]
+
     def stands(self, number: int, epoch: int) -> bool:
         """Whether an earlier command has trained a job as far as a rung; its outcome is noted then,
         and there is nothing to launch."""
@@ -101,7 +115,7 @@ class Runners:
         log.info("%s: %s", self.name(number), dropped)
         gone = drop_run(self._sweep.client, folder, dropped, job_folder=Path(own.folder))
         # With more time it would go on.
-        if gone and dropped.why == "behind":
+        if gone and dropped.why != "time":
             self._dropped.append(folder)
         status = "out of time" if dropped.why == "time" else "dropped"
         outcome = state.Outcome(own.overrides, status, folder=own.folder)
@@ -124,6 +138,11 @@ class Runners:
         """Let a job never begin."""
         log.info("%s: left out for want of time", self.name(number))
         outcome = state.Outcome(self._sweep.jobs[number].overrides, "left out")
+        state.note_outcome(self._sweep.folder, number, outcome)
+
+    def spare(self, number: int) -> None:
+        """Let a replicate never begin, for another one has lost."""
+        outcome = state.Outcome(self._sweep.jobs[number].overrides, "not repeated")
         state.note_outcome(self._sweep.folder, number, outcome)
 
     def tidy(self) -> None:

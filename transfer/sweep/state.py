@@ -34,7 +34,8 @@ class Outcome:
     Attributes:
         overrides: what distinguishes the job on the command line.
         status: "finished", "paused", "failed" or "interrupted"; of a sweep in rungs "dropped", and
-            where there was no time for it "out of time" (dropped) or "left out" (never begun).
+            where there was no time for it "out of time" (dropped) or "left out" (never begun), or
+            "not repeated", a replicate that was never begun of what another one has lost with.
         error: one line; empty unless it failed.
         folder: of the job; absolute.
         seconds: that it took.

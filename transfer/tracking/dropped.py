@@ -28,8 +28,9 @@ class Dropped:
         behind: how far, with its unit: "6.1 points".
         best: the name of a run of the configuration that was the best then.
         score: its own best on validation until then, by what it is selected by; more is better.
-        why: "behind" beyond what luck explains or the share that is kept, or "time", which was not
-            enough for it.
+        why: "behind" beyond what luck explains or the share that is kept, "forecast" where that was
+            told by where its curve leads, or "time", which was not enough for it.
+        leads_to: of a forecast, the score at the end, with its unit: "61.2 %".
     """
 
     epoch: int
@@ -37,8 +38,12 @@ class Dropped:
     best: str
     score: float
     why: str = "behind"
+    leads_to: str = ""
 
     def __str__(self) -> str:
+        if self.why == "forecast":
+            leads = f"leads to {self.leads_to}, {self.behind} below {self.best}"
+            return f"dropped at epoch {self.epoch}: {leads}"
         if self.why != "time":
             return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
         # Of the best there may be no time to see the end.

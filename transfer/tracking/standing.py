@@ -1,7 +1,7 @@
 """How a run that pauses stands: its validation scores so far, and the answers that they rest on.
 
-The answers lie in the run's folder, as one small file a pause, so that paused runs can be compared by the
-same images.
+The answers lie in the run's folder, as one small file a pause, so that paused runs can be compared
+by the same images.
 """
 
 import zipfile
