@@ -54,8 +54,10 @@ def plot_forms(forms: Sequence[FormRow], words: Words) -> Chart | None:
             where="post", color=GREY, linewidth=1, zorder=0, label=words("plot.front"),
         )  # fmt: skip
     for form in dict.fromkeys(each.form for each in timed):
-        style = {"linestyle": "", "color": GREY, "markerfacecolor": "none"}
-        axes.plot([], [], marker=_MARKERS[form], label=words(f"form.{form}"), **style)
+        axes.plot(
+            [], [], marker=_MARKERS[form], label=words(f"form.{form}"),
+            linestyle="", color=GREY, markerfacecolor="none",
+        )  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_formatter(NullFormatter())
