@@ -124,6 +124,8 @@ def interruptible() -> Iterator[None]:
             if type(error).__name__ == "TerminatedWorkerError":
                 # Joblib's own words guess at length.
                 print(f"\n{_WORKER_DIED}", file=sys.stderr)
+            elif is_for_people(error):
+                print(f"\n{first_line(error)}", file=sys.stderr)
             else:
                 traceback.print_exc()
             sweep.close("FAILED")

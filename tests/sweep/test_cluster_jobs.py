@@ -1,0 +1,71 @@
+"""Jobs on clusters: what a job that dies there leaves, and one that is begun again."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.conftest import FASTEST, TINY, Workplace, children
+from transfer.sweep.cluster_jobs import ClusterSweep
+from transfer.sweep.state import Outcome, note_outcome, read_outcomes
+from transfer.tracking.run_state import RunState
+
+
+def _sweep(folder: Path) -> ClusterSweep:
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": "sweep"}}})
+    unused: Any = SimpleNamespace()
+    return ClusterSweep(unused, unused, config, place=folder, singletons=None)
+
+
+def test_a_job_that_dies_has_failed_unless_it_said_that_it_was_interrupted(tmp_path: Path) -> None:
+    saved, lost, waiting = _sweep(tmp_path).jobs([["seed=0"], ["seed=1"], ["seed=2"]], 3)
+    note_outcome(tmp_path / "sweep", 3, Outcome("seed=0", "interrupted"))
+    returned = [saved.died("its node died"), lost.died("its node died"), waiting.stopped()]
+    assert all(math.isnan(each.return_value) for each in returned)
+    found = read_outcomes(tmp_path / "sweep")
+    assert [each.status for each in found.values()] == ["interrupted", "failed", "interrupted"]
+    assert (found[4].overrides, found[4].error) == ("seed=1", "its node died")
+
+
+def test_jobs_elsewhere_get_what_names_the_store_and_the_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://head:5000")
+    monkeypatch.setenv("LD_PRELOAD_OF_THIS_MACHINE", "1")
+    variables = _sweep(tmp_path).variables
+    assert variables["MLFLOW_TRACKING_URI"] == "http://head:5000"
+    assert variables["TRANSFER_CACHE"] == os.environ["TRANSFER_CACHE"]
+    assert "LD_PRELOAD_OF_THIS_MACHINE" not in variables
+
+
+def test_a_job_that_is_warned_goes_on_when_it_is_begun_again(workplace: Workplace) -> None:
+    """By submitit on this machine, which does as it does on Slurm."""
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    command = ("-m", *FASTEST, *TINY, "epochs=20", "hydra/launcher=submitit_local")
+    process = workplace.start_from_scratch(*command)
+    while not (state := _state(workplace)) or not state.points:
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.kill(int(state.tags["transfer.process"] or 0), signal.SIGUSR2)
+    process.communicate(timeout=300)
+    assert process.returncode == 0
+    [run] = children(workplace).values()
+    assert run.info.status == "FINISHED" and run.info.run_id == state.run_id
+    assert run.data.tags["transfer.process"] != state.tags["transfer.process"]
+    points = workplace.client.get_metric_history(run.info.run_id, "val/acc")
+    assert [point.step for point in points] == list(range(1, 21))
+
+
+def _state(workplace: Workplace) -> RunState | None:
+    """The job's run as its folder has it, once it is there."""
+    for path in workplace.folder.glob("multirun/*/*/0"):
+        return RunState.load(path)
+    return None

@@ -1,0 +1,105 @@
+"""The jobs of a sweep as tasks on the nodes of a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from hydra.core.utils import JobReturn
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
+
+from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep
+from transfer.system import interrupt
+from transfer.system.errors import ConfigError, first_line
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
+
+
+def launch(
+    sweep: ClusterSweep,
+    params: Mapping[str, Any],
+    overrides: Sequence[Sequence[str]],
+    first: int,
+) -> list[JobReturn]:
+    """Run the jobs, and wait for all of them.
+
+    Args:
+        params: the keys of `hydra.launcher.ray`.
+        overrides, first: as `ClusterSweep.jobs` has them.
+
+    Raises:
+        ConfigError: there is no such cluster, or none of its nodes could run a job.
+    """
+    _connect(params["init"])
+    wanted = {name: value for name, value in params["remote"].items() if value is not None}
+    _require_room(wanted)
+    jobs = sweep.jobs(overrides, first)
+    task = ray.remote(**wanted)(_run)
+    return _wait({task.remote(each): index for index, each in enumerate(jobs)}, jobs)
+
+
+def _run(job: ClusterJob) -> JobReturn:
+    return job.run(ray.get_runtime_context().get_task_id() or "")
+
+
+def _connect(init: Mapping[str, Any]) -> None:
+    """To the cluster, unless an earlier batch of the sweep did."""
+    if ray.is_initialized():
+        return
+    heeded = {number: signal.getsignal(number) for number in interrupt.SIGNALS}
+    try:
+        ray.init(**init)
+    except (ConnectionError, RuntimeError) as error:
+        problem = f"{first_line(error)}; to begin a cluster: ray start --head"
+        raise ConfigError("hydra.launcher.ray.init.address", init["address"], problem) from error
+    finally:
+        # Ray has handlers of its own.
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+
+
+def _require_room(wanted: Mapping[str, Any]) -> None:
+    """Refuse what no node could ever run: Ray would wait for such a node without end."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+    for key, name in asked.items():
+        most = max((node.get(name, 0) for node in nodes), default=0)
+        if (value := wanted.get(key, 0)) > most:
+            problem = f"no node of the cluster has so many; the most is {most:g}"
+            raise ConfigError(f"hydra.launcher.ray.remote.{key}", value, problem)
+
+
+def _wait(tasks: dict[Any, int], jobs: Sequence[ClusterJob]) -> list[JobReturn]:
+    """The results of all tasks; an interruption is passed on to them."""
+    found: dict[int, JobReturn] = {}
+    waiting, cancelled = list(tasks), False
+    while waiting:
+        if interrupt.requested() and not cancelled:
+            cancelled = True
+            for each in waiting:
+                # As Ctrl-C there; one that waits for a node never begins.
+                ray.cancel(each, force=False)
+        done, waiting = ray.wait(waiting, num_returns=1, timeout=_LOOK_S)
+        for each in done:
+            found[tasks[each]] = _result(each, jobs[tasks[each]])
+    return [found[index] for index in range(len(jobs))]
+
+
+def _result(task: Any, job: ClusterJob) -> JobReturn:
+    try:
+        result: JobReturn = ray.get(task)
+        return result
+    except TaskCancelledError:
+        return job.stopped()
+    except RayTaskError as error:
+        said = str(error.cause or error).strip().splitlines()
+        return job.died(said[-1] if said else type(error).__name__)
+    except OutOfMemoryError:
+        return job.died("the node on which it ran was short of memory, and Ray ended it")
+    except RayError:
+        return job.died("the node on which it ran died, or its process did")
