@@ -1,0 +1,94 @@
+"""A sweep on a real Slurm of this machine, whose jobs are preempted, requeued and warned."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PLAIN, TINY, Workplace, children
+from tests.proofs.clusters import (
+    Slurm,
+    epochs_of,
+    require_same,
+    slurm,
+    wait_for,
+    went_on,
+)
+
+SWEEP = ("-m", *PLAIN, *TINY, "epochs=20", "seed=range(4)")
+ON_SLURM = (*SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.partition=low")
+
+# A shell in the background has it ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_what_slurm_takes_away_goes_on_by_itself(
+    new_workplace: Callable[[], Workplace], tmp_path: Path
+) -> None:
+    """Slurm waits two minutes before it begins a job again."""
+    place, alone = new_workplace(), new_workplace()
+    assert alone.run("train.py", *SWEEP).returncode == 0
+    with slurm(tmp_path) as cluster:
+        process = _start(place, cluster, *ON_SLURM)
+        _wait_for_epochs(place, 0, 1)
+        [first, second] = cluster.running()
+        # An operator's word, and the warning that comes before a time limit.
+        cluster.ask("scontrol", "requeue", first)
+        cluster.ask("scancel", "--signal=USR2", second)
+        _wait_for_epochs(place, 2, 3)
+        # Jobs that come before others, and take the whole machine.
+        cluster.ask("sbatch", "--partition=high", "--exclusive", "--wrap=sleep 5")
+        _, errors = process.communicate(timeout=560)
+        assert process.returncode == 0, errors
+    times = went_on(place)
+    assert set(times) == {0, 1, 2, 3} and min(times.values()) >= 1
+    require_same(place, alone)
+    print(
+        "\n4 jobs of Slurm's, one requeued, one warned, two preempted: 4 FINISHED without a hand, "
+        "every metric and point as in one process"
+    )
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT])
+def test_jobs_save_when_their_sweep_is_interrupted(
+    new_workplace: Callable[[], Workplace], tmp_path: Path, end: signal.Signals
+) -> None:
+    place = new_workplace()
+    with slurm(tmp_path) as cluster:
+        process = _start(place, cluster, *ON_SLURM)
+        _wait_for_epochs(place, 0, 1)
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 130 and "Traceback" not in errors, errors
+        assert errors.strip().splitlines()[-1].endswith("resume=true")
+        assert not cluster.ask("squeue", "--noheader")
+        begun = children(place)
+        assert {run.info.status for run in place.runs()} == {"KILLED"}
+        again = _start(place, cluster, *ON_SLURM, "resume=true")
+        _wait_for_epochs(place, 2, 3)
+        # Somebody takes a job back: the sweep says so, and the others go on.
+        taken, _ = cluster.running()
+        cluster.ask("scancel", taken)
+        _, errors = again.communicate(timeout=300)
+        assert again.returncode == 130 and "Traceback" not in errors, errors
+    ends = sorted(run.info.status for run in children(place).values())
+    assert ends == ["FINISHED"] * 3 + ["KILLED"] and set(went_on(place)) >= {0, 1}
+    assert {run.info.run_id for run in begun.values()} <= {
+        run.info.run_id for run in children(place).values()
+    }
+    print(
+        "\ninterrupted: 2 running jobs saved, 2 taken back; one taken back: 3 FINISHED, it says so"
+    )
+
+
+def _start(place: Workplace, cluster: Slurm, *command: str) -> subprocess.Popen[str]:
+    return place.start_from_scratch(*command, wrapper=cluster.inside, stderr=subprocess.PIPE)
+
+
+def _wait_for_epochs(place: Workplace, *jobs: int) -> None:
+    """Until each of these jobs has trained two epochs."""
+    wait_for(lambda: all(epochs_of(place).get(job, 0) >= 2 for job in jobs), 400)
