@@ -8,7 +8,6 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,6 @@ _KEY = re.compile(
 )
 _NAMED_FILE = re.compile(r"\b(?:transfer|conf|experiments|tests|docs)/[\w/]+\.(?:py|md|yaml)\b")
 _PROGRAMS = ("python", "make", "mlflow", "pip", "source", "apt")
-# Launchers of Hydra's that tests do without, unless they are installed.
-_PLUGINS = {"submitit": "hydra_submitit_launcher"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
     assert len(TRAININGS) > 30 and len(SCRIPTS) > 10
     helps = [each for each in COMMANDS if each.words[1:] == ["train.py", "--help"]]
     known = {*TRAININGS, *SCRIPTS, *helps, *_of("make"), *_of("mlflow"), *_of("pip", "install")}
-    known |= {*_of("source", ".venv/bin/activate"), *_of("apt", "install")}
+    known |= {*_of("source", ".venv/bin/activate"), *_of("apt", "install"), *_of("ray", "start")}
     assert [str(each) for each in COMMANDS if each not in known] == []
 
 
@@ -127,7 +124,7 @@ def test_a_training_can_be_composed(command: Command) -> None:
 
 def _jobs(arguments: list[str], *, multirun: bool) -> Iterator[list[str]]:
     """Overrides of jobs in which every value of every swept key, of ranges the ends, comes up."""
-    parsed = OverridesParser.create().parse_overrides(_without_missing_plugins(arguments))
+    parsed = OverridesParser.create().parse_overrides(arguments)
     values = [_values(each) if multirun else [str(each.input_line)] for each in parsed]
     for number in range(max(map(len, values), default=1)):
         yield [each[min(number, len(each) - 1)] for each in values]
@@ -142,22 +139,6 @@ def _values(override: Override) -> list[str]:
         interval: Any = override.value()
         return [f"{key}={interval.start}", f"{key}={interval.end}"]
     return [str(override.input_line)]
-
-
-def _without_missing_plugins(arguments: list[str]) -> list[str]:
-    """Drop what only a plugin of Hydra's knows where that is not installed."""
-    missing = [name for name, module in _PLUGINS.items() if not _installed(module)]
-    chosen = [each for each in arguments if re.match("hydra/(launcher|sweeper)=", each)]
-    if any(name in each for name in missing for each in chosen):
-        return [each for each in arguments if not each.startswith("hydra")]
-    return arguments
-
-
-def _installed(plugin: str) -> bool:
-    try:
-        return find_spec(f"hydra_plugins.{plugin}") is not None
-    except ModuleNotFoundError:
-        return False
 
 
 @pytest.mark.usefixtures("_hydra")
@@ -226,7 +207,6 @@ def test_what_pip_installs_is_this_project_or_a_plugin_that_is_named() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = project["optional-dependencies"].values()
     plugins = {re.split("[<>=]", each)[0] for group in groups for each in group}
-    plugins |= {module.replace("_", "-") for module in _PLUGINS.values()}
     for command in _of("pip", "install"):
         assert command.words[2:] == ["--editable", "."] or set(command.words[2:]) <= plugins
 

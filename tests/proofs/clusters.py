@@ -126,7 +126,10 @@ def ray_cluster(folder: Path) -> Iterator[RayCluster]:
 
 _SLURM_CONF = """
 ClusterName=proof
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost=localhost(127.0.0.1)
+SlurmctldPort=26817
+SlurmdPort=26818
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.sock
@@ -150,19 +153,11 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE
 
 
 class Slurm:
-    """Slurm on this machine: two cores, a partition `low` and one, `high`, that preempts its jobs.
-
-    Attributes:
-        inside: what goes before a command that is to see it.
-    """
-
-    def __init__(self, inside: Sequence[str]) -> None:
-        self.inside = tuple(inside)
+    """Slurm on this machine: two cores, a partition `low`, and one that preempts its jobs, `high`."""
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm's answers."""
-        done = subprocess.run([*self.inside, *command], check=True, capture_output=True, text=True)
-        return done.stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def running(self, partition: str = "low") -> list[str]:
         """The numbers of the jobs that run now, such as 7_0."""
@@ -176,6 +171,8 @@ def slurm(folder: Path) -> Iterator[Slurm]:
     programs = ("munged", "slurmctld", "slurmd", "sbatch")
     if missing := [each for each in programs if shutil.which(each) is None]:
         not_run(f"needs {', '.join(missing)}: apt install slurmctld slurmd slurm-client munge")
+    if os.geteuid():
+        not_run("Slurm's daemons need root")
     if find_spec("submitit") is None:
         not_run("needs submitit: python -m pip install -c constraints.txt -e '.[slurm]'")
     for name in ("state", "spool"):
@@ -186,17 +183,17 @@ def slurm(folder: Path) -> Iterator[Slurm]:
     config = folder / "slurm.conf"
     config.write_text(_SLURM_CONF.format(folder=folder, host=socket.gethostname().split(".")[0]))
     munge = [f"--{name}={folder}/{value}" for name, value in _MUNGE.items()]
-    with loopback() as inside, ExitStack() as daemons, pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as daemons, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(config))
         for command in (["munged", "-F", "-f", *munge], ["slurmctld", "-D"], ["slurmd", "-D"]):
             log = daemons.enter_context((folder / f"{command[0]}.log").open("w"))
-            daemon = subprocess.Popen([*inside, *command], stdout=log, stderr=log)
+            daemon = subprocess.Popen(command, stdout=log, stderr=log)
             daemons.callback(_end, daemon)
             time.sleep(1)
-        cluster = Slurm(inside)
+        cluster = Slurm()
         wait_for(lambda: "idle" in cluster.ask("sinfo", "--noheader", "--format=%t"), 60)
         yield cluster
-        subprocess.run([*inside, "scancel", "--user=root"], check=False)
+        subprocess.run(["scancel", "--user=root"], check=False)
 
 
 _MUNGE = {
@@ -217,7 +214,7 @@ def _end(daemon: subprocess.Popen[bytes]) -> None:
         daemon.wait()
 
 
-def wait_for(done: Callable[[], object], seconds: float = 300) -> None:
+def wait_for(done: Callable[[], object], seconds: float = 600) -> None:
     """Look twice a second whether something is so, which may fail as long as it is not."""
     end = time.monotonic() + seconds
     while True:

@@ -37,14 +37,14 @@ def test_a_node_dies_in_the_middle(new_workplace: Callable[[], Workplace], tmp_p
         process = _start(place, cluster, *ON_RAY)
         wait_for(lambda: sum(count >= 2 for count in epochs_of(place).values()) >= 2)
         os.kill(doomed, signal.SIGKILL)
-        _, errors = process.communicate(timeout=500)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 1 and "Traceback" not in errors, errors
         assert "\n1 of 8 jobs failed:\n" in errors and "node on which it ran died" in errors
         assert errors.strip().splitlines()[-1].endswith("resume=true")
         ends = sorted(run.info.status for run in children(place).values())
         assert ends == ["FINISHED"] * 7 + ["KILLED"]
         again = _start(place, cluster, *ON_RAY, "resume=true")
-        _, errors = again.communicate(timeout=300)
+        _, errors = again.communicate(timeout=600)
         assert again.returncode == 0, errors
         assert len(went_on(place)) == 1
     require_same(place, alone)
@@ -64,7 +64,7 @@ def test_jobs_of_a_dead_node_go_on_by_themselves(
         process = _start(place, cluster, *short, "hydra/launcher=ray", retries)
         wait_for(lambda: sum(count >= 2 for count in epochs_of(place).values()) >= 2)
         os.kill(doomed, signal.SIGKILL)
-        _, errors = process.communicate(timeout=500)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors
         assert len(went_on(place)) == 1
     require_same(place, alone)
@@ -81,13 +81,13 @@ def test_jobs_save_when_their_sweep_is_interrupted(
         process = _start(place, cluster, *ON_RAY)
         wait_for(lambda: any(count >= 2 for count in epochs_of(place).values()))
         process.send_signal(end)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 130 and "Traceback" not in errors, errors
         assert errors.strip().splitlines()[-1].endswith("resume=true")
         assert {run.info.status for run in place.runs()} <= {"KILLED", "FINISHED"}
         # What no node could ever run would wait without end.
         gpu = (*ON_RAY, "hydra.launcher.ray.remote.num_gpus=1", "resume=true")
-        _, errors = _start(place, cluster, *gpu).communicate(timeout=120)
+        _, errors = _start(place, cluster, *gpu).communicate(timeout=300)
         assert "num_gpus=1: no node of the cluster has so many; the most is 0\n" in errors
 
 
