@@ -153,7 +153,7 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE
 
 
 class Slurm:
-    """Slurm on this machine: two cores, a partition `low`, and one that preempts its jobs, `high`."""
+    """Slurm on two cores, with a partition `low`, and one that preempts its jobs, `high`."""
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm's answers."""

@@ -21,8 +21,10 @@ from transfer.sweep.state import Outcome, forget_outcomes, note_outcome, read_ou
 log = logging.getLogger(__name__)
 
 # What a process of a cluster does not inherit, and this project and its libraries read.
-_PASSED_ON = ("MLFLOW_", "TRANSFER_", "HYDRA_", "TORCH_", "HF_", "OMP_", "MKL_", "XDG_", "NO_PROXY")
-_PASSED_ON += ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_PASSED_ON = (
+    *("MLFLOW_", "TRANSFER_", "HYDRA_", "TORCH_", "HF_", "OMP_", "MKL_", "XDG_"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
 
 
 @dataclass(frozen=True)
