@@ -215,14 +215,14 @@ def _end(daemon: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for(done: Callable[[], object], seconds: float = 600) -> None:
-    """Look twice a second whether something is so, which may fail as long as it is not."""
+    """Look ten times a second whether something is so, which may fail as long as it is not."""
     end = time.monotonic() + seconds
     while True:
         with suppress(subprocess.CalledProcessError, FileNotFoundError):
             if done():
                 return
         assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.5)
+        time.sleep(0.1)
 
 
 def epochs_of(place: Workplace) -> dict[int, int]:

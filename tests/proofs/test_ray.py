@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PLAIN, TINY, Workplace, children
+from tests.conftest import FASTEST, TINY, Workplace, children
 from tests.proofs.clusters import (
     RayCluster,
     epochs_of,
@@ -20,8 +20,8 @@ from tests.proofs.clusters import (
     went_on,
 )
 
-EPOCHS, JOBS = 12, 8
-SWEEP = ("-m", *PLAIN, *TINY, f"epochs={EPOCHS}", f"seed=range({JOBS})")
+EPOCHS, JOBS = 60, 8
+SWEEP = ("-m", *FASTEST, *TINY, f"epochs={EPOCHS}", f"seed=range({JOBS})")
 ON_RAY = (*SWEEP, "hydra/launcher=ray")
 
 # A shell in the background has it ignored, and children inherit that.

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import PLAIN, TINY, Workplace, children
+from tests.conftest import FASTEST, TINY, Workplace, children
 from tests.proofs.clusters import (
     epochs_of,
     require_same,
@@ -16,7 +16,7 @@ from tests.proofs.clusters import (
     went_on,
 )
 
-SWEEP = ("-m", *PLAIN, *TINY, "epochs=20", "seed=range(4)")
+SWEEP = ("-m", *FASTEST, *TINY, "epochs=60", "seed=range(4)")
 ON_SLURM = (*SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.partition=low")
 
 # A shell in the background has it ignored, and children inherit that.
