@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from tests.conftest import ROOT, Workplace, config_of
-from transfer.config import Config, flatten, refuse_unused, register_schema, typed_config
+from tests.conftest import Workplace, config_of
+from transfer.config import Config, flatten, refuse_unused
 from transfer.config.unused import unused_keys
 from transfer.system.errors import ConfigError
 
 
 def _typed(*overrides: str) -> Config:
     """What a single run gets, of whose overrides it must use each."""
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = typed_config(compose("config", overrides=list(overrides)))
+    config = config_of(*overrides)
     refuse_unused([(config, overrides)])
     return config
 
