@@ -21,6 +21,7 @@ from transfer.report.figures.style import (
     legend_below,
     new_figure,
     note_some,
+    save_png,
 )
 from transfer.report.language import Words
 from transfer.system.disk import atomic_write
@@ -51,7 +52,7 @@ def write_curves(folder: Path, freeze_epochs: int, title: str) -> Path:
     history = read_history(folder / "history.parquet")
     path = folder / "curves.png"
     with atomic_write(path) as file:
-        plot_job(history, freeze_epochs, title).savefig(file, format="png")
+        save_png(plot_job(history, freeze_epochs, title), file)
     return path
 
 
