@@ -179,7 +179,8 @@ def prepare(
     weights = weights or shared_weights(config.weights, config.model.name, config.image_size)
     data = _load_data(config, weights)
     _require_unseen(weights, data, config)
-    model = shared_meta_model(config.model.name, config.image_size, len(data.classes))
+    size = config.model.name, config.image_size, len(data.classes)
+    model = shared_meta_model(*size)
     fit = match_weights(model, weights, data.classes)
     normalization = choose_normalization(
         config.data, weights.normalization, lambda: data.channel_statistics
@@ -194,15 +195,21 @@ def prepare(
         device=device,
         fingerprint=fingerprint(chosen, **digests),
         configuration=configuration(chosen, **digests),
-        parameters=count_parameters(model),
-        trainable_parameters=count_parameters(model, plan_phases(config)[0].tune),
-        macs=_macs(config.model.name, config.image_size, len(data.classes)),
+        parameters=_parameters(*size, "all"),
+        trainable_parameters=_parameters(*size, plan_phases(config)[0].tune),
+        macs=_macs(*size),
     )
     if config.frozen_features == "cache":
         for phase in plan_phases(config):
             if last_stages(phase.tune) is not None:
                 require_stored_features(job.config, phase.tune, data, device, job.model)
     return job
+
+
+@cache
+def _parameters(name: str, image_size: int, classes: int, tune: str) -> int:
+    """How many train, by what `tune` names: once for the jobs of a sweep that share it."""
+    return count_parameters(shared_meta_model(name, image_size, classes), tune)
 
 
 @cache

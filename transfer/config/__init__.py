@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Iterator
 from typing import cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transfer.config.check import check_config
@@ -35,21 +35,22 @@ def typed_config(composed: DictConfig) -> Config:
     Raises:
         ConfigError: a value is missing or out of range, or two keys contradict each other.
     """
-    # A copy, in a quarter of the time that copy.deepcopy takes.
-    job = pickle.loads(pickle.dumps(composed))
+    job = _without_hydra(composed)
     OmegaConf.set_struct(job, False)
     OmegaConf.set_readonly(job, False)
-    job.pop("hydra", None)
+    texts = dict(_texts(OmegaConf.to_container(job, resolve=False), ""))
     # Such as ${epochs}. One by one, for OmegaConf does not always say which leads nowhere, or to a
     # value of another kind.
-    for key, value in list(_interpolations(OmegaConf.to_container(job, resolve=False), "")):
+    for key, value in texts.items():
+        if "${" not in value:
+            continue
         try:
             OmegaConf.update(job, key, OmegaConf.select(job, key))
         except OmegaConfBaseException as error:
             raise ConfigError(key, value, first_line(error)) from error
-    missing = sorted(OmegaConf.missing_keys(job))
+    missing = sorted(key for key, value in texts.items() if value == MISSING)
     if missing:
-        raise ConfigError(missing[0], "???", "has no default; give it a value")
+        raise ConfigError(missing[0], MISSING, "has no default; give it a value")
     config = cast(Config, OmegaConf.to_object(job))
     library, name = config.model.library, config.model.name
     if library and not name.startswith(f"{library}/"):
@@ -60,12 +61,26 @@ def typed_config(composed: DictConfig) -> Config:
     return config
 
 
-def _interpolations(node: object, key: str) -> Iterator[tuple[str, str]]:
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    """A copy without Hydra's own part, which is most of it."""
+    content = composed._content
+    assert isinstance(content, dict)
+    hydra = content.pop("hydra", None)
+    try:
+        # In a quarter of the time that copy.deepcopy takes.
+        return cast(DictConfig, pickle.loads(pickle.dumps(composed)))
+    finally:
+        if hydra is not None:
+            content["hydra"] = hydra
+
+
+def _texts(node: object, key: str) -> Iterator[tuple[str, str]]:
+    """Every value that is a text, with its key."""
     if isinstance(node, dict):
         for name, value in node.items():
-            yield from _interpolations(value, f"{key}.{name}" if key else str(name))
+            yield from _texts(value, f"{key}.{name}" if key else str(name))
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            yield from _interpolations(value, f"{key}[{index}]")
-    elif isinstance(node, str) and "${" in node:
+            yield from _texts(value, f"{key}[{index}]")
+    elif isinstance(node, str):
         yield key, node
