@@ -17,7 +17,7 @@ from transfer.job import Job, prepare
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.errors import ConfigError
 from transfer.system.process import start_of
-from transfer.tracking.find import find_sweep_jobs, find_sweep_run
+from transfer.tracking.find import find_all_of, find_sweep_jobs, find_sweep_run
 from transfer.tracking.previous_run import (
     PreviousRun,
     find_own_run,
@@ -89,6 +89,26 @@ def test_without_its_folder_a_run_is_judged_by_its_process(
     _run_left(workplace, {"hydra.output_dir": str(tmp_path / "gone"), **tags})
     former = find_previous_run(workplace.client, "f")
     assert (former.state, former.folder) == (state, None)
+
+
+def test_many_runs_are_found_at_once_where_the_store_has_few(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    client = workplace.client
+    tags = {"hydra.output_dir": str(tmp_path), **_dead_process()}
+    for fingerprint in "ffg":
+        _run_left(workplace, {**tags, "transfer.fingerprint": fingerprint})
+    client.create_run(experiment_id(client), tags={"transfer.kind": "sweep"})
+    known = find_all_of(client, most=4)
+    assert known is not None and {name: len(runs) for name, runs in known.items()} == {
+        "f": 2,
+        "g": 1,
+    }
+    for fingerprint in "fgh":
+        former = find_previous_run(client, fingerprint, known)
+        assert former == find_previous_run(client, fingerprint)
+    assert former.state == "new"
+    assert find_all_of(client, most=3) is None
 
 
 def test_a_run_restored_half_way_is_no_run_to_go_on_with(workplace: Workplace) -> None:

@@ -33,8 +33,9 @@ from transfer.sweep.search_start import check_search
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system.errors import ConfigError
 from transfer.system.lock import Lock, LockedError
+from transfer.tracking.find import find_all_of
 from transfer.tracking.previous_run import lock_of
-from transfer.tracking.store import Client, open_store, store_uri
+from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.sweep_run import PlannedJob, find_auto_weights
 
 log = logging.getLogger(__name__)
@@ -83,9 +84,11 @@ def plan_sweep(
         )
     found = dict[int, tuple[PlannedJob, ExpectedJob, str]]()
     if plans_all(config):
+        with answering(client.tracking_uri, "read"):
+            known = find_all_of(client, len(pinned)) if resume else None
         for number, job in checking.each(prepare_in_turn(pinned)):
             plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
-            done = epochs_done(client, job) if resume else 0
+            done = epochs_done(client, job, known) if resume else 0
             found[number] = (plan, expected_job(job, done), job.configuration)
     planned = [plan for _, (plan, *_) in sorted(found.items())]
     repeats = find_repeats(planned)

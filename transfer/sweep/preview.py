@@ -17,7 +17,7 @@ from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
 from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
-from transfer.tracking.find import find_similar
+from transfer.tracking.find import RunRecord, find_all_of, find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
 from transfer.tracking.start import params_of
@@ -75,7 +75,8 @@ def preview(
         similar = find_similar(client, dict(params))
         return None if similar is None else 1 / similar.metrics["throughput/train_img_s"]
 
-    found = {number: _look(client, job, seconds_an_image) for number, job in jobs}
+    known = find_all_of(client, len(overrides))
+    found = {number: _look(client, job, seconds_an_image, known) for number, job in jobs}
     rows, total_left, estimates = [], 0, []
     seen, notes, sizes = set[str](), list[str](), Counter[str]()
     planned = {each.fingerprint for each in found.values()}
@@ -108,8 +109,13 @@ def preview(
     sys.exit(0)
 
 
-def _look(client: Client, job: Job, seconds_an_image: Callable[..., float | None]) -> _Found:
-    former = find_previous_run(client, job.fingerprint)
+def _look(
+    client: Client,
+    job: Job,
+    seconds_an_image: Callable[..., float | None],
+    known: dict[str, list[RunRecord]] | None,
+) -> _Found:
+    former = find_previous_run(client, job.fingerprint, known)
     # An estimate from the latest run of its kind.
     each = seconds_an_image(*_alike(job).items())
     anew = former.record is None and job.config.resume
@@ -143,14 +149,17 @@ def _todo(former: PreviousRun) -> str:
     return _TO_DO[former.state]
 
 
-def epochs_done(client: Client, job: Job) -> int:
+def epochs_done(client: Client, job: Job, known: dict[str, list[RunRecord]] | None = None) -> int:
     """How many epochs of a job `resume=true` need not train, for an earlier command did.
+
+    Args:
+        known: every run of the store, as `find_all_of` gives it, so that it is not asked.
 
     Raises:
         ConfigError: the store cannot be read.
     """
     with answering(client.tracking_uri, "read"):
-        former = find_previous_run(client, job.fingerprint)
+        former = find_previous_run(client, job.fingerprint, known)
     return last_epoch(job.config) - _epochs_left(job, former)
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import tempfile
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,6 +165,18 @@ def _deleted_job(client: Client, sweep: RunRecord, fingerprint: str) -> str:
 def find_by_fingerprint(client: Client, fingerprint: str) -> list[RunRecord]:
     """Every run of one result, whatever its state, newest first."""
     return _search(client, f"tags.`transfer.fingerprint` = '{fingerprint}'")
+
+
+def find_all_of(client: Client, most: int) -> dict[str, list[RunRecord]] | None:
+    """Every run of a job by its fingerprint, newest first, for whoever looks for many: at once,
+    where the store has fewer than `most`; None where it has more."""
+    found = _search(client, "tags.`transfer.fingerprint` != ''", limit=min(most, _PAGE))
+    if len(found) >= min(most, _PAGE):
+        return None
+    runs = defaultdict[str, list[RunRecord]](list)
+    for run in found:
+        runs[run.tags["transfer.fingerprint"]].append(run)
+    return runs
 
 
 def find_named(client: Client, name: str) -> list[RunRecord]:

@@ -45,12 +45,22 @@ class PreviousRun:
         return self.record is not None and self.record.finished
 
 
-def find_previous_run(client: Client, fingerprint: str) -> PreviousRun:
+def find_previous_run(
+    client: Client, fingerprint: str, known: Mapping[str, list[RunRecord]] | None = None
+) -> PreviousRun:
     """The run of this fingerprint that counts: a finished one, else the newest, and of those that
-    nobody works on rather one whose folder is here."""
+    nobody works on rather one whose folder is here.
+
+    Args:
+        known: every run of the store, as `find_all_of` gives it, so that it is not asked.
+    """
+    if known is not None:
+        others = known.get(fingerprint, [])
+    else:
+        others = find_by_fingerprint(client, fingerprint)
     formers = [
         PreviousRun(_state(record), record)
-        for record in find_by_fingerprint(client, fingerprint)
+        for record in others
         # Without that tag it came out of an archive, and its way in may have been cut short.
         if record.finished or "hydra.output_dir" in record.tags
     ]

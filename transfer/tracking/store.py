@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -160,6 +161,12 @@ def _require_reachable(uri: str) -> None:
 
 def experiment_id(client: Client) -> str:
     """The id of this project's experiment in an open store."""
-    experiment = client.get_experiment_by_name(experiment_name())
+    return _experiment_id(client, experiment_name())
+
+
+# It stays the same for as long as the store is open, and would be asked before every search.
+@lru_cache(maxsize=4)
+def _experiment_id(client: Client, name: str) -> str:
+    experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     return str(experiment.experiment_id)
