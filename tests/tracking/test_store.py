@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,14 @@ def test_a_server_that_is_down_is_noticed_at_once(uri: str) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         open_store(uri)
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.skipif(find_spec("psycopg") is not None, reason="has that driver")
+def test_a_driver_that_is_missing_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ConfigError, match="pip install psycopg2-binary"):
+            open_store(f"postgresql+psycopg://{address}/mlflow")
 
 
 def test_a_disk_on_which_sqlite_cannot_be_is_one_line(

@@ -134,11 +134,20 @@ def answering(uri: str, verb: str) -> Iterator[None]:
         # By name: importing MLflow takes seconds, and SQLAlchemy belongs to it.
         library = type(error).__module__.partition(".")[0]
         if library in ("mlflow", "sqlalchemy", "sqlite3") or isinstance(
-            error, OSError | ValueError
+            error, OSError | ValueError | ImportError
         ):
             problem = f"the store cannot be {verb} ({root_cause(error)})"
+            if isinstance(error, ImportError):
+                problem += f"; {_advice_on_driver(uri)}"
             raise ConfigError("tracking.uri", uri, problem) from error
         raise
+
+
+def _advice_on_driver(uri: str) -> str:
+    if not uri.startswith("postgresql"):
+        return "install the driver of its database"
+    # Which one a bare postgresql:// means depends on SQLAlchemy's version.
+    return "pip install psycopg2-binary, and write postgresql+psycopg2://"
 
 
 def _require_reachable(uri: str) -> None:
