@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from tests.conftest import ROOT
-from transfer.compare.forgone import estimate_forgone
+from transfer.compare.forgone import Curve, Forgone
+from transfer.compare.forgone import estimate_forgone as estimate
 from transfer.compare.statistics import Floats
 
 _CHOICES = ("model", "weights", "tune", "freeze_epochs", "optimizer", "schedule", "augment")
+
+
+def estimate_forgone(finished: Sequence[Floats], dropped: Sequence[Floats]) -> Forgone | None:
+    """With curves all of one kind."""
+    return estimate([Curve(each) for each in finished], [Curve(each) for each in dropped])
 
 
 @cache

@@ -23,9 +23,13 @@ def _rungs(*overrides: str, **options: object) -> tuple[list[int], str]:
 
 
 def test_the_first_rung_lies_after_the_last_unfreeze() -> None:
-    assert _rungs("epochs=40", "freeze_epochs=5")[0] == [7, 21]
-    assert _rungs("epochs=40", "freeze_epochs=0")[0] == [2, 6, 18]
-    assert _rungs("epochs=40", "tune=head")[0] == [2, 6, 18]
+    assert _rungs("epochs=40", "freeze_epochs=5", keep="paired")[0] == [7, 21]
+    assert _rungs("epochs=40", "freeze_epochs=0", keep="share")[0] == [2, 6, 18]
+    assert _rungs("epochs=40", "tune=head", keep="paired")[0] == [2, 6, 18]
+    # A forecast needs more of a curve, of a short one half of what is left.
+    assert _rungs("epochs=40", "freeze_epochs=5")[0] == [19]
+    assert _rungs("epochs=40", "freeze_epochs=0", eta=4)[0] == [10]
+    assert _rungs("epochs=8", "freeze_epochs=5")[0] == [6]
     assert _rungs("epochs=40", first_rung=10, eta=2)[0] == [10, 20]
     # A small eta comes to each epoch once.
     assert _rungs("epochs=5", "freeze_epochs=0", first_rung=1, eta=1.2)[0] == [1, 2, 3, 4]
@@ -36,7 +40,7 @@ def test_the_first_rung_lies_after_the_last_unfreeze() -> None:
 def test_the_epochs_of_a_sweep_lie_between_two_bounds() -> None:
     jobs = [config_of("model=simple_cnn", "weights=none", "epochs=10", "freeze_epochs=0")]
     node = OmegaConf.load(FILE)
-    node.first_rung, node.eta = 2, 2
+    node.first_rung, node.eta, node.keep = 2, 2, "paired"
     halving = plan_halving(node, jobs)
     assert halving is not None and list(halving.rungs) == [2, 4, 8]
     # One configuration of three jobs, and two of one.
@@ -46,6 +50,13 @@ def test_the_epochs_of_a_sweep_lie_between_two_bounds() -> None:
     assert halving is not None
     # Two of three are kept at the first rung, and one at the second.
     assert halving.least_and_most([3, 1, 1]) == (5 * 2 + 2 * 2 + 6, 5 * 2 + 4 * 2 + 3 * 6)
+    node.keep = "forecast"
+    halving = plan_halving(node, jobs)
+    assert halving is not None
+    # One job of each, of which two go on at each rung; the others of two of them.
+    one_each = 3 * 2 + 2 * 8
+    assert halving.least_and_most([3, 1, 1]) == (one_each, one_each + 2 * 10)
+    assert "one run of each" in str(halving)
 
 
 def test_the_file_says_what_is_declared() -> None:

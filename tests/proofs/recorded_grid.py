@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,13 @@ class GridRun:
     test: float
     standings: dict[int, Standing]
 
+    def standing_at(self, epoch: int) -> Standing:
+        """How it stood after an epoch; between two rungs with the answers of the one before, which
+        a rule that looks at curves alone does not ask for."""
+        before = max(each for each in self.standings if each <= epoch)
+        curve = self.scores[:epoch]
+        return replace(self.standings[before], score=float(curve.max()), curve=curve)
+
 
 def read_grid(folder: Path = GRID) -> list[list[GridRun]]:
     """The runs of each configuration, by seed."""
@@ -62,7 +69,8 @@ def read_grid(folder: Path = GRID) -> list[list[GridRun]]:
             int(epoch): _standing(kept["correct"][number, at], kept["labels"], curve[:epoch].max())
             for at, epoch in enumerate(kept["epochs"])
         }
-        record = RunRecord(text["name"], text["name"], "FINISHED", params, metrics, tags)
+        own_id = tags["transfer.fingerprint"]
+        record = RunRecord(own_id, text["name"], "FINISHED", params, metrics, tags)
         own = GridRun(record, curve, np.maximum.accumulate(curve), metrics["test/acc"], standings)
         found.setdefault(tags["transfer.configuration"], []).append(own)
     for runs in found.values():

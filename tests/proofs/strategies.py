@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.proofs.recorded_grid import GridRun
-from transfer.compare.forgone import Forgone, estimate_forgone
-from transfer.compare.halving import Rule, find_losers
+from transfer.compare.forgone import Curve, Forgone, estimate_forgone
+from transfer.compare.halving import Rule, find_losers, model_of
 from transfer.compare.statistics import Floats
+from transfer.config.halving import share_of
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,33 @@ class Outcome:
     forgone: Forgone | None = None
 
 
-def halving(sweep: list[list[GridRun]], rungs: list[int], rule: Rule) -> Outcome:
-    """The project's own, by the very code that drops runs in a sweep."""
-    curves = mean_curves(sweep)
+def halving(every: list[list[GridRun]], rungs: list[int], rule: Rule) -> Outcome:
+    """The project's own, by the very code that drops runs in a sweep. With a forecast the first
+    run of each configuration races, and the others are for the best of what finishes."""
+    looks_ahead = rule.keep == "forecast"
+    sweep = [runs[:1] for runs in every] if looks_ahead else every
     racing, trained, done = list(range(len(sweep))), 0, 0
-    scores = np.array([np.mean([each.scores for each in runs], axis=0) for runs in sweep])
-    dropped = list[Floats]()
+    scores = [np.mean([each.scores for each in runs], axis=0) for runs in sweep]
+    dropped = list[Curve]()
     for rung in rungs:
         trained += (rung - done) * sum(len(sweep[at]) for at in racing)
         done = rung
-        pairs = [(each.record, each.standings[rung]) for at in racing for each in sweep[at]]
+        pairs = [(each.record, each.standing_at(rung)) for at in racing for each in sweep[at]]
         losers = find_losers(pairs, rule)
         out = [at for at in racing if _tag(sweep[at]) in losers]
-        dropped += [scores[at, :rung] for at in out]
+        dropped += [_curve(sweep[at], scores[at][:rung]) for at in out]
         racing = [at for at in racing if at not in out]
-    trained += (curves.shape[1] - done) * sum(len(sweep[at]) for at in racing)
-    found = estimate_forgone([scores[at] for at in racing], dropped)
-    return Outcome(trained, racing, found)
+    trained += (rule.epochs - done) * sum(len(sweep[at]) for at in racing)
+    if not looks_ahead:
+        finished = [_curve(sweep[at], scores[at]) for at in racing]
+        return Outcome(trained, racing, estimate_forgone(finished, dropped))
+    order = sorted(racing, key=lambda at: -sweep[at][0].curve[-1])
+    best = order[: share_of(len(racing), rule.eta, rule.keep)]
+    trained += rule.epochs * sum(len(every[at]) - 1 for at in best)
+    for at in best:
+        scores[at] = np.mean([each.scores for each in every[at]], axis=0)
+    finished = [_curve(sweep[at], scores[at]) for at in racing]
+    return Outcome(trained, best, estimate_forgone(finished, dropped))
 
 
 def best_after(sweep: list[list[GridRun]], epoch: int) -> Outcome:
@@ -128,6 +139,10 @@ def _promotion(
 def mean_curves(sweep: list[list[GridRun]]) -> Floats:
     """The best validation accuracy so far of each configuration, by epoch, mean over its runs."""
     return np.array([np.mean([each.curve for each in runs], axis=0) for runs in sweep])
+
+
+def _curve(runs: list[GridRun], scores: Floats) -> Curve:
+    return Curve(scores, model_of(runs[0].record))
 
 
 def _tag(runs: list[GridRun]) -> str:

@@ -19,6 +19,7 @@ from transfer.report.sections import Part, build_document
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
+from transfer.tracking.sweep_run import NOT_REPEATED_TAG
 
 FINISHED = [make_run(name, 0, 0, accuracy) for name, accuracy in {"a": 0.9, "b": 0.8}.items()]
 
@@ -55,6 +56,22 @@ def test_a_dropped_run_is_listed_apart_and_has_no_rank() -> None:
         assert "\n| c " in after and "\n| c " not in before
         assert words("section.unfinished") not in text
         assert words("behind.points", value="6.1") in text
+
+
+def test_a_forecast_and_what_was_never_begun_are_told() -> None:
+    told = Dropped(5, "5.1 points", "a-freeze0-seed0", 0.5, "forecast", "61.2 %")
+    assert str(told) == "dropped at epoch 5: leads to 61.2 %, 5.1 points below a-freeze0-seed0"
+    assert Dropped.of(told.tags) == told
+    run = replace(_dropped(), tags=_dropped().tags | told.tags)
+    sweep = replace(run, tags={NOT_REPEATED_TAG: "44", "transfer.sweep": "a/b"})
+    for language in LANGUAGES:
+        words, part = Words(language), Part(_comparison(FINISHED), [])
+        document = build_document([part], Selection([*FINISHED, run], [sweep]), words)
+        text = to_markdown(document)
+        behind = words("behind.points", value="5.1")
+        assert words("behind.forecast", behind=behind, value="61.2 %") in text
+        assert words("dropped.not_repeated", count=44) in text
+        assert words("dropped.forecast") in text
 
 
 def test_the_risk_of_dropping_is_stated() -> None:

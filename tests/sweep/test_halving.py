@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from tests.conftest import PLAIN, Workplace
+from tests.conftest import FASTEST, PLAIN, Workplace
 from tests.sweep.test_resume import history, kill_after_epochs
 
 # Two that learn, one that does not, and one whose loss is soon no number.
 _RATES = ("0.001", "0.0007", "1e-07", "1e+30")
 _FIXED = (*PLAIN, "data.train_per_class=20", "batch_size=25", "epochs=3", "freeze_epochs=0")
 _HALVING = ("hydra/sweeper=halving", "hydra.sweeper.first_rung=1", "hydra.sweeper.eta=2")
-COMMAND = ("-m", *_HALVING, *_FIXED, f"optimizer.lr={','.join(_RATES)}")
+_PAIRED = (*_HALVING, "hydra.sweeper.keep=paired")
+COMMAND = ("-m", *_PAIRED, *_FIXED, f"optimizer.lr={','.join(_RATES)}")
 
 
 def _by_rate(workplace: Workplace) -> dict[str, Run]:
@@ -70,6 +72,44 @@ def test_losers_are_dropped_and_the_rest_is_what_it_would_be_alone(
     _require_equal(workplace, runs["0.001"], killed, resumed["0.001"])
 
 
+def test_further_seeds_are_for_the_best_of_what_finished(
+    workplace: Workplace, new_workplace: Callable[[], Workplace]
+) -> None:
+    """One run of each configuration races; killed in the midst, it comes to the same."""
+    small = (*FASTEST, "data.train_per_class=20", "batch_size=25", "epochs=3", "freeze_epochs=0")
+    rates = "optimizer.lr=1e-2,3e-3,1e-3,1e-7,1e-8"
+    command = ("-m", *_HALVING, *small, rates, "seed=0,1")
+    preview = workplace.run("train.py", *command, "preview=true").stdout
+    assert "at least 16 and at most 16 epochs" in preview
+    assert workplace.run("train.py", *command).returncode == 0
+    runs = {
+        (run.data.params["optimizer.lr"], run.data.params["seed"]): run
+        for run in workplace.runs()
+        if "optimizer.lr" in run.data.params
+    }
+    ends = {job: run.info.status for job, run in runs.items()}
+    repeated = {rate for rate, seed in runs if seed == "1"}
+    assert len(repeated) == 2 and len(runs) == 7
+    for (rate, seed), status in ends.items():
+        assert status == ("FINISHED" if rate in repeated else "KILLED"), (rate, seed)
+    told = [text for run in runs.values() if (text := _told(run)[1])]
+    words = r"dropped at epoch [12]: leads to [\d.]+ %, [\d.]+ points below lenet-freeze0-seed0 .*"
+    assert len(told) == 3 and all(re.fullmatch(words, text) for text in told)
+    [report] = workplace.folder.glob("multirun/*/*/report.md")
+    assert "**3 further seeds, folds or splits were never begun**" in report.read_text()
+    assert " points, leads to " in report.read_text()
+
+    killed = new_workplace()
+    kill_after_epochs(killed, 12, *command)
+    assert killed.run("train.py", *command, "resume=true").returncode == 0
+    resumed = [run for run in killed.runs() if "optimizer.lr" in run.data.params]
+    assert len(resumed) == len(runs)
+    for run in resumed:
+        twin = runs[run.data.params["optimizer.lr"], run.data.params["seed"]]
+        assert _told(run) == _told(twin)
+        assert history(killed.client, run) == history(workplace.client, twin)
+
+
 def _require_equal(place: Workplace, run: Run, other: Workplace, twin: Run) -> None:
     assert history(place.client, run) == history(other.client, twin)
     ours, theirs = (
@@ -102,7 +142,7 @@ def test_a_race_ends_in_time_with_what_it_can_finish(workplace: Workplace) -> No
     ("override", "refusal"),
     [
         ("hydra.sweeper.eta=1", "hydra.sweeper.eta=1.0: must be from 1.1 to 100"),
-        ("hydra.sweeper.keep=half", "hydra.sweeper.keep=half: choose from paired, share\n"),
+        ("hydra.sweeper.keep=half", "hydra.sweeper.keep=half: choose from forecast, paired, sh"),
         ("hydra.sweeper.first_rung=3", "hydra.sweeper.first_rung=3: the first rung must lie"),
         ("data.test_fraction=0.1,0.2", "data.test_fraction=0.1,0.2: jobs are dropped by comparing"),
         ("budget=90", "budget=90: give a time with its unit: 90s, 30m, 1h, 1h30m\n"),

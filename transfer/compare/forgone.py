@@ -1,10 +1,11 @@
 """What it may have cost to drop configurations before their end.
 
 How much a configuration would still have gained after the epoch where it was dropped is told by
-those that finished: gains from that epoch to the end, on a scale without bounds, are taken as
-normal, of which the finished ones are a small sample. So a dropped one's end has Student's
-predictive distribution, with S - 1 degrees of freedom and the variance (1 + 1/S) of theirs. With
-two that finished it is wide, as it should be.
+those that finished, of the same model where there are two: gains from that epoch to the end, on a
+scale without bounds, are taken as normal, of which the finished ones are a small sample. So a
+dropped one's end has Student's predictive distribution: the mean of the S of its model, and 1 + 1/S
+times the variance within models, pooled over all N, with as many degrees of freedom less than N as
+there are models. With two that finished it is wide, as it should be.
 
 Whoever was still rising steeply is told by that as well: a network from random weights starts low
 and overtakes pretrained ones late. Its curve is carried on as it rose over the second half of its
@@ -17,18 +18,19 @@ differ in how they gain speaks for it. Replays of recorded runs say how often it
 (tests/compare/test_forgone.py, tests/proofs/test_halving.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from transfer.compare.curves import DOUBT, bounded, carried_on, unbounded
+from transfer.compare.curves import DOUBT, carried_on, unbounded
 from transfer.compare.statistics import Floats
 
 # Gains that are equal to so much are so by chance.
 _LEAST_SPREAD = 1e-3
-_QUANTILES = 512
+_LEVELS = 400
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Forgone:
 
     Attributes:
         probability: that a dropped configuration would have been the best, 0 to 1.
-        loss: how much better it would have been, times how likely that is, summed over all: a
-            fraction of accuracy, or nats; the mean of what is lost is no more.
+        loss: how much better the best of them would have been on average, 0 where none would: a
+            fraction of accuracy, or nats.
         finished: how many configurations this rests on.
     """
 
@@ -47,41 +49,61 @@ class Forgone:
     finished: int
 
 
-def estimate_forgone(finished: Sequence[Floats], dropped: Sequence[Floats]) -> Forgone | None:
+class Curve(NamedTuple):
+    """A configuration as it learned.
+
+    Attributes:
+        scores: a value an epoch, more being better: accuracies, or losses with their sign turned.
+        kind: those learn alike that have it in common.
+    """
+
+    scores: Floats
+    kind: Hashable = None
+
+
+def estimate_forgone(finished: Sequence[Curve], dropped: Sequence[Curve]) -> Forgone | None:
     """Judge what was dropped by what finished, and by how it rose itself.
 
     Args:
-        finished: of each configuration its score, a value an epoch, more being better: accuracies,
-            or losses with their sign turned.
-        dropped: of each configuration the same, as far as it was trained: at least one epoch.
+        dropped: as far as they were trained: at least one epoch.
 
     Returns:
         None where fewer than two finished.
     """
-    curves = [each for each in finished if len(each)]
-    if len(curves) < 2:
+    known = [each for each in finished if len(each.scores)]
+    if len(known) < 2:
         return None
-    loss = max(float(np.max(each)) for each in curves) <= 0
-    ends = [unbounded(np.max(each), loss) for each in curves]
-    best = max(float(np.max(each)) for each in curves)
-    kept, lost = 1.0, 0.0
-    levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    best = max(float(np.max(each.scores)) for each in known)
+    loss = best <= 0
+    # What a score may come to that is better; of a loss, 0.
+    levels = np.linspace(best, 0.0 if loss else 1.0, _LEVELS)
+    all_below = np.ones(_LEVELS)
     for curve in dropped:
-        epoch, last = len(curve), max(map(len, curves))
-        gains = [
-            float(end - unbounded(np.max(each[:epoch]), loss))
-            for end, each in zip(ends, curves, strict=True)
-        ]
-        spread = max(float(np.std(gains, ddof=1)), _LEAST_SPREAD) * np.sqrt(1 + 1 / len(gains))
-        usual = float(unbounded(np.max(curve), loss) + np.mean(gains))
-        errors = [
-            carried_on(each[:epoch], last, loss) - end
-            for end, each in zip(ends, curves, strict=True)
-        ]
-        own = carried_on(curve, last, loss) - max(float(np.mean(errors)), 0.0)
-        more = max(own - usual, 0.0)
-        end = stats.t(len(gains) - 1, usual + more, np.hypot(spread, DOUBT * more))
-        kept *= float(end.cdf(unbounded(best, loss)))
-        values = bounded(end.ppf(levels), loss)
-        lost += float(np.maximum(values - best, 0).mean())
-    return Forgone(1 - kept, lost, len(curves))
+        all_below *= _below(unbounded(levels, loss), curve, known, loss)
+    return Forgone(float(1 - all_below[0]), float(np.trapezoid(1 - all_below, levels)), len(known))
+
+
+def _below(levels: Floats, dropped: Curve, known: Sequence[Curve], loss: bool) -> Floats:
+    """The chance that a curve would have ended below each of these levels, unbounded."""
+    curve, epoch = dropped.scores, len(dropped.scores)
+    last = max(len(each.scores) for each in known)
+    ends = np.array([float(unbounded(np.max(each.scores), loss)) for each in known])
+    stood = [float(unbounded(np.max(each.scores[:epoch]), loss)) for each in known]
+    gains, kinds = ends - stood, [each.kind for each in known]
+    alike = np.array([kind == dropped.kind for kind in kinds])
+    # By the mean of its own kind, and by how far all are from that of theirs.
+    if alike.sum() < 2:
+        alike, kinds = np.full(len(known), True), [None] * len(known)
+    members = [[own == kind for own in kinds] for kind in dict.fromkeys(kinds)]
+    freedom = len(known) - len(members)
+    scatter = sum(float(np.sum((gains[own] - gains[own].mean()) ** 2)) for own in members)
+    spread = max(float(np.sqrt(scatter / freedom)), _LEAST_SPREAD) * np.sqrt(1 + 1 / alike.sum())
+    usual = float(unbounded(np.max(curve), loss) + np.mean(gains[alike]))
+    errors = [
+        carried_on(each.scores[:epoch], last, loss) - end
+        for end, each in zip(ends, known, strict=True)
+    ]
+    own = carried_on(curve, last, loss) - max(float(np.mean(np.array(errors)[alike])), 0.0)
+    more = max(own - usual, 0.0)
+    spread = float(np.hypot(spread, DOUBT * more))
+    return np.asarray(stats.t.cdf(levels, freedom, usual + more, spread))

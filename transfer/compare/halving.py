@@ -125,6 +125,9 @@ def find_losers(standings: Iterable[tuple[RunRecord, Standing]], rule: Rule) -> 
         }
     else:
         behind = _surely_behind(rows, criterion, rule.level)
+        leads = _led_to(rows, found, rule.epochs)
+        # Behind, but catching up.
+        behind = {at: lead for at, lead in behind.items() if leads[at] < leads[0]}
     return {_name(rows[at]): Fall(_name(rows[0]), lead) for at, lead in behind.items()}
 
 
@@ -197,9 +200,13 @@ def _forecast_losers(
 
 
 def _model(row: Row) -> tuple[str, str]:
-    """What a row shares with those that learn alike: its network, and what that starts from."""
-    params = row.runs[0].params
-    return params.get("model.name", ""), params.get("weights", "")
+    return model_of(row.runs[0])
+
+
+def model_of(run: RunRecord) -> tuple[str, str]:
+    """What a run has in common with those that learn alike: its network, and what that starts
+    from."""
+    return run.params.get("model.name", ""), run.params.get("weights", "")
 
 
 def _surely_behind(rows: list[Row], criterion: Criterion, level: float) -> dict[int, float]:

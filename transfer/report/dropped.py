@@ -7,7 +7,8 @@ import numpy as np
 
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import Criterion
-from transfer.compare.forgone import Forgone, estimate_forgone
+from transfer.compare.forgone import Curve, Forgone, estimate_forgone
+from transfer.compare.halving import model_of
 from transfer.compare.keys import short
 from transfer.compare.rows import label_of
 from transfer.compare.statistics import Floats
@@ -18,7 +19,7 @@ from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
-from transfer.tracking.sweep_run import BUDGET_TAG, FURTHER_SEEDS_TAG
+from transfer.tracking.sweep_run import BUDGET_TAG, FURTHER_SEEDS_TAG, NOT_REPEATED_TAG
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ def is_dropped(run: RunRecord) -> bool:
 
 
 def budget_blocks(selection: Selection, words: Words) -> list[Block]:
-    """What the time that a sweep was given was too short for, and how sure its verdict is where it
-    chose; nothing where it had as long as it took."""
+    """What a sweep has not begun to save time, what the time that it was given was too short for,
+    and how sure its verdict is where it chose; nothing where all was trained."""
     blocks: list[Block] = []
     for sweep in selection.sweeps:
+        if count := int(sweep.tags.get(NOT_REPEATED_TAG, "0")):
+            blocks.append(Paragraph(words("dropped.not_repeated", count=count)))
         if BUDGET_TAG not in sweep.tags:
             continue
         parts = [
@@ -70,6 +73,9 @@ def dropped_blocks(
     keys = comparison.rows[0].label_keys if comparison and comparison.rows else []
     blocks: list[Block] = [Heading(words("section.dropped")), dropped_table(runs, keys, words)]
     blocks.append(Paragraph(words("dropped.text")))
+    whys = {told.why for run in runs if (told := Dropped.of(run.tags)) is not None}
+    if "forecast" in whys:
+        blocks.append(Paragraph(words("dropped.forecast")))
     if comparison is not None:
         found = _forgone(runs, comparison, race.curves)
         if found is None:
@@ -96,6 +102,8 @@ def dropped_table(runs: Sequence[RunRecord], label_keys: Sequence[str], words: W
         behind = words(f"behind.{unit}", value=value)
         if dropped.why == "time":
             behind = words("behind.time", behind=behind)
+        elif dropped.why == "forecast":
+            behind = words("behind.forecast", behind=behind, value=dropped.leads_to)
         label, best = map(literal, (_label(own[0], label_keys), dropped.best))
         cells.append([label, str(len(own)), str(dropped.epoch), behind, best])
     names = ["configuration", "runs", "dropped_epoch", "dropped_behind", "dropped_best"]
@@ -147,18 +155,20 @@ def _forgone(
 ) -> Forgone | None:
     criterion = comparison.criterion
     finished = [
-        criterion.sign * values.mean(axis=1)
+        Curve(criterion.sign * values.mean(axis=1), model_of(row.runs[0]))
         for row in comparison.rows
         if (values := row.by_epoch(f"val/{criterion.name}").to_numpy()).size
     ]
-    dropped = list[Floats]()
+    dropped = list[Curve]()
     for own in _by_configuration(runs):
         known = [curves.get(run.id, np.empty(0)) for run in own]
         length = min(map(len, known))
         if length:
-            dropped.append(criterion.sign * np.mean([each[:length] for each in known], axis=0))
+            scores = criterion.sign * np.mean([each[:length] for each in known], axis=0)
+            dropped.append(Curve(scores, model_of(own[0])))
             continue
         # Of a lost curve, where it ended.
         ends = [each for run in own if (each := Dropped.of(run.tags)) is not None]
-        dropped.append(np.full(ends[0].epoch, np.mean([each.score for each in ends])))
+        flat = np.full(ends[0].epoch, np.mean([each.score for each in ends]))
+        dropped.append(Curve(flat, model_of(own[0])))
     return estimate_forgone(finished, dropped)

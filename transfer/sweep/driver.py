@@ -32,6 +32,7 @@ from transfer.tracking.find import PAUSED
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering
 from transfer.tracking.sweep_run import (
+    NOT_REPEATED_TAG,
     PlannedJob,
     SweepRun,
     budget_tags,
@@ -144,7 +145,7 @@ class Sweep:
                 jobs = f"{len(paused)} of {len(outcomes)} jobs paused"
                 print(f"\n{jobs}; to go on:\n{resume_command()}")
 
-        self._tag_budget(outcomes.values())
+        self._tag(outcomes.values())
         ending = self.close(
             "FAILED" if failed else PAUSED if paused else "FINISHED", tell, deploys=True
         )
@@ -153,17 +154,23 @@ class Sweep:
         if left or ending == "no store":
             sys.exit(EXIT_CODE)
 
-    def _tag_budget(self, outcomes: Iterable[state.Outcome]) -> None:
-        """What the report says of the time that the sweep was given."""
-        if self.run is None or self.budget is None:
+    def _tag(self, outcomes: Iterable[state.Outcome]) -> None:
+        """What the report says of the time that the sweep was given, and of what it never began."""
+        if self.run is None:
             return
         ends = Counter(each.status for each in outcomes)
-        short = ends["out of time"], ends["left out"], ends["paused"]
-        tags = budget_tags(write_duration(self.budget.seconds), *short)
+        tags = dict[str, str]()
+        if self.budget is not None:
+            short = ends["out of time"], ends["left out"], ends["paused"]
+            tags |= budget_tags(write_duration(self.budget.seconds), *short)
+        if ends["not repeated"]:
+            tags[NOT_REPEATED_TAG] = str(ends["not repeated"])
+        if not tags:
+            return
         try:
             tag_sweep(self.client, self.run, tags)
         except ConfigError as error:
-            log.warning("the report will not tell of the budget: %s", error)
+            log.warning("the report will not tell of what was not begun: %s", error)
 
     def _keep_best_weights(self) -> None:
         if self.run is None or not self.keeps_best:

@@ -35,6 +35,8 @@ _WEIGHTS = "weights.json"
 BUDGET_TAG = "transfer.budget"
 # Of a sweep that chose: how many jobs of its finalists were launched with further seeds.
 FURTHER_SEEDS_TAG = "transfer.further_seeds"
+# Of a sweep that repeats only its best: how many further replicates of the others it never began.
+NOT_REPEATED_TAG = "transfer.not_repeated"
 _CIRCUMSTANCES = ("resume=", "preview=", "budget=", "deploy", "device=", "tracking.")
 
 
@@ -223,8 +225,8 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             for name, value in (process_tags() | here).items():
                 client.set_tag(again.id, name, value)
             for name in again.tags:
-                if name.startswith(BUDGET_TAG):
-                    # What there was no time for then may be done now.
+                if name.startswith((BUDGET_TAG, NOT_REPEATED_TAG)):
+                    # What was not begun then may be done now.
                     client.delete_tag(again.id, name)
             client.update_run(again.id, status="RUNNING")
             return SweepRun(own, again.id)
