@@ -114,7 +114,7 @@ def deploy(client: Client, sweep: str, asked: Deployment) -> bool:
 
 def _told(networks: int, missing: int) -> str:
     if not networks:
-        return "no network has been trained to its end"
+        return "the store has no network that was trained to its end"
     there = f", {networks - missing} of them there already" if missing < networks else ""
     return f"files of {networks} network{'s' if networks > 1 else ''}{there}"
 
