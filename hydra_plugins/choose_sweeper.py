@@ -10,8 +10,9 @@ from hydra_plugins.halving_sweeper import HalvingSweeper
 
 
 class ChooseSweeper(HalvingSweeper):
-    """A race between the configurations that the sweep's plan has chosen, and then its finalists
-    over further seeds, as long as these decide something and there is time.
+    """A race between the configurations that the sweep's plan has chosen, then others that are
+    worth the time that is left, and then the finalists over further seeds, as long as these decide
+    something.
 
     Args:
         max_batch_size: as of the basic sweeper.
@@ -24,10 +25,12 @@ class ChooseSweeper(HalvingSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         from transfer.sweep.callback import SweepCallback
         from transfer.sweep.finalists import Finalists
+        from transfer.sweep.tries import Tries
 
-        returns = super().sweep(arguments)
         assert self.config is not None and SweepCallback.running is not None
+        returns = super().sweep(arguments)
         finalists = Finalists(SweepCallback.running, self.config)
-        while numbers := finalists.next_batch():
+        tries = Tries(SweepCallback.running, self.config)
+        while numbers := tries.next_batch() or finalists.next_batch():
             returns.append(self.launch(numbers))
         return returns

@@ -5,27 +5,28 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.conftest import Workplace
-from tests.sweep.test_resume import kill_after_epochs
 from transfer.evaluate.speed import Speed
 from transfer.sweep.finalists import by_validation, counts_of_finalists, is_decided
 from transfer.sweep.grid import (
     EPOCHS,
-    Candidate,
     Images,
     Room,
     fit_grid,
     frozen_epochs,
+    passes,
     race_rungs,
     race_seconds,
     seconds,
-    tunings,
 )
+from transfer.sweep.tunings import Candidate, tunings
+from transfer.sweep.worth import SCATTER, Prospect, expected_best
 
 IMAGES = Images(2000, 200, 500)
 QUICK = Candidate("quick", ("model=quick",), True, Speed(1e-4, 4e-4, 2e-4))
@@ -38,9 +39,9 @@ COMMAND += ("data.train_per_class=20", "hydra.sweeper.seeds=2")
 def test_what_is_tried_of_a_candidate() -> None:
     tried = tunings(QUICK, "adamw", "photo")
     assert [each.kind for each in tried[:3]] == ["head", "all", "last:1"]
-    assert len({each.overrides for each in tried}) == len(tried) == 8
+    assert len({each.overrides for each in tried}) == len(tried) == 10
     augmented = [each for each in tried if "augment=photo" in each.overrides]
-    assert augmented and all(each.kind == "all" for each in augmented)
+    assert augmented and all(each.kind == "all" or each.views for each in augmented)
     assert len(tunings(QUICK, "sgd", None)) == 7
     # Random weights have no head to learn alone.
     assert {each.kind for each in tunings(RAW, "adamw", "photo")} == {"all"}
@@ -48,28 +49,53 @@ def test_what_is_tried_of_a_candidate() -> None:
     assert {each.kind for each in tunings(uncut, "adamw", None)} == {"head", "all"}
 
 
-def test_a_grid_fits_the_time() -> None:
+def test_a_grid_fits_the_time_and_prefers_what_is_likely_to_be_better() -> None:
     options = [(each, tunings(each, "adamw", "photo")) for each in (SLOW, QUICK)]
-    sizes = []
+    expected = []
     for given in (20, 100, 600, 100_000):
-        epochs, chosen = fit_grid(options, Room(IMAGES, given))
-        sizes.append((epochs, len(chosen)))
-        assert race_seconds(chosen, epochs, Room(IMAGES, given)) <= given
+        room = Room(IMAGES, given)
+        epochs, chosen = fit_grid(options, room)
+        assert race_seconds(chosen, epochs, room) <= given
         assert all(each.seconds <= given for each in chosen)
+        expected.append(
+            expected_best(
+                [Prospect(each.candidate.gain(each.tuning, epochs), SCATTER) for each in chosen]
+            )
+        )
         # Rungs lie after the head has learned alone, and before the end.
-        room, tried = Room(IMAGES, given), [(QUICK, tunings(QUICK, "adamw", "photo")[1])]
+        tried = [(QUICK, tunings(QUICK, "adamw", "photo")[1])]
         [frozen], rungs = frozen_epochs(*tried[0], room, epochs), race_rungs(tried, room, epochs)
         assert frozen < rungs[0] <= rungs[-1] < epochs
-    assert sizes == sorted(sizes) and sizes[-1] == (EPOCHS[0], 16)
+    assert expected == sorted(expected)
+    # The cheapest answer is always there, and with the time everything of either.
+    assert epochs == EPOCHS[0] and chosen[0].tuning.kind == "head"
+    whole = {each.candidate.label for each in chosen if each.tuning.kind == "all"}
+    assert whole == {"slow", "quick"}
     _, short = fit_grid(options, Room(IMAGES, 100))
     assert not any(each.candidate is SLOW and each.tuning.kind == "all" for each in short)
     assert fit_grid(options, Room(IMAGES, 1))[1] == []
-    # What is stored is stored once.
-    last = tunings(SLOW, "adamw", None)[2]
-    first, second = (
-        seconds(SLOW, last, Room(IMAGES, 1), 10, stored=stored) for stored in (False, True)
-    )
-    assert first - second == pytest.approx(2200 * 2e-2)
+    # A probe that is far better is worth more than another network.
+    better = replace(SLOW, merit=1.0)
+    _, chosen = fit_grid([(better, options[0][1]), options[1]], Room(IMAGES, 600))
+    assert {each.candidate.label for each in chosen} == {"slow"}
+
+
+def test_features_are_stored_once_and_each_view_takes_a_pass() -> None:
+    def took(at: int, *others: int, candidate: Candidate = SLOW) -> float:
+        listed, room = tunings(candidate, "adamw", "photo"), Room(IMAGES, 1)
+        there = {name for other in others for name in passes(candidate, listed[other], room, 10)}
+        return seconds(candidate, listed[at], room, 10, there)
+
+    head, plain, views = 0, 2, 3
+    every = 2200 * 2e-2
+    assert took(head) - took(head, head) == pytest.approx(every)
+    # The screen has seen the images for the head.
+    assert took(head, candidate=replace(SLOW, seen=True)) == took(head, head)
+    assert took(plain) - took(plain, head) == pytest.approx(every)
+    assert took(plain, head) - took(plain, plain) == pytest.approx(every)
+    # Two frozen epochs see two views, the others four.
+    alone = (2 * 2000 + 200 + 4 * 2000 + 200) * 2e-2
+    assert took(views, head, plain) - took(views, views) == pytest.approx(alone)
 
 
 def test_validation_names_the_finalists_and_the_test_images_only_when_it_is_enough() -> None:
@@ -96,20 +122,38 @@ def test_validation_names_the_finalists_and_the_test_images_only_when_it_is_enou
     assert not is_decided(by_validation(make_rows(runs[:1] + runs[1:2], predictions=answers)), 5)
 
 
+def _kill_in_the_first_after_the_race(workplace: Workplace, *arguments: str) -> tuple[int, str]:
+    """Kill a choice in the middle of the first job that it tries after its race."""
+    process = workplace.start(*arguments)
+    assert process.stdout is not None
+    after = False
+    for line in process.stdout:
+        after |= line.startswith("next: ")
+        if after and line.startswith("epoch   2"):
+            break
+    process.kill()
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
 def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Workplace) -> None:
-    # Far more than it needs: the finalists' second seed decides or ends it. Each job is told twice,
-    # which makes no other sweep of it.
+    # Far more than it needs: in the end nothing else is worth trying, and the second seed of the
+    # finalists decides or ends it. Each job is told twice, which makes no other sweep of it.
     command = (*COMMAND, "tune=head", "seed=0,0", "budget=20m")
-    code, errors = kill_after_epochs(workplace, 6, *command)
+    code, errors = _kill_in_the_first_after_the_race(workplace, *command)
     assert code == -signal.SIGKILL, errors
     [plan] = workplace.folder.glob("multirun/*/*/choice.json")
-    jobs = json.loads(plan.read_text())["jobs"]
-    assert len(jobs) == 8 and all("tune=head" in job for job in jobs)
+    before = json.loads(plan.read_text())
+    assert before["jobs"] and all("tune=head" in job for job in before["jobs"])
+    assert len(before["tried"]) == 1
     done = workplace.run("train.py", *command, "resume=true")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("as planned before:\n2 candidates, 702 images; budget 20m\n")
     [again] = [each for each in workplace.folder.glob("multirun/*/*/choice.json") if each != plan]
-    assert again.read_text() == plan.read_text()
+    after = json.loads(again.read_text())
+    # The same plan, and the same was tried first.
+    assert after | {"tried": after["tried"][:1]} == before
+    assert "nothing else is worth trying; of the budget" in done.stdout
     noted = again.parent / "budget.json"
     clock = json.loads(noted.read_text())
     own = noted.stat().st_mtime - clock["start"] + clock["report"]
@@ -134,6 +178,7 @@ def test_a_killed_choice_goes_on_with_the_same_plan_to_its_answer(workplace: Wor
     report = (again.parent / "report.md").read_text()
     assert "The sweep was given 20m, which was enough" in report
     assert "so it is a little too sure" in report
+    assert "Nothing that is left was worth trying" in report
     assert "agreed" not in report or "Kendall" in report
 
 

@@ -27,6 +27,8 @@ _IMAGES, _LARGE_IMAGES, _CLASSES = 32, 8, 10
 _LARGE = 96
 # Tried for so long; the first call is not counted, unless it alone takes longer than that.
 _LEAST_S, _LONG_S = 0.3, 1.5
+# A few images tell the speed of many to such a factor.
+_MOST_WRONG = 4.0
 # A step of training all of a network, in passes forward: measured on four of them.
 _TRAINING = 4.0
 
@@ -51,6 +53,16 @@ class Speed:
     def at(self, size: int, other: int) -> Self:
         """As it will be at another size of the images, in pixels."""
         share = (other / size) ** 2
+        return replace(
+            self, forward=self.forward * share, all=self.all * share, last=self.last * share
+        )
+
+    def as_seen(self, forward: float) -> Self:
+        """As it is where so many seconds an image were measured forward, over more images; as it
+        was, where that is no number."""
+        if not forward > 0:
+            return self
+        share = min(max(forward / self.forward, 1 / _MOST_WRONG), _MOST_WRONG)
         return replace(
             self, forward=self.forward * share, all=self.all * share, last=self.last * share
         )

@@ -19,7 +19,12 @@ from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
-from transfer.tracking.sweep_run import BUDGET_TAG, FURTHER_SEEDS_TAG, NOT_REPEATED_TAG
+from transfer.tracking.sweep_run import (
+    BUDGET_TAG,
+    FURTHER_SEEDS_TAG,
+    NOT_REPEATED_TAG,
+    TRIES_TAG,
+)
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,19 @@ def budget_blocks(selection: Selection, words: Words) -> list[Block]:
         told = words("comma").join(parts)
         key = "budget.short" if parts else "budget.enough"
         blocks.append(Paragraph(words(key, budget=sweep.tags[BUDGET_TAG], parts=told)))
+        if TRIES_TAG in sweep.tags:
+            blocks.append(Paragraph(_tries_text(sweep.tags, words)))
         if FURTHER_SEEDS_TAG in sweep.tags:
             blocks.append(Paragraph(words("budget.seeds")))
     return blocks
+
+
+def _tries_text(tags: Mapping[str, str], words: Words) -> str:
+    """What a sweep that chose has tried after its race, and why no more."""
+    following = literal(tags.get(f"{TRIES_TAG}_next", ""))
+    key = "budget.tries_short" if following else "budget.tries_enough"
+    takes = tags.get(f"{TRIES_TAG}_takes", "")
+    return words(key, count=tags[TRIES_TAG], following=following, takes=takes)
 
 
 def dropped_blocks(

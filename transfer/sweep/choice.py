@@ -3,19 +3,43 @@ goes on with it does the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Try(NamedTuple):
+    """A configuration that is trained.
+
+    Attributes:
+        candidate: its place in the menu.
+        kind, overrides, handicap: its tuning, as `transfer.sweep.tunings.Tuning` has them.
+        jobs: what chooses each of its jobs, beside what was typed for all.
+    """
+
+    candidate: int
+    kind: str
+    overrides: Sequence[str]
+    handicap: float
+    epochs: int
+    jobs: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A grid that fits the time.
+    """A grid that fits the time, and what was tried after it.
 
     Attributes:
-        jobs: what chooses each configuration, beside what was typed for all of them.
+        jobs: what chooses each job of the grid, beside what was typed for all of them.
         told: the plan for people, line by line.
         planned: seconds of an epoch, of one that trains the head alone, and of a job's end, by its
             kind, as `Pace` has them.
+        grid: the configurations whose jobs these are, in their order.
+        menu: what else may be tried, as `transfer.sweep.menu.Menu` writes it.
+        tried: what was tried after the race, in order.
     """
 
     jobs: Sequence[Sequence[str]]
     told: Sequence[str]
     planned: Mapping[str, Sequence[float]]
+    grid: Sequence[Try] = ()
+    menu: Mapping[str, Any] | None = None
+    tried: Sequence[Try] = ()

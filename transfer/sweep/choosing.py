@@ -7,6 +7,7 @@ the time that is left. The rest is for further seeds.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,6 @@ from transfer.config import Config
 from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.evaluate.speed import Speed, measure_speed
-from transfer.features.probe import probe_seconds
 from transfer.job import prepare
 from transfer.models.families import shared_meta_model
 from transfer.models.tuned import require_tunable
@@ -29,22 +29,23 @@ from transfer.sweep.choice import Choice
 from transfer.sweep.compose import jobs_at_once
 from transfer.sweep.expected import duration
 from transfer.sweep.grid import (
-    Candidate,
     Chosen,
     Images,
     Room,
     fit_grid,
-    frozen_epochs,
-    parts,
     race_rungs,
     race_seconds,
     seconds,
 )
-from transfer.sweep.offer import offered, own_overrides
+from transfer.sweep.menu import Menu
+from transfer.sweep.offer import offered
 from transfer.sweep.screen import as_read, label_of, screen
+from transfer.sweep.screen_fit import Pair, TooLongError, fit_screen
 from transfer.sweep.screen_text import screen_text
+from transfer.sweep.tunings import Candidate
 from transfer.sweep.typed_jobs import check_typed, require_tunings
 from transfer.sweep.words import Words, sort_words
+from transfer.sweep.worth import merit_of
 from transfer.system.errors import ConfigError
 from transfer.system.process import age_of_process
 from transfer.tracking.run_weights import fetch_run_weights
@@ -56,10 +57,6 @@ from transfer.tracking.sweep_run import find_folder_of_words
 _SCREEN, _RACE = 0.25, 0.65
 # Where what else runs on the machine makes it slower than that.
 _LONGEST_SCREEN = 0.4
-# Where a size of the images takes too long, the next one that is tried, and the last.
-_SHRINK, _SMALLEST = 0.75, 32
-
-Pair = tuple[Config, Speed]
 
 
 def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
@@ -111,6 +108,8 @@ class _Planner:
         self._slow = max(age_of_process() / max(time.process_time(), 0.1), 1.0)
         self._preview = bool(OmegaConf.select(config, "preview"))
         self._told: list[str] = []
+        # Seconds in which the screen has looked at all images of a candidate, by its label.
+        self._passes: dict[str, float] = {}
 
     def plan(self) -> Choice:
         found = compose_candidates(self._words.of_screen)
@@ -129,9 +128,16 @@ class _Planner:
                 " among those by which it calls candidates hopeless"
             )
         pairs = self._within(self._tunable(pairs), images)
-        kept = self._screen([config for config, _ in pairs])
+        merits = self._screen([config for config, _ in pairs])
         by_label = {label_of(as_read(config)): (config, speed) for config, speed in pairs}
-        return self._grid([_candidate(*by_label[label]) for label in kept], images)
+        candidates = []
+        for label, merit in merits.items():
+            config, speed = by_label[label]
+            seen = label in self._passes
+            if seen:
+                speed = speed.as_seen(self._passes[label] / (images.train + images.val))
+            candidates.append(replace(_candidate(config, speed), merit=merit, seen=seen))
+        return self._grid(candidates, images)
 
     @property
     def _given(self) -> str:
@@ -154,58 +160,31 @@ class _Planner:
         return [pair for pair, each in zip(pairs, candidates, strict=True) if each in tunable]
 
     def _within(self, pairs: Sequence[Pair], images: Images) -> list[Pair]:
-        """The candidates with images so small that the screen can be done in its part of the time;
-        without those of which it cannot."""
-        most, found = _SCREEN * self._budget.left, list(pairs)
+        """The candidates that can be screened in a part of the time."""
+        try:
+            return fit_screen(
+                pairs,
+                images,
+                _SCREEN * self._budget.left,
+                slow=self._slow,
+                may_shrink=not self._words.types("image_size"),
+                say=self._say,
+            )
+        except TooLongError as error:
+            took = error.seconds
+            self._refuse(f"to look at all images once takes {duration(took)}", took / _SCREEN)
 
-        def probes(at: int) -> float:
-            """Seconds that the probes of a candidate take, whatever the size of its images."""
-            config, speed = found[at]
-            if not self._is_screened(config, found):
-                return 0.0
-            return self._slow * probe_seconds(images.train + images.val, speed.width)
-
-        def takes(at: int) -> float:
-            return images.all * found[at][1].forward + probes(at)
-
-        while sum(map(takes, range(len(found)))) > most:
-            at = max(range(len(found)), key=takes)
-            config, speed = found[at]
-            smaller = None if self._words.types("image_size") else _smaller(config)
-            if probes(at) > takes(at) / 2:
-                smaller = None
-            if smaller is not None:
-                faster = speed.at(config.image_size, smaller)
-                found[at] = replace(config, image_size=smaller), faster
-            elif len(found) > 1:
-                del found[at]
-                label = label_of(as_read(config))
-                self._say(f"left out: {label}: to screen it on all images takes too long")
-            else:
-                self._refuse(
-                    f"to look at all images once takes {duration(takes(0))}", takes(0) / _SCREEN
-                )
-        sizes = {config.model.name: config.image_size for config, _ in pairs}
-        for config, _ in found:
-            if (own := sizes[config.model.name]) != config.image_size:
-                label = label_of(as_read(config))
-                self._say(f"{label}: the weights' own {own} px would take too long")
-        return found
-
-    @staticmethod
-    def _is_screened(config: Config, found: Sequence[Pair]) -> bool:
-        """Whether probes are asked about a candidate: it has weights, and is not the only one."""
-        pretrained = [each for each, _ in found if as_read(each).weights != "none"]
-        return len(pretrained) > 1 and config in pretrained
-
-    def _screen(self, configs: Sequence[Config]) -> list[str]:
-        """The labels of the candidates that are worth a training, the most promising first."""
+    def _screen(self, configs: Sequence[Config]) -> dict[str, float]:
+        """The candidates that are worth a training, the most promising first: what merit a linear
+        probe has, as `transfer.sweep.worth` counts it, by their labels."""
         read = [as_read(each) for each in configs]
         pretrained = [each for each in read if each.weights != "none"]
         raw = [label_of(each) for each in read if each.weights == "none"]
         if len(pretrained) < 2 or self._preview:
-            return [*map(label_of, pretrained), *raw]
+            return dict.fromkeys([*map(label_of, pretrained), *raw], 0.0)
         until = self._budget.used + _LONGEST_SCREEN * self._budget.left
+        left = duration(max(self._budget.left, 0.0))
+        print(f"screen of {len(pretrained)} candidates; of the budget {left} are left", flush=True)
         found = screen(pretrained, lambda: self._budget.used > until)
         text = screen_text(found)
         print(text, flush=True)
@@ -218,8 +197,16 @@ class _Planner:
         out = found.table["label"][found.table["hopeless"]].tolist()
         if out:
             self._say(f"hopeless, and not trained: {', '.join(out)}")
-        labels = found.table["label"][~found.table["hopeless"]].tolist()
-        return [*labels, *raw]
+        took = found.table["pass_s"].tolist()
+        # Where they were at hand, another command has made them, maybe on a machine at rest.
+        made_now = sum(took) < found.seconds
+        for label, each in zip(found.table["label"], took, strict=True):
+            self._passes[label] = each if made_now else math.nan
+        kept = found.table[~found.table["hopeless"]]
+        merits = [merit_of(1 - linear) for linear in kept["linear"]]
+        # What random weights come to, no probe can say: no more than the worst of the others.
+        lowest = dict.fromkeys(raw, min(merits))
+        return dict(zip(kept["label"], merits, strict=True)) | lowest
 
     def _grid(self, candidates: Sequence[Candidate], images: Images) -> Choice:
         options = [(each, offered(each, self._config, self._words)) for each in candidates]
@@ -241,33 +228,20 @@ class _Planner:
             least = min(seconds(*each, room, counts[-1]) for each in each_one)
             what = f"{counts[-1]} epochs of the fastest candidate take {duration(least)}"
             self._refuse(what, least / _RACE)
-        jobs = [
-            [*each.candidate.overrides, *own, *of_user]
-            for each in chosen
-            for own in [self._own(each, room, epochs)]
-            for of_user in self._words.products(each.tuning.kind)
-        ]
         self._tell(chosen, epochs, left, room)
         trained = {each.candidate.label for each in chosen}
         none = [each.label for each in candidates if each.label not in trained]
         if none:
-            self._say(f"  no time for: {', '.join(none)}")
-        planned = {
-            kind: parts(each.candidate, each.tuning, room)
+            self._say(f"  not in the race: {', '.join(none)}")
+        menu = Menu(candidates, room, counts)
+        place_of = {each.label: place for place, each in enumerate(candidates)}
+        grid = [
+            menu.attempt(place_of[each.candidate.label], each.tuning, epochs, self._words)
             for each in chosen
-            for kind in self._kinds(each, room, epochs)
-        }
-        return Choice(jobs, self._told, planned)
-
-    def _own(self, chosen: Chosen, room: Room, epochs: int) -> list[str]:
-        frozen = frozen_epochs(chosen.candidate, chosen.tuning, room, epochs)
-        return own_overrides(chosen.tuning, self._words, epochs, frozen)
-
-    def _kinds(self, chosen: Chosen, room: Room, epochs: int) -> list[str]:
-        """What the jobs of a configuration are called by those who measure them."""
-        own = dict(each.split("=", 1) for each in self._own(chosen, room, epochs))
-        stored = own.get("frozen_features", str(OmegaConf.select(self._config, "frozen_features")))
-        return [f"{chosen.candidate.kind} {own['tune']} {stored}"]
+        ]
+        jobs = [job for each in grid for job in each.jobs]
+        planned = menu.planned(self._config, self._words)
+        return Choice(jobs, self._told, planned, grid, menu.write())
 
     def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
         """The stages and what they may take."""
@@ -277,7 +251,7 @@ class _Planner:
         rungs = ", ".join(map(str, race_rungs(tried, room, epochs)))
         self._say(
             f"{duration(left)} are left: {len(chosen)} configurations of {epochs} epochs, rungs"
-            f" after {rungs}, about {duration(race)}; what is left then is for further seeds"
+            f" after {rungs}, about {duration(race)}; then others, and further seeds"
         )
         for model in models:
             kinds = [each.tuning.kind for each in chosen if each.candidate.label == model]
@@ -310,9 +284,3 @@ def _candidate(config: Config, speed: Speed) -> Candidate:
     chosen = (*overrides_of(read.model.name, read.weights), f"image_size={read.image_size}")
     kind = f"{read.model.name} {read.image_size}"
     return Candidate(label_of(read), chosen, read.weights != "none", speed, kind)
-
-
-def _smaller(config: Config) -> int | None:
-    """The next smaller size of a candidate's images; None where there is none."""
-    size = max(round(_SHRINK * config.image_size / 32) * 32, _SMALLEST)
-    return size if size < config.image_size else None

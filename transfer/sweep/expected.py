@@ -29,6 +29,8 @@ class ExpectedJob(NamedTuple):
         head_epochs: the first ones, in which the head alone trains.
         head_share: what one of these takes, as a share of one of the others.
         size: work of one of the others, in multiply-accumulates of all training images.
+        views: so many epochs of each sort, the first ones, store features, each those of another
+            view.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class ExpectedJob(NamedTuple):
     head_epochs: int
     head_share: float
     size: float
+    views: int = 1
 
     def work(self, first: int, last: int) -> float:
         """What the epochs after `first` take, up to `last`."""
@@ -123,6 +126,7 @@ def expected_job(job: Job, done: int) -> ExpectedJob:
         head_epochs=head_epochs(config),
         head_share=_HEAD_ON_FEATURES if cached else _HEAD_ALONE,
         size=float(job.macs * len(job.data.train)),
+        views=max(config.feature_views, 1),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,18 +19,16 @@ from omegaconf import DictConfig
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import criterion_of
 from transfer.compare.rows import Row, build_rows, mean_scores
-from transfer.config import typed_config
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.sweep import state
-from transfer.sweep.compose import compose_jobs
 from transfer.sweep.expected import duration
-from transfer.sweep.turns import prepare_in_turn
+from transfer.sweep.more_jobs import add_jobs, learn
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
 from transfer.tracking.find import RunRecord, fetch_artifact
 from transfer.tracking.selection import select
 from transfer.tracking.store import answering
-from transfer.tracking.sweep_run import FURTHER_SEEDS_TAG, PlannedJob, list_jobs, tag_sweep
+from transfer.tracking.sweep_run import FURTHER_SEEDS_TAG, tag_sweep
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
@@ -65,9 +62,8 @@ class Finalists:
         """The numbers of the jobs to launch next: one more seed of each finalist; none where the
         verdict is in, the time is up, or the sweep was interrupted."""
         sweep, outcomes = self._sweep, state.read_outcomes(self._sweep.folder)
-        for number in self._batch:
-            if number in outcomes:
-                sweep.pace.learn(sweep.expected.jobs[str(number)], outcomes[number])
+        learn(sweep, self._batch)
+        self._batch = []
         ends = {each.status for each in outcomes.values()}
         if interrupt.requested() or "interrupted" in ends or sweep.budget is None:
             return []
@@ -124,12 +120,7 @@ class Finalists:
     def _has_time(self, bases: Sequence[int]) -> bool:
         sweep = self._sweep
         assert sweep.budget is not None
-        took = []
-        for number in bases:
-            job = sweep.expected.jobs[str(number)]
-            took.append(sweep.pace.seconds(job._replace(done=0), 0, job.epochs) or 0.0)
-        at_once = min(sweep.expected.at_once or len(bases), len(bases))
-        needed = max(sum(took) / at_once, *took)
+        needed = self._seconds(bases)
         if needed > sweep.budget.left:
             log.info(
                 "further seeds would take %s, and %s are left",
@@ -138,39 +129,35 @@ class Finalists:
             return False
         return True
 
+    def _seconds(self, bases: Sequence[int]) -> float:
+        """What as many jobs like these take that begin anew."""
+        took = []
+        for number in bases:
+            job = self._sweep.expected.jobs[str(number)]
+            took.append(self._sweep.pace.seconds(job._replace(done=0), 0, job.epochs) or 0.0)
+        at_once = min(self._sweep.expected.at_once or len(bases), len(bases))
+        return max(sum(took) / at_once, *took)
+
     def _add(self, jobs: Sequence[_Further]) -> list[int]:
         """Make these jobs part of the sweep.
 
         Returns:
             their numbers.
         """
-        sweep, first = self._sweep, len(self._sweep.jobs)
+        sweep = self._sweep
         split = [
             [*(each for each in sweep.split[base] if not each.startswith("seed=")), f"seed={seed}"]
             for base, seed, _ in jobs
         ]
-        composed = [
-            (sweep.auto.pin(typed_config(config)), overrides)
-            for overrides, config in compose_jobs(self._config, split)
-        ]
-        planned = dict[int, PlannedJob]()
-        for place, job in prepare_in_turn(composed):
-            planned[place] = PlannedJob(job.name, " ".join(split[place]), job.fingerprint)
-        numbers = list(range(first, first + len(jobs)))
-        expected = dict(sweep.expected.jobs)
-        for number, (base, seed, name) in zip(numbers, jobs, strict=True):
-            expected[str(number)] = expected[str(base)]._replace(done=0)
-            self._tried.add((name, seed))
-        sweep.jobs = [*sweep.jobs, *(planned[place] for place in range(len(jobs)))]
-        sweep.split = [*sweep.split, *split]
-        sweep.expected = replace(sweep.expected, jobs=expected)
-        now = {str(number): expected[str(number)] for number in numbers}
-        state.note(sweep.folder, state.Rung(None))
-        state.note(sweep.folder, replace(sweep.expected, jobs=now))
-        assert sweep.run is not None
-        list_jobs(sweep.client, sweep.run, sweep.repeats.distinct(sweep.jobs))
+        numbers = add_jobs(sweep, self._config, split)
+        self._tried |= {(name, seed) for _, seed, name in jobs}
+        assert sweep.run is not None and sweep.budget is not None
         tag_sweep(sweep.client, sweep.run, {FURTHER_SEEDS_TAG: str(len(self._tried))})
-        log.info("%d finalists over another seed", len(jobs))
+        log.info(
+            "%d finalists over another seed, about %s; of the budget %s are left",
+            len(jobs), duration(self._seconds([job.base for job in jobs])),
+            duration(max(sweep.budget.left, 0.0)),
+        )  # fmt: skip
         return numbers
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from transfer.sweep.grid import OPTIMIZERS, Candidate, Tuning, tunings
+from transfer.sweep.tunings import OPTIMIZERS, Candidate, Tuning, tunings
 from transfer.sweep.words import Words
 from transfer.system.errors import ConfigError
 
@@ -22,7 +22,7 @@ def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuni
     fitting = None if augment == "none" else augment
     if not words.optimizers:
         optimizer = str(OmegaConf.select(config, "optimizer.name"))
-        return words.replace_in(tunings(candidate, optimizer, fitting))
+        return _usable(words.replace_in(tunings(candidate, optimizer, fitting)), config)
     by_optimizer = list[list[Tuning]]()
     for name in words.optimizers:
         if name not in OPTIMIZERS:
@@ -32,10 +32,20 @@ def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuni
         by_optimizer.append(
             [
                 each._replace(overrides=(f"optimizer={name}", *each.overrides))
-                for each in words.replace_in(tunings(candidate, name, fitting))
+                for each in _usable(words.replace_in(tunings(candidate, name, fitting)), config)
             ]
         )
     return [each for turn in zip(*by_optimizer, strict=True) for each in turn]
+
+
+def _usable(tunings: Sequence[Tuning], config: DictConfig) -> list[Tuning]:
+    """Those that are possible beside what was typed: only stored features have views."""
+    exact = OmegaConf.select(config, "frozen_features") == "exact"
+    return [
+        each
+        for each in tunings
+        if not (exact and each.views and "frozen_features=cache" not in each.overrides)
+    ]
 
 
 def own_overrides(tuning: Tuning, words: Words, epochs: int, frozen: Sequence[int]) -> list[str]:

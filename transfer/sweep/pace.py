@@ -1,8 +1,8 @@
 """How long the jobs of a sweep take on this machine, from those of it that ran.
 
 Apart from its epochs a job takes a while to start and to end, which many short ones feel. Of its
-epochs the first is slow: images are decoded then, and features stored. So it tells of the others
-only where there is no other.
+epochs the first is slow: images are decoded then, and features stored, those of each view in an
+epoch of its own. So these tell of the others only where there is no other.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ class Pace:
         self.sizes[job.kind] = job.size
         alone = max(min(job.head_epochs - outcome.first_epoch + 1, len(took)), 0)
         for seconds, known in ((took[:alone], self.head_epochs), (took[alone:], self.epochs)):
-            # The first is slow, of either phase; where it is the only one, a plan knows better.
-            if len(seconds) > 1 or (seconds and job.kind not in self.planned):
-                known.setdefault(job.kind, []).append(statistics.median(seconds[1:] or seconds))
+            # The first are slow, of either phase; where there is no other, a plan knows better.
+            if len(seconds) > job.views or (seconds and job.kind not in self.planned):
+                others = seconds[job.views :] or seconds
+                known.setdefault(job.kind, []).append(statistics.median(others))
                 del known[job.kind][:-_MOST_KEPT]
         paused = outcome.status == "paused"
         beside = self.starts if paused else self.ends.setdefault(job.kind, [])

@@ -88,7 +88,7 @@ def screen(configs: Sequence[Config], time_is_up: Callable[[], bool] = lambda: F
 
             def advance(share: float, number: int = number) -> None:
                 """Move the bar to a share of this candidate's work."""
-                if number and time_is_up():
+                if time_is_up() and number:
                     raise _TimeUpError
                 bar.update(sum(macs[:number]) + share * macs[number] - bar.n)
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from transfer.config import Config
 from transfer.sweep.budget import Budget
-from transfer.sweep.choice import Choice
+from transfer.sweep.choice import Choice, Try
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.pace import Pace
 from transfer.system.disk import atomic_write, writing
@@ -199,7 +199,11 @@ def read_pace(folder: Path) -> Pace:
 
 def read_choice(folder: Path) -> Choice | None:
     """What the sweep has chosen to train whose folder this is; None where it was told."""
-    return _read(folder, Choice)
+    found = _read(folder, Choice)
+    if found is None:
+        return None
+    grid, tried = ([Try(*each) for each in some] for some in (found.grid, found.tried))
+    return replace(found, grid=grid, tried=tried)
 
 
 def show_life(folder: Path) -> None:

@@ -9,8 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.config.halving import plan_halving
 from transfer.sweep.compose import compose_jobs
-from transfer.sweep.grid import EPOCHS, Candidate, Room, Tuning, frozen_epochs
+from transfer.sweep.grid import EPOCHS, Room, frozen_epochs
 from transfer.sweep.offer import offered, own_overrides
+from transfer.sweep.tunings import Candidate, Tuning
 from transfer.sweep.turns import prepare_in_turn
 from transfer.sweep.words import Words
 from transfer.system.errors import ConfigError

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from transfer.config.tune import last_stages
 from transfer.sweep.compose import typed
-from transfer.sweep.grid import Tuning
+from transfer.sweep.tunings import Tuning
 
 # What a command is, and no part of what it trains.
 _STARTED = ("resume", "stop_after", "budget", "deploy", "deploy_rows")

@@ -37,6 +37,9 @@ BUDGET_TAG = "transfer.budget"
 FURTHER_SEEDS_TAG = "transfer.further_seeds"
 # Of a sweep that repeats only its best: how many further replicates of the others it never began.
 NOT_REPEATED_TAG = "transfer.not_repeated"
+# Likewise: how many jobs it has trained after its race; and what it would have tried next, with the
+# time that takes, where there was none for it.
+TRIES_TAG = "transfer.tries"
 _CIRCUMSTANCES = ("resume=", "preview=", "budget=", "deploy", "device=", "tracking.")
 
 
@@ -125,14 +128,14 @@ def find_former_folder(
 def find_folder_of_words(client: Client, overrides: Sequence[str]) -> Path | None:
     """The folder of the latest command in these words, for a sweep whose jobs follow from what an
     earlier command of it has found."""
-    former = find_sweep_of_words(client, _words(overrides))
+    former = find_sweep_of_words(client, words_digest(overrides))
     return None if former is None else folder_of(former)
 
 
 def find_auto_weights(client: Client, overrides: Sequence[str]) -> dict[str, str]:
     """What `weights=auto` came to in the latest sweep of the same command, by the name of the
     model; nothing where there is none, or it does not say."""
-    former = find_sweep_of_words(client, _words(overrides))
+    former = find_sweep_of_words(client, words_digest(overrides))
     if former is None or _WEIGHTS not in {each.path for each in client.list_artifacts(former.id)}:
         return {}
     with tempfile.TemporaryDirectory() as folder:
@@ -146,6 +149,17 @@ def budget_tags(budget: str, dropped: int, left_out: int, paused: int) -> dict[s
     counts = {"dropped": dropped, "left_out": left_out, "paused": paused}
     named = {f"{BUDGET_TAG}_{name}": str(count) for name, count in counts.items()}
     return {BUDGET_TAG: budget, **named}
+
+
+def tries_tags(count: int, following: str, takes: str) -> dict[str, str]:
+    """What a report has to know of what a sweep that chose has tried after its race.
+
+    Args:
+        count: of its jobs.
+        following: what it would have tried next; empty where nothing was worth that.
+        takes: how long, in words.
+    """
+    return {TRIES_TAG: str(count), f"{TRIES_TAG}_next": following, f"{TRIES_TAG}_takes": takes}
 
 
 def tag_sweep(client: Client, sweep: SweepRun, tags: Mapping[str, str]) -> None:
@@ -188,7 +202,7 @@ def _create(client: Client, folder: Path, overrides: Sequence[str], digest: str)
         "transfer.sweep": name,
         "transfer.kind": "sweep",
         "transfer.jobs_digest": digest,
-        "transfer.words_digest": _words(overrides),
+        "transfer.words_digest": words_digest(overrides),
         "hydra.output_dir": str(folder),
     }
     title = without_password(" ".join(overrides))[:200] or name
@@ -241,7 +255,7 @@ def _asked(overrides: Sequence[str], jobs: Sequence[PlannedJob]) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
-def _words(overrides: Sequence[str]) -> str:
+def words_digest(overrides: Sequence[str]) -> str:
     """A digest of what was typed, without what is no part of a result."""
     meant = [each for each in overrides if not each.startswith(_CIRCUMSTANCES)]
     return hashlib.sha256("\n".join(sorted(meant)).encode()).hexdigest()[:16]
