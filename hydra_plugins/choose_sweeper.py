@@ -24,10 +24,14 @@ class ChooseSweeper(HalvingSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         from transfer.sweep.callback import SweepCallback
+        from transfer.sweep.early_clock import EarlyClock
         from transfer.sweep.finalists import Finalists
         from transfer.sweep.tries import Tries
+        from transfer.sweep.words import sort_words
 
         assert self.config is not None and SweepCallback.running is not None
+        # From here on the sweep's own folder has what was spent.
+        EarlyClock.of(self.config, sort_words(self.config)).forget()
         returns = super().sweep(arguments)
         finalists = Finalists(SweepCallback.running, self.config)
         tries = Tries(SweepCallback.running, self.config)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -11,7 +14,10 @@ from omegaconf import DictConfig, read_write
 
 from tests.conftest import ROOT
 from transfer.config import register_schema
+from transfer.sweep.budget import Budget
 from transfer.sweep.choosing import plan_choice
+from transfer.sweep.early_clock import EarlyClock
+from transfer.sweep.words import sort_words
 from transfer.system.errors import ConfigError
 
 FEW = ("data.train_per_class=5", "budget=24h")
@@ -78,6 +84,7 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
         (["batch_size=-1"], r"^batch_size=-1: must be"),
         (["seed=0,-1"], r"^seed=-1: must be"),
         (["epochs=10,20"], r"^epochs=10,20: jobs are dropped by comparing them half way"),
+        (["model=resnet18", "tune=last:9"], r"^tune=last:9: resnet18 has"),
         (["tune=head"], r"^tune=head: no candidate can be tuned like that: all"),
         (["optimizer=adamw,lamb"], r"^optimizer=lamb: choose from adam, adamw, sgd"),
         (["epochs=1"], r"^epochs=1: no rung lies before the last epoch"),
@@ -88,9 +95,38 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
 def test_what_is_typed_wrong_is_told_before_anything_is_measured(
     store: str, capsys: pytest.CaptureFixture[str], typed: list[str], problem: str
 ) -> None:
+    smallest = () if typed[0].startswith("model=") else ("model=lenet", "weights=none")
     with pytest.raises(ConfigError, match=problem):
-        _jobs(store, "model=lenet", "weights=none", *typed)
+        _jobs(store, *smallest, *typed)
     assert capsys.readouterr().out == ""
+
+
+def test_time_before_the_plan_counts_where_a_command_goes_on(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path))
+    typed = ("model=lenet", "weights=none", "epochs=3", f"tracking.uri={store}")
+    with _sweep(*typed) as config:
+        clock = EarlyClock.of(config, sort_words(config))
+    began = time.time() - 100_000
+    clock.begin(Budget(86_400.0, spent=5_000.0, start=began))
+    [noted] = tmp_path.iterdir()
+    # Killed after more than its day.
+    os.utime(noted, (began, began + 82_000.0))
+    former = clock.former()
+    assert former is not None and former.spent == pytest.approx(87_000.0)
+    with (
+        _sweep(*typed, "resume=true") as config,
+        pytest.raises(
+            ConfigError, match=r"^budget=24h: too short for anything: .* 24\.2 h are gone"
+        ),
+    ):
+        plan_choice(config)
+    with _sweep(*typed) as config:
+        choice, _ = plan_choice(config)
+    assert choice.spent == 0, "a command that does not go on begins anew"
+    clock.forget()
+    assert clock.former() is None
 
 
 def test_each_optimizer_has_its_own_rates_and_weight_decay(store: str) -> None:

@@ -35,6 +35,7 @@ class Choice:
         grid: the configurations whose jobs these are, in their order.
         menu: what else may be tried, as `transfer.sweep.menu.Menu` writes it.
         tried: what was tried after the race, in order.
+        spent: by commands that ended before they had decided, in seconds.
     """
 
     jobs: Sequence[Sequence[str]]
@@ -43,3 +44,4 @@ class Choice:
     grid: Sequence[Try] = ()
     menu: Mapping[str, Any] | None = None
     tried: Sequence[Try] = ()
+    spent: float = 0.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -20,13 +20,12 @@ from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.evaluate.speed import Speed, measure_speed
 from transfer.job import prepare
-from transfer.models.families import shared_meta_model
-from transfer.models.tuned import require_tunable
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, open_budget
 from transfer.sweep.candidates import compose_candidates, overrides_of
 from transfer.sweep.choice import Choice
 from transfer.sweep.compose import jobs_at_once
+from transfer.sweep.early_clock import EarlyClock
 from transfer.sweep.expected import duration
 from transfer.sweep.grid import (
     Chosen,
@@ -43,7 +42,7 @@ from transfer.sweep.screen import as_read, label_of, screen
 from transfer.sweep.screen_fit import Pair, TooLongError, fit_screen
 from transfer.sweep.screen_text import screen_text
 from transfer.sweep.tunings import Candidate
-from transfer.sweep.typed_jobs import check_typed, require_tunings
+from transfer.sweep.typed_jobs import check_typed, require_cuts, require_stages, require_tunings
 from transfer.sweep.words import Words, sort_words
 from transfer.sweep.worth import merit_of
 from transfer.system.errors import ConfigError
@@ -82,9 +81,19 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
     text = OmegaConf.select(config, "budget")
     if text is None:
         raise ConfigError("budget", "null", "is divided here; give it a time, such as 30m")
-    budget = open_budget(text)
+    clock = EarlyClock.of(config, words)
+    former = clock.former() if OmegaConf.select(config, "resume") else None
+    budget = open_budget(text, former=former)
     assert budget is not None
-    choice = _Planner(config, words, budget).plan()
+    if OmegaConf.select(config, "preview"):
+        choice = _Planner(config, words, budget, lambda: None).plan()
+    else:
+        clock.begin(budget)
+        try:
+            choice = _Planner(config, words, budget, clock.show_life).plan()
+        except ConfigError:
+            clock.forget()
+            raise
     return choice, _jobs(choice, words)
 
 
@@ -99,9 +108,13 @@ class _Planner:
         config: of the sweep.
         words: what was typed.
         budget: the time that it may take.
+        show_life: to be called now and then.
     """
 
-    def __init__(self, config: DictConfig, words: Words, budget: Budget) -> None:
+    def __init__(
+        self, config: DictConfig, words: Words, budget: Budget, show_life: Callable[[], None]
+    ) -> None:
+        self._show_life = show_life
         self._config, self._words, self._budget = config, words, budget
         self._options = sweeper_options(config.hydra.sweeper, ChooseConfig)
         # What else runs on this machine took its part of each second so far.
@@ -117,7 +130,12 @@ class _Planner:
         eta, first, keep = self._options.eta, self._options.first_rung, self._options.keep
         room = Room(Images(0, 0, 0), 0.0, eta, first_rung=first, keep=keep)
         self._epochs = check_typed(self._config, self._words, untried, room)
-        pairs = [(config, measure_speed(config)) for config in found]
+        for config, candidate in zip(found, untried, strict=True):
+            require_stages(config, offered(candidate, self._config, self._words))
+        pairs = list[Pair]()
+        for config in found:
+            pairs.append((config, measure_speed(config)))
+            self._show_life()
         images = _count_images(min(found, key=lambda each: each.image_size))
         counted = "1 candidate" if len(pairs) == 1 else f"{len(pairs)} candidates"
         self._say(f"{counted}, {images.all:,} images; budget {self._given}")
@@ -154,9 +172,7 @@ class _Planner:
         for (config, _), each in zip(pairs, candidates, strict=True):
             if each not in tunable:
                 self._say(f"left out: {each.label}: has nothing that tune={tune} would train")
-            name, size = config.model.name, config.image_size
-            for word in {tuning.tune for tuning in offered(each, self._config, self._words)}:
-                require_tunable(shared_meta_model(name, size), name, word)
+            require_cuts(config, offered(each, self._config, self._words))
         return [pair for pair, each in zip(pairs, candidates, strict=True) if each in tunable]
 
     def _within(self, pairs: Sequence[Pair], images: Images) -> list[Pair]:
@@ -183,9 +199,14 @@ class _Planner:
         if len(pretrained) < 2 or self._preview:
             return dict.fromkeys([*map(label_of, pretrained), *raw], 0.0)
         until = self._budget.used + _LONGEST_SCREEN * self._budget.left
+
+        def time_is_up() -> bool:
+            self._show_life()
+            return self._budget.used > until
+
         left = duration(max(self._budget.left, 0.0))
         print(f"screen of {len(pretrained)} candidates; of the budget {left} are left", flush=True)
-        found = screen(pretrained, lambda: self._budget.used > until)
+        found = screen(pretrained, time_is_up)
         text = screen_text(found)
         print(text, flush=True)
         client = open_store(store_uri(OmegaConf.select(self._config, "tracking.uri")))
@@ -241,7 +262,7 @@ class _Planner:
         ]
         jobs = [job for each in grid for job in each.jobs]
         planned = menu.planned(self._config, self._words)
-        return Choice(jobs, self._told, planned, grid, menu.write())
+        return Choice(jobs, self._told, planned, grid, menu.write(), spent=self._budget.spent)
 
     def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
         """The stages and what they may take."""

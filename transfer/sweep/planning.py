@@ -11,7 +11,7 @@ from transfer.config import Config, refuse_overruled, refuse_unused, typed_confi
 from transfer.config.halving import plan_halving
 from transfer.models.sources import resolve_source
 from transfer.sweep import state
-from transfer.sweep.budget import keeps_to_budget, open_budget, refuse_budget
+from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
 from transfer.sweep.checking import Checking
 from transfer.sweep.choice import Choice
 from transfer.sweep.compose import (
@@ -97,7 +97,8 @@ def plan_sweep(
     expected = Expected(trained, jobs_at_once(config))
     folder, lock = lock_folder(config)
     former = read_former(client, overrides, repeats.distinct(planned)) if resume else Former()
-    budget = open_budget(OmegaConf.select(config, "budget"), len(planned), former.budget)
+    spent = former.budget or (Budget(0.0, choice.spent) if choice else None)
+    budget = open_budget(OmegaConf.select(config, "budget"), len(planned), spent)
     pace = former.pace or Pace(planned=choice.planned if choice else {})
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     return Sweep(

@@ -4,17 +4,21 @@ mistake is told before the screen, and before any run exists."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.config import Config, refuse_overruled, refuse_unused, typed_config
 from transfer.config.halving import plan_halving
+from transfer.models.cut import UncutError, require_cut
+from transfer.models.families import build_model, shared_meta_model
+from transfer.models.tuned import require_tunable
 from transfer.sweep.compose import compose_jobs
 from transfer.sweep.grid import EPOCHS, Room, frozen_epochs
 from transfer.sweep.offer import offered, own_overrides
 from transfer.sweep.tunings import Candidate, Tuning
 from transfer.sweep.turns import prepare_in_turn
 from transfer.sweep.words import Words
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, first_line
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,29 @@ def require_tunings(
         )
         raise ConfigError("tune", ",".join(words.tunes), problem)
     return found
+
+
+def require_stages(config: Config, tunings: Sequence[Tuning]) -> None:
+    """Raise ConfigError where a candidate has not the stages that a tuning of it names."""
+    name, size = config.model.name, config.image_size
+    for word in dict.fromkeys(each.tune for each in tunings):
+        require_tunable(shared_meta_model(name, size), name, word)
+
+
+def require_cuts(config: Config, tunings: Sequence[Tuning]) -> None:
+    """Raise ConfigError where a candidate cannot be cut where a tuning of it would store features:
+    it is built, and tried on two random images."""
+    name, size = config.model.name, config.image_size
+    for word in dict.fromkeys(each.tune for each in tunings if each.kind == "last:1"):
+        # The speed of others was tried on their parts.
+        if word == "last:1":
+            continue
+        try:
+            with torch.no_grad():
+                require_cut(build_model(name, 2, size).eval(), word, size)
+        except UncutError as error:
+            problem = f"{name} cannot be cut there ({first_line(error)}); take another number"
+            raise ConfigError("tune", word, f"{problem} of stages, or tune=all") from error
 
 
 def _chosen(tuning: Tuning) -> tuple[str, ...]:
