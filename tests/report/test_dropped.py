@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,16 @@ from tests.compare.runs import make_history, make_predictions, make_rows, make_r
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import CRITERIA
 from transfer.report.document import to_markdown
-from transfer.report.dropped import Race, dropped_blocks, dropped_curves, is_dropped
+from transfer.report.dropped import Race, budget_blocks, dropped_blocks, dropped_curves, is_dropped
 from transfer.report.figures.race import plot_race
 from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document
+from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
-from transfer.tracking.sweep_run import NOT_REPEATED_TAG
+from transfer.tracking.sweep_run import NOT_REPEATED_TAG, budget_tags, tries_tags
 
 FINISHED = [make_run(name, 0, 0, accuracy) for name, accuracy in {"a": 0.9, "b": 0.8}.items()]
 
@@ -82,6 +84,19 @@ def test_the_risk_of_dropping_is_stated() -> None:
     alone = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED[:1]), words, Race()))
     assert words("forgone.unknown") in alone
     assert "chance" not in to_markdown(dropped_blocks([_dropped()], None, words, Race()))
+
+
+def test_a_sweep_that_chose_says_why_it_tried_no_more() -> None:
+    told = {"a tune=all, 8 epochs": "12 min", "": ""}
+    for (following, takes), language in product(told.items(), LANGUAGES):
+        words = Words(language)
+        tags = budget_tags("30m", 0, 0, 0) | tries_tags(3, following, takes)
+        sweep = RunRecord("sweep", "sweep", "FINISHED", {}, {}, tags)
+        blocks = budget_blocks(Selection(FINISHED, [sweep]), words)
+        key = "budget.tries_short" if following else "budget.tries_enough"
+        expected = words(key, count="3", following=literal(following), takes=takes)
+        assert expected in to_markdown(blocks)
+        assert words("budget.seeds") not in to_markdown(blocks)
 
 
 def test_what_is_left_is_named_by_what_tells_it_from_what_was_dropped(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
     heads = [job for job in jobs if _last(job, "tune") == "head"]
     assert heads and all(_last(job, "freeze_epochs") is None for job in heads)
     told = capsys.readouterr().out
-    assert "8 epochs, rungs after 4," in told
+    assert "8 epochs, rungs after 5," in told
     assert "the screen sees the first data.seed alone: images that other jobs test on" in told
 
 

@@ -34,6 +34,7 @@ class Choice:
             kind, as `Pace` has them.
         grid: the configurations whose jobs these are, in their order.
         menu: what else may be tried, as `transfer.sweep.menu.Menu` writes it.
+        first_rung: of the race, in epochs.
         tried: what was tried after the race, in order.
         spent: by commands that ended before they had decided, in seconds.
     """
@@ -43,5 +44,6 @@ class Choice:
     planned: Mapping[str, Sequence[float]]
     grid: Sequence[Try] = ()
     menu: Mapping[str, Any] | None = None
+    first_rung: int | None = None
     tried: Sequence[Try] = ()
     spent: float = 0.0

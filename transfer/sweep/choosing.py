@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from transfer.config import Config
 from transfer.config.duration import write_duration
@@ -77,7 +77,7 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
         found = None if folder is None else state.read_choice(folder)
         if found is not None:
             print("\n".join(["as planned before:", *found.told]), flush=True)
-            return found, _jobs(found, words)
+            return found, _jobs(found, words, config)
     text = OmegaConf.select(config, "budget")
     if text is None:
         raise ConfigError("budget", "null", "is divided here; give it a time, such as 30m")
@@ -94,10 +94,13 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
         except ConfigError:
             clock.forget()
             raise
-    return choice, _jobs(choice, words)
+    return choice, _jobs(choice, words, config)
 
 
-def _jobs(choice: Choice, words: Words) -> list[list[str]]:
+def _jobs(choice: Choice, words: Words, config: DictConfig) -> list[list[str]]:
+    """The overrides of each job of the race, whose first rung the sweeper is given."""
+    with read_write(config), open_dict(config):
+        config.hydra.sweeper.first_rung = choice.first_rung
     return [[*words.fixed, *each] for each in choice.jobs]
 
 
@@ -262,7 +265,10 @@ class _Planner:
         ]
         jobs = [job for each in grid for job in each.jobs]
         planned = menu.planned(self._config, self._words)
-        return Choice(jobs, self._told, planned, grid, menu.write(), spent=self._budget.spent)
+        tried = [(each.candidate, each.tuning) for each in chosen]
+        first = race_rungs(tried, room, epochs)[0]
+        spent = self._budget.spent
+        return Choice(jobs, self._told, planned, grid, menu.write(), first, spent=spent)
 
     def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
         """The stages and what they may take."""

@@ -16,7 +16,9 @@ _HEAD_S = 2e-5
 # A single configuration may take this share of the time for the race.
 _MOST_ALONE = 0.75
 # A further configuration is to add as much to the merit of the best.
-_LEAST_ADDED = 0.002
+_LEAST_ADDED = 0.0005
+# The first rung lies after this share of the epochs that train more than a head.
+_FIRST_RUNG = 1 / 3
 EPOCHS = (30, 20, 12, 8, 5, 3)
 # The head learns alone in this share of the epochs before more does.
 _FROZEN = 0.2
@@ -70,10 +72,17 @@ def frozen_epochs(candidate: Candidate, tuning: Tuning, room: Room, epochs: int)
 def race_rungs(
     configurations: Sequence[tuple[Candidate, Tuning]], room: Room, epochs: int
 ) -> list[int]:
-    """The epochs after which the race between these may drop some."""
+    """The epochs after which the race between these may drop some.
+
+    Unless the first was chosen, it lies where the last to train more than its head has done a third
+    of that: before, deeper tuning is behind heads that have come to their end almost.
+    """
     frozen = [max(frozen_epochs(*each, room, epochs)) for each in configurations]
-    unfrozen = max((each for each in frozen if each < epochs), default=0)
-    return rungs_of(epochs, unfrozen, room.first_rung, room.eta, room.keep)
+    deeper = [each for each in frozen if each < epochs]
+    first = room.first_rung
+    if first is None and deeper and room.keep == "paired":
+        first = max(deeper) + math.ceil((epochs - max(deeper)) * _FIRST_RUNG)
+    return rungs_of(epochs, max(deeper, default=0), first, room.eta, room.keep)
 
 
 def seconds(
