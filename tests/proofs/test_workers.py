@@ -11,16 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from mlflow.entities import Run
 
 from tests.conftest import PLAIN, TIMED, Workplace, children
+from tests.proofs.points import metric_history, require_every_point
 
 EPOCHS, ITERATIONS = 4, 4
 SHORT = (
     *PLAIN,
     *("data.train_per_class=10", "batch_size=25", "freeze_epochs=1"),
 )
-A_POINT_AN_EPOCH = {"train/loss", "train/acc", "val/loss", "val/acc", "lr/head", "lr/backbone"}
 
 # A shell in the background has it ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,8 +41,11 @@ def test_eight_workers_and_one_store(new_workplace: Callable[[], Workplace]) -> 
     runs = children(place)
     assert len(runs) == 24 and len(place.runs()) == 25
     assert {run.info.status for run in place.runs()} == {"FINISHED"}
-    points = sum(_require_every_point(place, run) for run in runs.values())
-    print(f"\n8 workers: {len(runs)} runs FINISHED, {points} points, none missing, none double")
+    points = sum(
+        require_every_point(place.client, run, EPOCHS, ITERATIONS) for run in runs.values()
+    )
+    told = f"{len(runs)} runs FINISHED, {sum(points)} points, none missing, none double"
+    print(f"\n8 workers: {told}")
 
 
 def test_workers_give_what_one_process_gives(new_workplace: Callable[[], Workplace]) -> None:
@@ -102,7 +104,7 @@ def test_workers_end_with_their_sweep(
         _require_none_left(process.pid)
     runs = children(place)
     assert {run.info.status for run in runs.values()} == {"KILLED"}
-    done = sorted(len(_history(place, run, "val/acc")) for run in runs.values())
+    done = sorted(len(metric_history(place.client, run, "val/acc")) for run in runs.values())
     again = place.run("train.py", *command, "resume=true")
     assert again.returncode == 0, again.stderr
     resumed = children(place)
@@ -111,7 +113,7 @@ def test_workers_end_with_their_sweep(
     }
     assert len(place.runs()) == 5
     assert {run.info.status for run in place.runs()} == {"FINISHED"}
-    points = sum(_require_every_point(place, run, 16) for run in resumed.values())
+    points = sum(require_every_point(place.client, run, 16, ITERATIONS) for run in resumed.values())
     print(
         f"\n{by.name}: {len(done)} runs KILLED after {done} epochs, no process left; resumed: "
         f"4 runs FINISHED, {points} points, none missing, none double"
@@ -165,23 +167,3 @@ def _processes(group: int) -> list[int]:
         if int(fields[2]) == group and fields[0] != "Z":
             found.append(int(path.parent.name))
     return found
-
-
-def _require_every_point(place: Workplace, run: Run, epochs: int = EPOCHS) -> int:
-    points = 0
-    for metric in run.data.metrics:
-        steps = [step for step, _ in _history(place, run, metric)]
-        if metric in A_POINT_AN_EPOCH or metric == "time/epoch_s":
-            assert steps == list(range(1, epochs + 1)), metric
-        elif metric == "step/loss":
-            assert steps == list(range(1, epochs * ITERATIONS + 1))
-        else:
-            assert steps == [0], metric
-        points += len(steps)
-    assert {*A_POINT_AN_EPOCH, "step/loss", "test/acc", "time/train_s"} <= run.data.metrics.keys()
-    return points
-
-
-def _history(place: Workplace, run: Run, metric: str) -> list[tuple[int, float]]:
-    history = place.client.get_metric_history(run.info.run_id, metric)
-    return sorted((point.step, point.value) for point in history)
