@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import pytest
@@ -61,16 +62,19 @@ class RayCluster:
     def start(self, *arguments: str) -> int:
         """Begin a node; gives the number of the process that is the node."""
         before = set(self._nodes())
-        subprocess.run(
+        begun = subprocess.run(
             [
                 *(*self.inside, str(Path(sys.executable).with_name("ray")), "start", *arguments),
                 *("--num-cpus", "1", "--node-ip-address", "127.0.0.1"),
                 *("--object-store-memory", "80000000", "--disable-usage-stats"),
             ],
-            check=True,
-            capture_output=True,
-            timeout=240,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
         )
+        assert begun.returncode == 0, begun.stdout
         [node] = set(self._nodes()) - before
         return node
 
@@ -112,12 +116,16 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(folder: Path) -> Iterator[RayCluster]:
+def ray_cluster() -> Iterator[RayCluster]:
     """A cluster without nodes, and its end."""
     if find_spec("ray") is None:
         not_run("needs Ray: python -m pip install -c constraints.txt -e '.[ray]'")
-    with loopback() as inside:
-        cluster = RayCluster(folder, inside)
+    # The name of a socket has 107 bytes at most, and pytest's own folders leave too few of them.
+    with (
+        TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        loopback() as inside,
+    ):
+        cluster = RayCluster(Path(folder), inside)
         try:
             yield cluster
         finally:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -28,10 +27,10 @@ ON_RAY = (*SWEEP, "hydra/launcher=ray")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_a_node_dies_in_the_middle(new_workplace: Callable[[], Workplace], tmp_path: Path) -> None:
+def test_a_node_dies_in_the_middle(new_workplace: Callable[[], Workplace]) -> None:
     place, alone = new_workplace(), new_workplace()
     assert alone.run("train.py", *SWEEP).returncode == 0
-    with ray_cluster(tmp_path / "ray") as cluster:
+    with ray_cluster() as cluster:
         cluster.start_head()
         doomed = cluster.join()
         process = _start(place, cluster, *ON_RAY)
@@ -51,13 +50,11 @@ def test_a_node_dies_in_the_middle(new_workplace: Callable[[], Workplace], tmp_p
     print("\none of two nodes killed: 7 of 8 FINISHED, 1 with resume=true; as in one process")
 
 
-def test_jobs_of_a_dead_node_go_on_by_themselves(
-    new_workplace: Callable[[], Workplace], tmp_path: Path
-) -> None:
+def test_jobs_of_a_dead_node_go_on_by_themselves(new_workplace: Callable[[], Workplace]) -> None:
     place, alone = new_workplace(), new_workplace()
     short = [each.replace(f"range({JOBS})", "0,1") for each in SWEEP]
     assert alone.run("train.py", *short).returncode == 0
-    with ray_cluster(tmp_path / "ray") as cluster:
+    with ray_cluster() as cluster:
         cluster.start_head()
         doomed = cluster.join()
         retries = "hydra.launcher.ray.remote.max_retries=2"
@@ -73,10 +70,10 @@ def test_jobs_of_a_dead_node_go_on_by_themselves(
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_jobs_save_when_their_sweep_is_interrupted(
-    new_workplace: Callable[[], Workplace], tmp_path: Path, end: signal.Signals
+    new_workplace: Callable[[], Workplace], end: signal.Signals
 ) -> None:
     place = new_workplace()
-    with ray_cluster(tmp_path / "ray") as cluster:
+    with ray_cluster() as cluster:
         cluster.start_head()
         process = _start(place, cluster, *ON_RAY)
         wait_for(lambda: any(count >= 2 for count in epochs_of(place).values()))

@@ -71,6 +71,10 @@ def test_jobs_save_when_their_sweep_is_interrupted(
         cluster.ask("scancel", taken)
         _, errors = again.communicate(timeout=600)
         assert again.returncode == 130 and "Traceback" not in errors, errors
+        nowhere = _start(place, *ON_SLURM[:-1], "hydra.launcher.partition=nowhere", "resume=true")
+        _, errors = nowhere.communicate(timeout=600)
+        assert nowhere.returncode == 1 and "Traceback" not in errors, errors
+        assert "hydra/launcher=submitit_slurm: sbatch: error: " in errors
     ends = sorted(run.info.status for run in children(place).values())
     assert ends == ["FINISHED"] * 3 + ["KILLED"] and set(went_on(place)) >= {0, 1}
     assert {run.info.run_id for run in begun.values()} <= {

@@ -20,6 +20,7 @@ from hydra.core.utils import JobReturn
 
 from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep
 from transfer.system import interrupt
+from transfer.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from submitit.core.core import Job
@@ -73,12 +74,20 @@ def launch(
     Args:
         params: the keys of `hydra.launcher`.
         overrides, first: as `ClusterSweep.jobs` has them.
+
+    Raises:
+        ConfigError: Slurm refuses the jobs.
     """
     executor = _executor(where, params)
     jobs = sweep.jobs(overrides, first)
-    for logger in ("submitit", "hydra_plugins"):
-        logging.getLogger(logger).propagate = False
-    submitted = executor.submit_array([SubmittedJob(each) for each in jobs])
+    # It would say again what Hydra's own log says.
+    logging.getLogger("submitit").propagate = False
+    try:
+        submitted = executor.submit_array([SubmittedJob(each) for each in jobs])
+    except RuntimeError as error:
+        # Such as a partition that the cluster does not have.
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConfigError("hydra/launcher", f"submitit_{where}", said[-1]) from error
     log.info("%d jobs of %s; what they print: %s", len(jobs), where, submitted[0].paths.folder)
     return _Waiting(where, jobs, submitted).results()
 
