@@ -63,18 +63,19 @@ def config_of(*overrides: str) -> Config:
 
 @cache
 def _composed(overrides: tuple[str, ...]) -> Config:
-    loader, sweep = _sweep_loader()
-    return typed_config(loader.load_sweep_config(sweep, list(overrides)))
+    own = [each for each in overrides if not each.startswith("hydra")]
+    loader, sweep = _sweep_loader(tuple(each for each in overrides if each not in own))
+    return typed_config(loader.load_sweep_config(sweep, own))
 
 
 @cache
-def _sweep_loader() -> tuple[SweepLoader, DictConfig]:
+def _sweep_loader(of_hydra: tuple[str, ...]) -> tuple[SweepLoader, DictConfig]:
     """What composes jobs as Hydra does, in a fraction of its time, and a sweep for them."""
     register_schema()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        sweep = hydra.compose_config("config", [], run_mode=RunMode.MULTIRUN)
+        sweep = hydra.compose_config("config", [*of_hydra], run_mode=RunMode.MULTIRUN)
         return SweepLoader(hydra.config_loader), sweep
 
 

@@ -13,13 +13,12 @@ from typing import Any
 
 import click
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from tests.conftest import ROOT
-from transfer.config import flatten, refuse_unused, register_schema, typed_config
+from tests.conftest import ROOT, config_of
+from transfer.config import flatten, refuse_unused
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SPEED = ROOT / "experiments/results/speed.md"
@@ -102,23 +101,14 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
     assert [str(each) for each in COMMANDS if each not in known] == []
 
 
-@pytest.fixture(scope="module")
-def _hydra() -> Iterator[None]:
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        yield
-
-
-@pytest.mark.usefixtures("_hydra")
 @pytest.mark.parametrize("command", TRAININGS, ids=str)
 def test_a_training_can_be_composed(command: Command) -> None:
     arguments = command.words[2:]
     multirun = "-m" in arguments
     jobs = []
     for overrides in _jobs([each for each in arguments if each != "-m"], multirun=multirun):
-        composed = compose("config", overrides=overrides, return_hydra_config=True)
         own = [each for each in overrides if not each.startswith("hydra")]
-        jobs.append((typed_config(composed), own))
+        jobs.append((config_of(*overrides), own))
     refuse_unused(jobs)
 
 
@@ -141,7 +131,6 @@ def _values(override: Override) -> list[str]:
     return [str(override.input_line)]
 
 
-@pytest.mark.usefixtures("_hydra")
 @pytest.mark.parametrize("command", SCRIPTS, ids=str)
 def test_a_script_knows_its_arguments(command: Command) -> None:
     script, *arguments = command.words[1:]
@@ -158,10 +147,10 @@ def test_a_script_knows_its_arguments(command: Command) -> None:
         assert rest and not any("=" in picture for picture in rest)
     elif script.endswith("benchmark.py"):
         [overrides] = _jobs(rest, multirun=False)
-        typed_config(compose("config", overrides=overrides))
+        config_of(*overrides)
     elif script.endswith("screen.py"):
         for overrides in _jobs([each for each in rest if each != "model=all"], multirun=True):
-            typed_config(compose("config", overrides=overrides))
+            config_of(*overrides)
     else:
         assert rest == []
 
@@ -211,7 +200,6 @@ def test_what_pip_installs_is_this_project_or_a_plugin_that_is_named() -> None:
         assert command.words[2:] == ["--editable", "."] or set(command.words[2:]) <= plugins
 
 
-@pytest.mark.usefixtures("_hydra")
 def test_every_key_that_a_page_names_exists() -> None:
     # What a run keeps of its images is a parameter of the run, and no key.
     known = {"experiment", "data.skipped_images"}
@@ -219,7 +207,7 @@ def test_every_key_that_a_page_names_exists() -> None:
     for group in ("data", "optimizer", "schedule"):
         for choice in (ROOT / "conf" / group).glob("*.yaml"):
             overrides = [f"{group}={choice.stem}", "data.root=somewhere"]
-            known |= {*flatten(typed_config(compose("config", overrides=overrides)))}
+            known |= {*flatten(config_of(*overrides))}
     for script in (ROOT / "experiments").glob("*.py"):
         if "class Options" in script.read_text():
             known |= _keys(_module(f"experiments/{script.name}"))
