@@ -9,5 +9,5 @@ from tests.proofs.test_config_fuzz import ask_cases
 
 
 def test_every_case_has_an_answer(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    findings = ask_cases(workplace, monkeypatch, 40)
+    findings = ask_cases(workplace, monkeypatch, 16)
     assert findings.shown and findings.refused[1] and findings.refused[2]
