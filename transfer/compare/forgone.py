@@ -3,9 +3,8 @@
 How much a configuration would still have gained after the epoch where it was dropped is told by
 those that finished, of the same model where there are two: gains from that epoch to the end, on a
 scale without bounds, are taken as normal, of which the finished ones are a small sample. So a
-dropped one's end has Student's predictive distribution: the mean of the S of its model, and 1 + 1/S
-times the variance within models, pooled over all N, with as many degrees of freedom less than N as
-there are models. With two that finished it is wide, as it should be.
+dropped one's end has Student's predictive distribution, with S - 1 degrees of freedom and the
+variance (1 + 1/S) of theirs. With two that finished it is wide, as it should be.
 
 Whoever was still rising steeply is told by that as well: a network from random weights starts low
 and overtakes pretrained ones late. Its curve is carried on as it rose over the second half of its
@@ -87,23 +86,14 @@ def _below(levels: Floats, dropped: Curve, known: Sequence[Curve], loss: bool) -
     """The chance that a curve would have ended below each of these levels, unbounded."""
     curve, epoch = dropped.scores, len(dropped.scores)
     last = max(len(each.scores) for each in known)
-    ends = np.array([float(unbounded(np.max(each.scores), loss)) for each in known])
-    stood = [float(unbounded(np.max(each.scores[:epoch]), loss)) for each in known]
-    gains, kinds = ends - stood, [each.kind for each in known]
-    alike = np.array([kind == dropped.kind for kind in kinds])
-    # By the mean of its own kind, and by how far all are from that of theirs.
-    if alike.sum() < 2:
-        alike, kinds = np.full(len(known), True), [None] * len(known)
-    members = [[own == kind for own in kinds] for kind in dict.fromkeys(kinds)]
-    freedom = len(known) - len(members)
-    scatter = sum(float(np.sum((gains[own] - gains[own].mean()) ** 2)) for own in members)
-    spread = max(float(np.sqrt(scatter / freedom)), _LEAST_SPREAD) * np.sqrt(1 + 1 / alike.sum())
-    usual = float(unbounded(np.max(curve), loss) + np.mean(gains[alike]))
-    errors = [
-        carried_on(each.scores[:epoch], last, loss) - end
-        for end, each in zip(ends, known, strict=True)
-    ]
-    own = carried_on(curve, last, loss) - max(float(np.mean(np.array(errors)[alike])), 0.0)
+    alike = [each for each in known if each.kind == dropped.kind]
+    curves = [each.scores for each in (alike if len(alike) > 1 else known)]
+    ends = np.array([float(unbounded(np.max(each), loss)) for each in curves])
+    gains = ends - [float(unbounded(np.max(each[:epoch]), loss)) for each in curves]
+    spread = max(float(np.std(gains, ddof=1)), _LEAST_SPREAD) * np.sqrt(1 + 1 / len(gains))
+    usual = float(unbounded(np.max(curve), loss) + np.mean(gains))
+    errors = [carried_on(each[:epoch], last, loss) for each in curves] - ends
+    own = carried_on(curve, last, loss) - max(float(np.mean(errors)), 0.0)
     more = max(own - usual, 0.0)
     spread = float(np.hypot(spread, DOUBT * more))
-    return np.asarray(stats.t.cdf(levels, freedom, usual + more, spread))
+    return np.asarray(stats.t.cdf(levels, len(gains) - 1, usual + more, spread))

@@ -88,8 +88,8 @@ def dropped_blocks(
     keys = comparison.rows[0].label_keys if comparison and comparison.rows else []
     blocks: list[Block] = [Heading(words("section.dropped")), dropped_table(runs, keys, words)]
     blocks.append(Paragraph(words("dropped.text")))
-    dropped = [Dropped.of(run.tags) for run in runs]
-    if any(each is not None and each.why == "forecast" for each in dropped):
+    whys = {own.why for run in runs if (own := Dropped.of(run.tags)) is not None}
+    if "forecast" in whys:
         blocks.append(Paragraph(words("dropped.forecast")))
     if comparison is not None:
         found = _forgone(runs, comparison, race.curves)

@@ -79,14 +79,15 @@ class Race:
         self._racing = [
             number for number in range(len(sweep.jobs)) if str(number) not in sweep.repeats.of
         ]
+        every = len(self._racing)
         self._replicates = Replicates(sweep, self._runners)
         if self._halving.options.keep == "forecast":
             self._racing = self._replicates.set_aside(self._racing)
         # Those that were launched in this rung, last and in all; and those that wait.
         self._batch, self._launched = list[int](), list[int]()
         self._waiting = list(self._racing)
-        at_once = sweep.expected.at_once or max(len(self._racing), 1)
-        self._at_most = at_most or (at_once if sweep.budget else len(self._racing))
+        at_once = sweep.expected.at_once or max(every, 1)
+        self._at_most = at_most or (at_once if sweep.budget else every)
         self._means: Means | None = None
         if sweep.budget is not None:
             eta, budget = self._halving.options.eta, sweep.budget
