@@ -25,7 +25,7 @@ from transfer.sweep.outlook import Outlook
 from transfer.sweep.try_costs import TryCosts
 from transfer.sweep.tunings import Tuning, neighbours
 from transfer.sweep.words import sort_words
-from transfer.sweep.worth import choose_worthy, merit_of
+from transfer.sweep.worth import choose_worthy, expected_best, merit_of
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
@@ -157,12 +157,18 @@ class Tries:
             names = "; ".join(self._told(each) for each in chosen)
             self._say(f"next: {names}, about {duration(needed)}")
             return chosen
-        _, wanted = choose_worthy(
-            prospects, costs, lambda places: len(places) == 1, known=first, least=_LEAST_ADDED
-        )
-        if wanted:
-            names, needed = self._told(options[wanted[0]]), costs[wanted[0]]
-            self._end(f"no time for {names}, about {duration(needed)}", names, needed)
+        gains = [
+            expected_best([outlook.standing, each]) - outlook.standing.merit for each in prospects
+        ]
+        worthy = [at for at, gain in enumerate(gains) if gain > _LEAST_ADDED]
+        if worthy:
+            # What the least more time would buy.
+            at = max(worthy, key=lambda at: gains[at] / costs[at])
+            self._end(
+                f"no time for {self._told(options[at])}, about {duration(costs[at])}",
+                self._told(options[at]),
+                costs[at],
+            )
         else:
             self._end("nothing else is worth trying")
         return []
