@@ -98,6 +98,9 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
     helps = [each for each in COMMANDS if each.words[1:] == ["train.py", "--help"]]
     known = {*TRAININGS, *SCRIPTS, *helps, *_of("make"), *_of("mlflow"), *_of("pip", "install")}
     known |= {*_of("source", ".venv/bin/activate"), *_of("apt", "install"), *_of("ray", "start")}
+    # What the keeper of a server types; tests/proofs/test_shared_server.py starts such a one.
+    administration = ("sudo", "export", "pg_dump", "pg_restore", "cp")
+    known |= {each for program in administration for each in _of(program)}
     assert [str(each) for each in COMMANDS if each not in known] == []
 
 
@@ -192,12 +195,13 @@ def test_mlflow_knows_the_command(command: Command) -> None:
     assert {each for each in words if each.startswith("-")} <= known
 
 
-def test_what_pip_installs_is_this_project_or_a_plugin_that_is_named() -> None:
+def test_what_pip_installs_is_this_project_or_a_package_that_it_names() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    groups = project["optional-dependencies"].values()
-    plugins = {re.split("[<>=]", each)[0] for group in groups for each in group}
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = {re.split("[<>=]", each)[0] for group in groups for each in group}
+    named |= {"--constraint", "constraints.txt"}
     for command in _of("pip", "install"):
-        assert command.words[2:] == ["--editable", "."] or set(command.words[2:]) <= plugins
+        assert command.words[2:] == ["--editable", "."] or set(command.words[2:]) <= named
 
 
 def test_every_key_that_a_page_names_exists() -> None:
