@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 
 from tests.conftest import ROOT
 from transfer.config import register_schema
+from transfer.sweep.compose import claim_folder
 from transfer.sweep.loader import SweepLoader, share_files
 
 
@@ -82,7 +84,10 @@ def test_what_hydra_refuses_it_refuses_in_its_own_words() -> None:
             assert refusals[0] == refusals[1]
 
 
-def test_files_are_read_once_for_all_that_choose_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_once_for_all_that_choose_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     composed = list[list[str]]()
     whole = ConfigLoaderImpl.load_sweep_config
 
@@ -91,12 +96,17 @@ def test_files_are_read_once_for_all_that_choose_them(monkeypatch: pytest.Monkey
         return whole(self, sweep, overrides)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
-    with _sweep() as (_, ours, sweep):
+    with _sweep() as (hydras, ours, sweep):
         for model in ("lenet", "simple_cnn"):
             for seed in range(20):
                 job = ours.load_sweep_config(sweep, [f"model={model}", f"seed={seed}"])
                 assert (job.model.name, job.seed) == (model, seed)
-    assert composed == [["model=lenet"], ["model=simple_cnn"]]
+        # Nor once more when the sweep has its folder.
+        folder = claim_folder(sweep, "hydra.sweep.dir")
+        job = ours.load_sweep_config(sweep, ["model=lenet", "seed=7"])
+        assert Path(job.hydra.sweep.dir).absolute() == folder
+        assert composed == [["model=lenet"], ["model=simple_cnn"]]
+        assert _anatomy(job) == _anatomy(whole(hydras, sweep, ["model=lenet", "seed=7"]))
 
 
 def test_another_place_for_files_is_left_to_hydra(tmp_path: Any) -> None:

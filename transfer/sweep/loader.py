@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from transfer.config.overrides import parse_overrides
 
 _MOST_KEPT = 64
+_FOLDER = "hydra.sweep.dir="
 
 
 class SweepLoader(ConfigLoaderImpl):
@@ -25,8 +26,9 @@ class SweepLoader(ConfigLoaderImpl):
 
     def __init__(self, loader: ConfigLoaderImpl) -> None:
         super().__init__(loader.config_search_path)
-        # Pickled, for to read that takes an eighth of the time of a copy.
-        self._chosen: dict[tuple[str, ...], bytes] = {}
+        # With what told the sweep's folder then. Pickled, for to read that takes an eighth of the
+        # time of a copy.
+        self._chosen: dict[tuple[str, ...], tuple[list[str], bytes]] = {}
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
@@ -77,13 +79,19 @@ class SweepLoader(ConfigLoaderImpl):
         """A job for which nothing but files was chosen."""
         of_hydra = OmegaConf.to_container(sweep.hydra.overrides.hydra)
         assert isinstance(of_hydra, list)
-        key = (*map(str, of_hydra), "", *chosen)
+        # Jobs are checked before the sweep has its folder, and begin after.
+        folder = [each for each in map(str, of_hydra) if each.startswith(_FOLDER)]
+        key = (*(each for each in map(str, of_hydra) if each not in folder), "", *chosen)
         if key not in self._chosen:
             if len(self._chosen) == _MOST_KEPT:
                 del self._chosen[next(iter(self._chosen))]
             made = super().load_sweep_config(sweep, list(chosen))
-            self._chosen[key] = pickle.dumps(made)
-        job: DictConfig = pickle.loads(self._chosen[key])
+            self._chosen[key] = folder, pickle.dumps(made)
+        former, pickled = self._chosen[key]
+        job: DictConfig = pickle.loads(pickled)
+        if folder != former:
+            self._apply_overrides_to_config(parse_overrides(folder), job)
+            job.hydra.overrides.hydra = of_hydra
         return job
 
 
