@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from transfer.deploy.card import write_card
 from transfer.deploy.classifier import Classifier, load_classifier, save_classifier
 from transfer.deploy.description import Description
 from transfer.deploy.exported import load_exported, onnx_session
-from transfer.deploy.network import export_program
+from transfer.deploy.network import export_program, quiet
 from transfer.deploy.write import FORMS, Written, all_scores, write_forms
 from transfer.models.families import build_model
 from transfer.models.normalization import Normalization
@@ -156,6 +157,13 @@ def test_what_torch_cannot_export_is_one_line() -> None:
     with pytest.raises(ConfigError, match="to=pt2: torch cannot export this network") as refused:
         export_program(Moody(), 8, key="to", value="pt2")
     assert "\n" not in str(refused.value)
+
+
+def test_what_exporters_log_changes_no_log_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    with quiet():
+        logging.info("as onnxruntime's quantisation does")
+    assert logging.root.handlers == [] and not logging.root.manager.disable
 
 
 def _tamper(path: Path) -> None:

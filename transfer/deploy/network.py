@@ -59,7 +59,7 @@ def export_program(
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep to themselves what exporters say of their own future."""
-    former = logging.root.manager.disable
+    former, handlers = logging.root.manager.disable, list(logging.root.handlers)
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -67,3 +67,5 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(former)
+        # onnxruntime's logging.info gives the root one, which would change what others say after.
+        logging.root.handlers[:] = handlers
