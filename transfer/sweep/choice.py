@@ -2,7 +2,7 @@
 goes on with it does the same."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
@@ -42,8 +42,8 @@ class Choice:
     jobs: Sequence[Sequence[str]]
     told: Sequence[str]
     planned: Mapping[str, Sequence[float]]
-    grid: Sequence[Try] = ()
+    grid: Sequence[Try] = field(default_factory=list)
     menu: Mapping[str, Any] | None = None
     first_rung: int | None = None
-    tried: Sequence[Try] = ()
+    tried: Sequence[Try] = field(default_factory=list)
     spent: float = 0.0

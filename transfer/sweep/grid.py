@@ -214,7 +214,7 @@ def _fill(
     # An early answer, whatever else there may turn out to be no time for.
     heads = [at for at, (_, tuning) in enumerate(every) if tuning.kind == "head"]
     heads.sort(key=lambda at: -prospects[at].merit)
-    first = [at for at in heads[:1] if fits([at])]
+    first = [at for at in heads if fits([at])][:1]
     costs = [seconds(*each, room, epochs) for each in every]
     worth, places = choose_worthy(prospects, costs, fits, first=first, least=_LEAST_ADDED)
     return worth, chosen_of(places)
