@@ -233,6 +233,19 @@ def wait_for(done: Callable[[], object], seconds: float = 600) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def train(
+    place: Workplace, *arguments: str, inside: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Start train.py, which does not outlive a proof that fails."""
+    process = place.start_from_scratch(*arguments, wrapper=inside, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def epochs_of(place: Workplace) -> dict[int, int]:
     """How many epochs each job has trained so far, by its log."""
     return _count(place, "^epoch ")

@@ -8,13 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import FASTEST, TINY, Workplace, children
-from tests.proofs.clusters import (
-    epochs_of,
-    require_same,
-    slurm,
-    wait_for,
-    went_on,
-)
+from tests.proofs.clusters import epochs_of, require_same, slurm, train, wait_for, went_on
 
 SWEEP = ("-m", *FASTEST, *TINY, "epochs=60", "seed=range(4)")
 ON_SLURM = (*SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.partition=low")
@@ -29,13 +23,12 @@ def test_what_slurm_takes_away_goes_on_by_itself(
     """Slurm waits two minutes before it begins a job again."""
     place, alone = new_workplace(), new_workplace()
     assert alone.run("train.py", *SWEEP).returncode == 0
-    with slurm(tmp_path) as cluster:
-        process = _start(place, *ON_SLURM)
+    with slurm(tmp_path) as cluster, train(place, *ON_SLURM) as process:
         _wait_for_epochs(place, 0, 1)
         [first, second] = cluster.running()
-        # An operator's word, and the warning that comes before a time limit.
+        # An operator's word, and the warning that comes before a time limit, whose sender is
+        # answered late: by then the job is no longer what it was.
         cluster.ask("scontrol", "requeue", first)
-        # It comes back late, for by then the job is no longer what it was.
         warning = subprocess.Popen(["scancel", "--signal=USR2", second], stderr=subprocess.DEVNULL)
         _wait_for_epochs(place, 2, 3)
         # Jobs that come before others, and take the whole machine.
@@ -43,8 +36,7 @@ def test_what_slurm_takes_away_goes_on_by_itself(
         _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors
         warning.wait()
-    times = went_on(place)
-    assert set(times) == {0, 1, 2, 3} and min(times.values()) >= 1
+    assert set(went_on(place)) == {0, 1, 2, 3}
     require_same(place, alone)
     print(
         "\n4 jobs of Slurm's, one requeued, one warned, two preempted: 4 FINISHED without a hand, "
@@ -57,38 +49,32 @@ def test_jobs_save_when_their_sweep_is_interrupted(
 ) -> None:
     place = new_workplace()
     with slurm(tmp_path) as cluster:
-        process = _start(place, *ON_SLURM)
-        _wait_for_epochs(place, 0, 1)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=600)
+        with train(place, *ON_SLURM) as process:
+            _wait_for_epochs(place, 0, 1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=300)
         assert process.returncode == 130 and "Traceback" not in errors, errors
         assert errors.strip().splitlines()[-1].endswith("resume=true")
         assert not cluster.ask("squeue", "--noheader")
         begun = children(place)
         assert {run.info.status for run in place.runs()} == {"KILLED"}
-        again = _start(place, *ON_SLURM, "resume=true")
-        _wait_for_epochs(place, 2, 3)
-        # Somebody takes a job back: the sweep says so, and the others go on.
-        taken, _ = cluster.running()
-        cluster.ask("scancel", taken)
-        _, errors = again.communicate(timeout=600)
+        with train(place, *ON_SLURM, "resume=true") as again:
+            _wait_for_epochs(place, 2, 3)
+            # Somebody takes a job back: the sweep says so, and the others go on.
+            cluster.ask("scancel", cluster.running()[0])
+            _, errors = again.communicate(timeout=600)
         assert again.returncode == 130 and "Traceback" not in errors, errors
-        nowhere = _start(place, *ON_SLURM[:-1], "hydra.launcher.partition=nowhere", "resume=true")
-        _, errors = nowhere.communicate(timeout=600)
-        assert nowhere.returncode == 1 and "Traceback" not in errors, errors
+        elsewhere = (*ON_SLURM[:-1], "hydra.launcher.partition=nowhere", "resume=true")
+        with train(place, *elsewhere) as refused:
+            _, errors = refused.communicate(timeout=600)
+        assert refused.returncode == 1 and "Traceback" not in errors, errors
         assert "hydra/launcher=submitit_slurm: sbatch: error: " in errors
     ends = sorted(run.info.status for run in children(place).values())
     assert ends == ["FINISHED"] * 3 + ["KILLED"] and set(went_on(place)) >= {0, 1}
     assert {run.info.run_id for run in begun.values()} <= {
         run.info.run_id for run in children(place).values()
     }
-    print(
-        "\ninterrupted: 2 running jobs saved, 2 taken back; one taken back: 3 FINISHED, it says so"
-    )
-
-
-def _start(place: Workplace, *command: str) -> subprocess.Popen[str]:
-    return place.start_from_scratch(*command, stderr=subprocess.PIPE)
+    print("\nCtrl-C: 2 running jobs saved, 2 taken back; one taken back: it is said, 3 FINISHED")
 
 
 def _wait_for_epochs(place: Workplace, *jobs: int) -> None:
