@@ -73,6 +73,7 @@ class PeakMemory:
         if self._in_use is None:
             return None
         self._look()
+        gc.collect()
         kept = max(self._rest() - self._start_of_rest, 0)
         return (self._highest - self._start - kept + self._held) / 1e6
 
@@ -88,10 +89,10 @@ class PeakMemory:
             self._highest = max(self._highest, self._in_use())
 
     def _rest(self) -> int:
-        """Bytes in use now by what is no tensor; 0 where that is not known."""
+        """Bytes in use now by what is no tensor, once garbage is collected; 0 where that is not
+        known."""
         if self._in_use is not _in_use_of_malloc:
             return 0
-        gc.collect()
         return _in_use_of_malloc() - _tensor_bytes()
 
 
