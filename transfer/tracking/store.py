@@ -93,12 +93,23 @@ def _open(uri: str) -> Client:
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name(experiment_name())
         if experiment is None:
-            client.create_experiment(experiment_name(), artifact_location=artifacts)
+            _create_experiment(client, artifacts)
     if experiment is not None and experiment.lifecycle_stage == "deleted":
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         problem = f"its experiment was deleted; bring it back with: {restore}"
         raise ConfigError("tracking.uri", uri, problem)
     return client
+
+
+def _create_experiment(client: Client, artifacts: str | None) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_experiment(experiment_name(), artifact_location=artifacts)
+    except MlflowException as error:
+        # Another machine was faster, which no lock of this one keeps back.
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _settle_mlflow() -> None:

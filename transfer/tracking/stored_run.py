@@ -1,5 +1,6 @@
 """One run as the store has it: what is there of it, and how it is told the rest."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from transfer.tracking.store import Client, experiment_id
 
 # Bytes; the small files of a model are written again when it is sent again.
 _LARGE = 10**6
+# What databases say where another client has just written the same.
+_LOST_RACE = re.compile("UniqueViolation|unique constraint|duplicate (key|entry)", re.IGNORECASE)
 
 
 class UnreadableError(Exception):
@@ -149,3 +152,15 @@ class StoredRun:
             if path.is_file() and path.stat().st_size >= _LARGE:
                 self._share(path, f"{model.artifact_location}/{path.relative_to(folder).parent}")
         self._client.finalize_logged_model(model.model_id, "READY")
+
+
+def is_final(error: Exception) -> bool:
+    """Whether the very same thing would be refused again, whatever became of the store."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        # Of two machines that log the same data set at once, one is refused, and need not be later.
+        lost_race = _LOST_RACE.search(str(error)) is not None
+        return bool(error.get_http_status_code() == 400) and not lost_race
+    mistakes = (UnreadableError, ValueError, TypeError, LookupError, AttributeError)
+    return isinstance(error, mistakes) and not isinstance(error, OSError)

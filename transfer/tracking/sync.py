@@ -29,7 +29,7 @@ from transfer.tracking.run_state import (
     note_in_store,
 )
 from transfer.tracking.store import Client, open_store
-from transfer.tracking.stored_run import DeletedError, StoredRun, UnreadableError
+from transfer.tracking.stored_run import DeletedError, StoredRun, is_final
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,7 @@ class Sync:
             self._ask()
             self._failures += 1
             [key, *others] = things
-            if not others and key in self._lacking and _is_final(error):
+            if not others and key in self._lacking and is_final(error):
                 self._refuse(key, self._lacking.pop(key), self._failure)
                 self._failures = 0
             elif self._failures >= _MOST_FAILURES:
@@ -308,13 +308,3 @@ def deliver_noted(job_folders: Sequence[Path]) -> list[Path]:
         except ConfigError:
             left.append(folder)
     return left
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the very same thing would be refused again, whatever became of the store."""
-    from mlflow.exceptions import MlflowException
-
-    if isinstance(error, MlflowException):
-        return bool(error.get_http_status_code() == 400)
-    mistakes = (UnreadableError, ValueError, TypeError, LookupError, AttributeError)
-    return isinstance(error, mistakes) and not isinstance(error, OSError)
