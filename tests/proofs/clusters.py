@@ -200,8 +200,12 @@ def slurm(folder: Path) -> Iterator[Slurm]:
             time.sleep(1)
         cluster = Slurm()
         wait_for(lambda: "idle" in cluster.ask("sinfo", "--noheader", "--format=%t"), 60)
-        yield cluster
-        subprocess.run(["scancel", "--user=root"], check=False)
+        try:
+            yield cluster
+        finally:
+            for each in (["--signal=KILL", "--full"], []):
+                subprocess.run(["scancel", "--user=root", *each], check=False)
+            wait_for(lambda: not cluster.ask("squeue", "--noheader"), 120)
 
 
 _MUNGE = {

@@ -63,7 +63,8 @@ def test_jobs_save_when_their_sweep_is_interrupted(
             # Somebody takes a job back: the sweep says so, and the others go on.
             cluster.ask("scancel", cluster.running()[0])
             _, errors = again.communicate(timeout=600)
-        assert again.returncode == 130 and "Traceback" not in errors, errors
+        assert again.returncode == 1 and "Traceback" not in errors, errors
+        assert "\n1 of 4 jobs failed:\n" in errors and "it was ended, and is not begun" in errors
         elsewhere = (*ON_SLURM[:-1], "hydra.launcher.partition=nowhere", "resume=true")
         with train(place, *elsewhere) as refused:
             _, errors = refused.communicate(timeout=600)

@@ -25,13 +25,17 @@ def _sweep(folder: Path) -> ClusterSweep:
     return ClusterSweep(unused, unused, config, place=folder, singletons=None)
 
 
-def test_a_job_that_dies_has_failed_unless_it_said_that_it_was_interrupted(tmp_path: Path) -> None:
-    saved, lost, waiting = _sweep(tmp_path).jobs([["seed=0"], ["seed=1"], ["seed=2"]], 3)
-    note_outcome(tmp_path / "sweep", 3, Outcome("seed=0", "interrupted"))
-    returned = [saved.died("its node died"), lost.died("its node died"), waiting.stopped()]
+def test_a_job_that_dies_has_failed_also_where_it_could_save(tmp_path: Path) -> None:
+    saved, lost, done, waiting = _sweep(tmp_path).jobs([[f"seed={seed}"] for seed in range(4)], 3)
+    note_outcome(tmp_path / "sweep", 3, Outcome("seed=0", "interrupted", folder="there"))
+    note_outcome(tmp_path / "sweep", 5, Outcome("seed=2", "finished"))
+    returned = [*(each.died("its node died") for each in (saved, lost, done)), waiting.stopped()]
     assert all(math.isnan(each.return_value) for each in returned)
     found = read_outcomes(tmp_path / "sweep")
-    assert [each.status for each in found.values()] == ["interrupted", "failed", "interrupted"]
+    assert [each.status for each in found.values()] == [
+        *("failed", "failed", "finished", "interrupted"),
+    ]
+    assert (found[3].folder, found[3].error) == ("there", "its node died")
     assert (found[4].overrides, found[4].error) == ("seed=1", "its node died")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -110,17 +110,18 @@ class ClusterJob:
         return result
 
     def died(self, why: str) -> JobReturn:
-        """Note that it ended without a word of its own, unless it was interrupted and had time for
-        one; the other jobs go on."""
+        """Note that the cluster ended it, whether or not it had time to save; the other jobs go
+        on."""
+        overrides = " ".join(self.overrides)
         noted = read_outcomes(self.sweep.folder).get(self.number)
-        if noted is None:
-            overrides = " ".join(self.overrides)
+        if noted is None or noted.status == "interrupted":
             log.error("job %d (%s) failed: %s", self.number, overrides, why)
-            note_outcome(self.sweep.folder, self.number, Outcome(overrides, "failed", why))
+            failed = replace(noted or Outcome(overrides, ""), status="failed", error=why)
+            note_outcome(self.sweep.folder, self.number, failed)
         return self.ended()
 
     def stopped(self) -> JobReturn:
-        """Note that it was interrupted, perhaps before it had begun."""
+        """Note that it was interrupted with its sweep, perhaps before it had begun."""
         if self.number not in read_outcomes(self.sweep.folder):
             outcome = Outcome(" ".join(self.overrides), "interrupted")
             note_outcome(self.sweep.folder, self.number, outcome)

@@ -86,11 +86,11 @@ def _wait(tasks: dict[Any, int], jobs: Sequence[ClusterJob]) -> list[JobReturn]:
                 ray.cancel(each, force=False)
         done, waiting = ray.wait(waiting, num_returns=1, timeout=_LOOK_S)
         for each in done:
-            found[tasks[each]] = _result(each, jobs[tasks[each]])
+            found[tasks[each]] = _result(each, jobs[tasks[each]], cancelled)
     return [found[index] for index in range(len(jobs))]
 
 
-def _result(task: Any, job: ClusterJob) -> JobReturn:
+def _result(task: Any, job: ClusterJob, cancelled: bool) -> JobReturn:
     try:
         result: JobReturn = ray.get(task)
         return result
@@ -102,4 +102,6 @@ def _result(task: Any, job: ClusterJob) -> JobReturn:
     except OutOfMemoryError:
         return job.died("the node on which it ran was short of memory, and Ray ended it")
     except RayError:
+        if cancelled:
+            return job.stopped()
         return job.died("the node on which it ran died, or its process did")

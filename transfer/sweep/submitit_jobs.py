@@ -142,8 +142,8 @@ class _Waiting:
     def _lost(self, index: int, cancelled: bool) -> JobReturn:
         if cancelled:
             return self._jobs[index].stopped()
-        submitted = self._submitted[index]
-        return self._jobs[index].died(f"it ended without a word; {submitted.paths.stderr}")
+        said = self._submitted[index].paths.stderr
+        return self._jobs[index].died(f"it was ended, and is not begun again; what it said: {said}")
 
     def _cancel(self, waiting: Sequence[int]) -> None:
         ids = [self._submitted[index].job_id for index in waiting]
