@@ -45,7 +45,7 @@ def place(sweep: Sweep) -> Path:
 @pytest.fixture
 def predict_here(sweep: Sweep, place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predict]:
     """predict.py in this process, as it is typed; gives the exit code."""
-    handlers = {number: signal.getsignal(number) for number in interrupt._SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in interrupt.SIGNALS}
     monkeypatch.setattr(interrupt, "_state", interrupt._State())
     monkeypatch.chdir(place)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", sweep.workplace.store)
