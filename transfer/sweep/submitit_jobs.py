@@ -50,7 +50,8 @@ class SubmittedJob:
         requeue = signal.getsignal(signal.SIGUSR2)
         result = self._job.run(environment.job_id)
         if interrupt.requested():
-            if interrupt.received() == signal.SIGUSR2 and callable(requeue):
+            warned = interrupt.received() == signal.SIGUSR2 or _still_counts_as_running(environment)
+            if warned and callable(requeue):
                 requeue(signal.SIGUSR2, None)
             # Without a result: whether the job goes on later is for the cluster to say.
             sys.stdout.flush()
@@ -60,6 +61,21 @@ class SubmittedJob:
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """What submitit is to call after a time limit: the run's folder has all the rest."""
         return submitit.helpers.DelayedSubmission(self)
+
+
+def _still_counts_as_running(environment: submitit.JobEnvironment) -> bool:
+    """Whether Slurm has done no more than to send SIGTERM, as when a preemption has a grace time:
+    a job that ends within that it would take for done. One that it cancels or requeues itself is
+    completing."""
+    if environment.cluster != "slurm":
+        return False
+    asked = subprocess.run(
+        ["squeue", f"--jobs={environment.job_id}", "--noheader", "--format=%T"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip() == "RUNNING"
 
 
 def launch(
