@@ -13,8 +13,14 @@ from tests.conftest import FASTEST, ROOT, TINY, Workplace
 from transfer.config import register_schema
 from transfer.deploy import packages
 from transfer.sweep.compose import split_jobs
-from transfer.sweep.deployment import Deployment, plan_deployment, take_as_one_value
+from transfer.sweep.deployment import (
+    Deployment,
+    is_there,
+    plan_deployment,
+    take_as_one_value,
+)
 from transfer.system.errors import ConfigError
+from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import forms_of
 
 
@@ -36,6 +42,15 @@ def test_forms_with_commas_are_for_all_jobs(config: DictConfig, typed: str) -> N
     forms = "deploy='int8,pt2,onnx'"
     assert split_jobs(config) == [[f"seed={seed}", forms, "deploy_rows=all"] for seed in (0, 1)]
     assert plan_deployment(config) == Deployment(["onnx", "pt2", "onnx_int8"], "all")
+
+
+def test_of_several_forms_the_last_count(config: DictConfig) -> None:
+    config.hydra.overrides.task = ["deploy=onnx,int8", "deploy=pt2"]
+    take_as_one_value(config)
+    assert plan_deployment(config) == Deployment(["pt2"], "front")
+    config.hydra.overrides.task = ["deploy_rows=front,all"]
+    with pytest.raises(ConfigError, match=r"^deploy_rows=front,all: is one for the whole sweep"):
+        take_as_one_value(config)
 
 
 def test_a_missing_package_is_told_before_anything_runs(
@@ -60,7 +75,9 @@ def test_a_single_run_says_what_would_do(workplace: Workplace) -> None:
     assert workplace.runs() == []
 
 
-def test_a_sweep_exports_its_networks_once(workplace: Workplace) -> None:
+def test_a_sweep_exports_its_networks_once(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one on the front; what went wrong later keeps neither it nor the report."""
     command = ("train.py", "-m", *FASTEST, *TINY, "optimizer.lr=1e-5,1e-2", "deploy=onnx,int8")
     process = workplace.run(*command)
@@ -95,3 +112,11 @@ def test_a_sweep_exports_its_networks_once(workplace: Workplace) -> None:
     assert re.match(rf"{other.info.run_name} \({other.info.run_id}\): run=", lines[at - 1])
     assert lines[at + 1].endswith("deploy=onnx,int8 deploy_rows=all resume=true")
     assert files == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    # A damaged file is not there.
+    monkeypatch.chdir(workplace.folder)
+    record = RunRecord.of(workplace.client.get_run(best.info.run_id))
+    assert is_there(record, ["onnx", "onnx_int8"]) and not is_there(record, ["pt2"])
+    content = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert not is_there(record, ["onnx", "onnx_int8"])

@@ -46,15 +46,25 @@ def take_as_one_value(config: DictConfig) -> None:
 
     Args:
         config: of the sweep, Hydra's own part included; is changed.
+
+    Raises:
+        ConfigError: `deploy_rows` has several values.
     """
     words = config.hydra.overrides.task
     for at, override in enumerate(parse_overrides(list(words))):
-        if override.key_or_group == "deploy" and override.is_sweep_override():
-            value = str(override.input_line).partition("=")[2]
-            quoted = QuotedString(value, Quote.single).with_quotes()
+        value = str(override.input_line).partition("=")[2]
+        if override.key_or_group == "deploy_rows" and override.is_sweep_override():
+            problem = "is one for the whole sweep: give front, or all"
+            raise ConfigError("deploy_rows", value, problem)
+        if override.key_or_group == "deploy":
+            # Of several the last counts, as Hydra has it.
             with read_write(config), open_dict(config):
-                words[at] = f"deploy={quoted}"
-                config.deploy = value
+                if override.is_sweep_override():
+                    quoted = QuotedString(value, Quote.single).with_quotes()
+                    words[at] = f"deploy={quoted}"
+                    config.deploy = value
+                else:
+                    config.deploy = override.value()
 
 
 def plan_deployment(config: DictConfig) -> Deployment | None:
@@ -103,7 +113,7 @@ def deploy(client: Client, sweep: str, asked: Deployment) -> bool:
     networks = [
         network for runs in by_test_set(found) for network in networks_to_use(runs, asked.rows)
     ]
-    missing = [each for each in networks if not _is_there(each, asked.forms)]
+    missing = [each for each in networks if not is_there(each, asked.forms)]
     print(f"\ndeploy: {_told(len(networks), len(missing))}", flush=True)
     failed = export_all(client, missing, Exporting(asked.forms), OUT)
     if failed:
@@ -119,22 +129,23 @@ def _told(networks: int, missing: int) -> str:
     return f"files of {networks} network{'s' if networks > 1 else ''}{there}"
 
 
-def _is_there(record: RunRecord, forms: Sequence[str]) -> bool:
-    """Whether a run knows what its files are like, and they lie where they belong."""
-    from transfer.deploy.card import card_path
+def is_there(record: RunRecord, forms: Sequence[str]) -> bool:
+    """Whether a run knows what its files are like, and they lie whole where they belong."""
+    from transfer.deploy.card import card_path, require_as_carded
     from transfer.deploy.write import FORMS as FILES
     from transfer.sweep.exporting import network_folder
     from transfer.tracking.forms import forms_of
 
     known, folder = forms_of(record.metrics), network_folder(OUT, record)
-    for form in forms:
-        if form not in known or math.isnan(known[form].latency_ms):
-            return False
-        path = folder / FILES[form]
+    if any(form not in known or math.isnan(known[form].latency_ms) for form in ("torch", *forms)):
+        return False
+    for path in (folder / FILES[form] for form in forms):
         try:
             card = json.loads(card_path(path).read_text(encoding="utf-8"))
-            if card["run_id"] != record.id or card["bytes"] != path.stat().st_size:
+            if card["run_id"] != record.id or card["output"] != "probabilities":
                 return False
-        except (OSError, ValueError, KeyError, TypeError):
+            if not require_as_carded(path, path.read_bytes(), key="deploy", value=path.name):
+                return False
+        except (ConfigError, OSError, ValueError, KeyError, TypeError):
             return False
     return True

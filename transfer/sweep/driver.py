@@ -125,6 +125,7 @@ class Sweep:
         if interrupt.requested() or "interrupted" in statuses:
             self.close("KILLED")
             exit_interrupted()
+        interrupt.workers_ended()
         left = deliver_noted([Path(each.folder) for each in outcomes.values() if each.folder])
         self._keep_best_weights()
         paused = [each for each in outcomes.values() if each.status == "paused"]
@@ -199,14 +200,18 @@ class Sweep:
         run, self.run = self.run, None
         if run is None:
             return "reported"
-        closed = self._close(run, status)
-        tell()
-        if not closed:
-            return "no store"
-        exported = not deploys or self._export(run)
-        if not self._report(run):
-            return "no report"
-        return "reported" if exported else "not exported"
+        try:
+            closed = self._close(run, status)
+            tell()
+            if not closed:
+                return "no store"
+            exported = not deploys or self._export(run)
+            if not self._report(run):
+                return "no report"
+            return "reported" if exported else "not exported"
+        finally:
+            # Until then nobody else goes on with it, writes the same files, or disturbs timing.
+            self.lock.release()
 
     def _close(self, run: SweepRun, status: str) -> bool:
         with interrupt.deferred():
@@ -224,7 +229,6 @@ class Sweep:
                 if self.budget is not None:
                     with suppress(DiskError):
                         state.note(self.folder, closed(self.budget))
-                self.lock.release()
         return True
 
     def _export(self, run: SweepRun) -> bool:

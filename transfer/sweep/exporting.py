@@ -21,6 +21,7 @@ from transfer.deploy.quantize import CALIBRATION_IMAGES
 from transfer.deploy.timing import NotTimedError, time_form, usable_cores
 from transfer.deploy.write import Written, all_scores, write_forms
 from transfer.sweep.export_words import numbers_of, told_of
+from transfer.system import interrupt
 from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, first_line, is_for_people, printable
 from transfer.system.other_jobs import OtherJobs
@@ -53,11 +54,18 @@ class Exporting:
 
 @dataclass(frozen=True)
 class Exported:
-    """A file of a network, what it is like, and the images that it was tested on."""
+    """A file of a network.
+
+    Attributes:
+        measures: what it is like.
+        data: the images that it was tested on.
+        timed: whether it and torch's own network were, if that was asked for.
+    """
 
     written: Written
     measures: FormMeasures
     data: ImageData
+    timed: bool
 
 
 def network_folder(out: Path, record: RunRecord) -> Path:
@@ -79,8 +87,9 @@ def export_all(client: Client, runs: Sequence[RunRecord], how: Exporting, out: P
     failed = 0
     for record in runs:
         try:
-            for _ in export_network(client, record, how, network_folder(out, record)):
-                pass
+            files = list(export_network(client, record, how, network_folder(out, record)))
+            # Why not was said.
+            failed += not all(each.timed for each in files)
         except Exception as error:
             if not isinstance(error, ConfigError) and disk_fault(error) is not None:
                 raise
@@ -117,14 +126,14 @@ def export_network(
         )
         description = _describe(record, classifier, softmax=how.softmax)
         with OtherJobs() as others:
-            if how.timed:
-                _time_torch(client, record, weights, how, others)
+            timed = not how.timed or _time_torch(client, record, weights, how, others)
             for written in write_forms(classifier, description, data, how.forms, folder):
                 measures = _measure(written, data, answers, how, others)
                 log_form(client, record, written.form, measures)
                 write_card(written.path, _card(written, measures, record, data))
                 print("\n".join(told_of(written, measures, how.equivalent_within)))
-                yield Exported(written, measures, data)
+                timed &= not how.timed or _is_timed(measures)
+                yield Exported(written, measures, data, timed)
 
 
 def logits_of(written: Written, split: Split) -> Tensor:
@@ -156,13 +165,19 @@ def _describe(record: RunRecord, classifier: Classifier, *, softmax: bool) -> De
 
 def _time_torch(
     client: Client, record: RunRecord, weights: Path, how: Exporting, others: OtherJobs
-) -> None:
-    """Log what torch's own network takes where the files are timed, to compare with."""
+) -> bool:
+    """Log what torch's own network takes where the files are timed, to compare with; whether that
+    could be measured."""
     timed = _time(weights, how, others)
     size, acc = weights.stat().st_size / 1e6, record.metrics["test/acc"]
     measures = FormMeasures(size_mb=size, acc=acc, **timed)
     log_form(client, record, "torch", measures)
     print(f"torch itself: {numbers_of(measures)}")
+    return _is_timed(measures)
+
+
+def _is_timed(measures: FormMeasures) -> bool:
+    return "latency_ms" in measures.known()
 
 
 def _time(path: Path, how: Exporting, others: OtherJobs) -> dict[str, float]:
@@ -170,6 +185,8 @@ def _time(path: Path, how: Exporting, others: OtherJobs) -> dict[str, float]:
     try:
         timed = time_form(path, how.threads or usable_cores())
     except NotTimedError as error:
+        # A signal to all processes of a terminal ends the one that is timed.
+        interrupt.raise_if_requested()
         print(error, file=sys.stderr)
         return {}
     return timed | {"other_jobs": others.most()}
@@ -205,7 +222,7 @@ def _card(
         "accuracy_of_the_run": record.metrics["test/acc"],
         "largest_difference_from_torch": written.difference,
         "images_it_was_seen_on": written.checked,
-        "timed": "latency_ms" in measures.known(),
+        "timed": _is_timed(measures),
         "measures": measures.known(),
     }
     if written.form == "onnx_int8":

@@ -32,6 +32,7 @@ class _State:
         number: of that signal; 0 before.
         raised: whether KeyboardInterrupt told so; it does once.
         deferred: how many `deferred` blocks we are in.
+        awaits_workers: whether one of these is for as long as other processes do the work.
         worker: whether another process started this one, and decides what "at once" is.
         in_job: whether a worker has something to do.
         last_words: what is said before the end.
@@ -41,6 +42,7 @@ class _State:
     number: int = 0
     raised: bool = False
     deferred: int = 0
+    awaits_workers: bool = False
     worker: bool = False
     in_job: bool = False
     last_words: str = ""
@@ -94,9 +96,17 @@ def await_workers() -> None:
     """From here on a signal is passed on to the processes that this one started, and raises
     nothing: they end, and what waits for them returns."""
     _state.deferred += 1
+    _state.awaits_workers = True
     # After workers that were killed, Python's own trackers clean up, and would have the last word.
     warnings = [os.environ.get("PYTHONWARNINGS", ""), "ignore:resource_tracker:UserWarning"]
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, warnings))
+
+
+def workers_ended() -> None:
+    """What follows is done by this process itself: a signal raises KeyboardInterrupt again."""
+    if _state.awaits_workers:
+        _state.awaits_workers = False
+        _state.deferred -= 1
 
 
 @contextmanager

@@ -144,11 +144,14 @@ def answering(uri: str, verb: str) -> Iterator[None]:
     except Exception as error:
         # By name: importing MLflow takes seconds, and SQLAlchemy belongs to it.
         library = type(error).__module__.partition(".")[0]
-        if library in ("mlflow", "sqlalchemy", "sqlite3") or isinstance(
-            error, OSError | ValueError | ImportError
+        driver = isinstance(error, ImportError) and not uri.startswith("http")
+        if (
+            library in ("mlflow", "sqlalchemy", "sqlite3")
+            or isinstance(error, OSError | ValueError)
+            or driver
         ):
             problem = f"the store cannot be {verb} ({root_cause(error)})"
-            if isinstance(error, ImportError):
+            if driver:
                 problem += f"; {_advice_on_driver(uri)}"
             raise ConfigError("tracking.uri", uri, problem) from error
         raise
