@@ -18,11 +18,12 @@ class SharedServer:
 
     Args:
         folder: of the artifacts.
+        workers: of the server.
     """
 
-    def __init__(self, folder: Path, database: Postgres) -> None:
+    def __init__(self, folder: Path, database: Postgres, workers: int) -> None:
         self.folder, self.database = folder, database
-        self.server = Server(folder, database.uri)
+        self.server = Server(folder, database.uri, workers)
 
     def start(self) -> None:
         self.server.start()
@@ -54,11 +55,11 @@ class SharedServer:
 
 
 @contextmanager
-def shared_server(folder: Path) -> Iterator[SharedServer]:
+def shared_server(folder: Path, workers: int = 1) -> Iterator[SharedServer]:
     """One that has started; nothing of it is left in the end."""
     database = Postgres()
     try:
-        shared = SharedServer(folder, database)
+        shared = SharedServer(folder, database, workers)
         try:
             shared.start()
             yield shared

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(postgres_programs() is None, reason="needs Postg
 
 
 def test_a_thousand_runs_of_eight_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with shared_server(tmp_path) as shared:
+    with shared_server(tmp_path, workers=4) as shared:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.server.address)
         open_store(shared.server.address)
         begin, busy = time.monotonic(), shared.cpu_seconds()

@@ -66,15 +66,16 @@ class Server:
 
     Args:
         database: an SQLite database in the folder, unless it is given.
+        workers: processes that answer.
     """
 
-    def __init__(self, folder: Path, database: str = "") -> None:
+    def __init__(self, folder: Path, database: str = "", workers: int = 1) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         self.address = f"http://127.0.0.1:{self._port}"
         self.database = database or f"sqlite:///{folder}/mlflow.db"
-        self._folder = folder
+        self._folder, self._workers = folder, workers
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -88,7 +89,7 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        program = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+        program = [sys.executable, "-m", "mlflow", "server", "--workers", f"{self._workers}"]
         program += ["--host", "127.0.0.1", "--port", str(self._port)]
         program += ["--backend-store-uri", self.database]
         program += ["--artifacts-destination", str(self._folder / "artifacts")]
