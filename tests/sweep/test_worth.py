@@ -54,7 +54,8 @@ def test_what_came_out_tells_of_others() -> None:
         return Try(place, tuning.kind, tuning.overrides, tuning.handicap, 30, []), merit
 
     outlook = Outlook([CANDIDATE, OTHER], [known(head, 1.5), known(last, 1.2)])
-    assert outlook.standing.merit == 1.5 and outlook.best.kind == "head"
+    assert [each.merit for each in outlook.standing] == [1.5]
+    assert [each.kind for each in outlook.in_order] == ["head", "last:1"]
     # A rate beside one that was bad is expected to be bad, and what is deeper to gain by that.
     beside = neighbours(last.overrides, "last:1")[0]
     assert "optimizer.lr=0.00025" in beside.overrides
@@ -64,3 +65,7 @@ def test_what_came_out_tells_of_others() -> None:
     gap = outlook.prospect(0, whole, 30).merit - outlook.prospect(1, whole, 30).merit
     assert gap == pytest.approx(0.2)
     assert neighbours(["tune=head"], "head") == []
+    # Where nothing has finished, what was planned with is all that is known.
+    nothing = Outlook([CANDIDATE, OTHER], [])
+    assert nothing.standing == []
+    assert nothing.prospect(0, whole, 30).merit == pytest.approx(1.0 + expected_gain("all", 30))

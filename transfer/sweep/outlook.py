@@ -16,15 +16,15 @@ class Outlook:
 
     Args:
         candidates: of the menu.
-        known: what has finished, at least one, with the merit that it has.
+        known: what has finished, with the merit that it has; where nothing has, all that is
+            expected is what was planned with.
     """
 
     def __init__(self, candidates: Sequence[Candidate], known: Sequence[tuple[Try, float]]) -> None:
         self._candidates = candidates
         ordered = sorted(known, key=lambda each: -each[1])
         self.in_order = [each for each, _ in ordered]
-        self.best = self.in_order[0]
-        self.standing = Prospect(ordered[0][1], _OF_BEST)
+        self.standing = [Prospect(merit, _OF_BEST) for _, merit in ordered[:1]]
         # By how much each came out better than a probe and what its tuning was expected to add.
         self._beyond = [(each, tuning_of(each), merit - self._gain(each)) for each, merit in known]
 
@@ -39,6 +39,8 @@ class Outlook:
         """
         candidate = self._candidates[place]
         gain = candidate.gain(tuning, epochs)
+        if not self._beyond:
+            return Prospect(candidate.merit + gain, SCATTER)
         own = [(known, found) for each, known, found in self._beyond if each.candidate == place]
         alike = [found for known, found in own if _kind(known) == _kind(tuning)]
         if alike:

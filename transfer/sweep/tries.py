@@ -8,6 +8,7 @@ of it before and from what others of its candidate and its kind came to on valid
 from __future__ import annotations
 
 import logging
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _LEAST_ADDED = 0.01
 # The share of the time that is kept for seeds of the best two, at most.
 _FOR_SEEDS = 0.2
+# How a job of the grid ends that has not come to its end.
+_STOPPED = {"paused", "dropped", "out of time"}
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class Tries:
         self._begun = list[tuple[Try, Sequence[int]]]()
         self._again = list(sweep.choice.tried)
         self._waiting = dict[tuple[int, tuple[str, ...]], Sequence[int]]()
+        self._stopped = dict[tuple[int, tuple[str, ...]], Sequence[int]]()
         self._batch, self._tried = list[int](), 0
         self._hopeless = set[tuple[int, tuple[str, ...]]]()
         outcomes, first = state.read_outcomes(sweep.folder), 0
@@ -82,6 +86,8 @@ class Tries:
                 self._waiting[_name(each.candidate, each.overrides)] = trained
             else:
                 self._begun.append((each, trained))
+                if ends and set(ends) <= _STOPPED:
+                    self._stopped[_name(each.candidate, each.overrides)] = trained
 
     def next_batch(self) -> list[int]:
         """The numbers of the jobs to launch next; none where nothing is worth trying, there is no
@@ -107,6 +113,12 @@ class Tries:
         """Make the jobs of a configuration part of the next batch; whether they can run."""
         sweep, name = self._sweep, _name(attempt.candidate, attempt.overrides)
         numbers = self._waiting.pop(name, None)
+        if numbers is None and (numbers := self._stopped.pop(name, None)) is not None:
+            # Dropped for another that has not come to its end: they go on, or begin anew.
+            split = [list(each) for each in sweep.split]
+            for number in numbers:
+                split[number].append("resume=true")
+            sweep.split = split
         try:
             if numbers is None:
                 split = [[*self._words.fixed, *each] for each in attempt.jobs]
@@ -132,12 +144,10 @@ class Tries:
         """What to launch at once; tells why where there is nothing."""
         sweep, known = self._sweep, self._known()
         assert sweep.budget is not None
-        if not known:
-            return []
         outlook = Outlook(self._menu.candidates, known)
         costs_of = TryCosts(sweep.pace, self._menu, self._config, self._words)
         costs_of.stored = [each for each, _ in self._begun]
-        options = self._options(outlook.best)
+        options = self._options(outlook.in_order)
         prospects = [outlook.prospect(*each) for each in options]
         costs = [costs_of.seconds(*each) for each in options]
         at_once = max(sweep.expected.at_once, 1)
@@ -149,17 +159,16 @@ class Tries:
             alone = max(costs[at] for at in places)
             return len(names) == len(places) and max(needed, alone) <= time
 
-        first = [outlook.standing]
-        _, found = choose_worthy(prospects, costs, fits, known=first, least=_LEAST_ADDED)
+        best = outlook.standing
+        _, found = choose_worthy(prospects, costs, fits, known=best, least=_LEAST_ADDED)
         chosen = [options[at] for at in found[:at_once]]
         if chosen:
             needed = max(sum(costs[at] for at in found[:at_once]) / at_once, costs[found[0]])
             names = "; ".join(self._told(each) for each in chosen)
             self._say(f"next: {names}, about {duration(needed)}")
             return chosen
-        gains = [
-            expected_best([outlook.standing, each]) - outlook.standing.merit for each in prospects
-        ]
+        merit = best[0].merit if best else -math.inf
+        gains = [expected_best([*best, each]) - merit for each in prospects]
         worthy = [at for at, gain in enumerate(gains) if gain > _LEAST_ADDED]
         if worthy:
             # What the least more time would buy.
@@ -194,17 +203,25 @@ class Tries:
                 found.append((each, statistics.mean(finished)))
         return found
 
-    def _options(self, best: Try) -> list[_Option]:
-        """All that was not begun, with each number of epochs."""
+    def _options(self, finished: Sequence[Try]) -> list[_Option]:
+        """All that was not begun, with each number of epochs; and where nothing has finished, what
+        of the grid has stopped on its way.
+
+        Args:
+            finished: the best first.
+        """
         begun = {_name(each.candidate, each.overrides) for each, _ in self._begun}
+        if not finished:
+            begun -= self._stopped.keys()
         offered = self._menu.options(self._config, self._words)
-        offered += [(best.candidate, each) for each in neighbours(best.overrides, best.kind)]
+        for best in finished[:1]:
+            offered += [(best.candidate, each) for each in neighbours(best.overrides, best.kind)]
         found = list[_Option]()
         for place, tuning in offered:
             name = _name(place, tuning.overrides)
             if name not in begun and name not in self._hopeless:
                 counts = self._menu.epochs
-                if name in self._waiting:
+                if name in self._waiting or name in self._stopped:
                     # Its jobs are there, with the epochs of the grid.
                     counts = [self._choice.grid[0].epochs]
                 found += [_Option(place, tuning, count) for count in counts]
