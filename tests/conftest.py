@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import copy
 import os
+import pickle
 import resource
 import shutil
 import sqlite3
@@ -159,13 +160,17 @@ def children(workplace: Workplace) -> dict[str, Run]:
     }
 
 
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all workers of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with its tables made; making them takes MLflow several seconds, once for all
     workers of pytest."""
-    base = tmp_path_factory.getbasetemp()
-    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    path = folder / "empty-mlflow.db"
+    path = _shared(tmp_path_factory) / "empty-mlflow.db"
     with FileLock(f"{path}.lock"):
         if not path.exists():
             new = path.with_suffix(".new")
@@ -205,13 +210,21 @@ class Sweep:
 
 
 @pytest.fixture(scope="session")
-def sweep(new_workplace: Callable[[], Workplace]) -> Sweep:
-    """The sweep of the contract on a tenth of the digits, run once for all tests."""
-    place = new_workplace()
-    choices = ("model=resnet18,mobilenet_v3_small", "freeze_epochs=0,1")
-    small = tuple(override for override in TINY if not override.startswith("freeze_epochs"))
-    command = ("train.py", "-m", *choices, *small)
-    return Sweep(place, command, place.run(*command))
+def sweep(
+    new_workplace: Callable[[], Workplace], tmp_path_factory: pytest.TempPathFactory
+) -> Sweep:
+    """The sweep of the contract on a tenth of the digits, run once for all tests of all workers of
+    pytest: two may read it at once, so that nothing in it may change."""
+    path = _shared(tmp_path_factory) / "sweep.pickle"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            place = new_workplace()
+            choices = ("model=resnet18,mobilenet_v3_small", "freeze_epochs=0,1")
+            small = tuple(override for override in TINY if not override.startswith("freeze_epochs"))
+            command = ("train.py", "-m", *choices, *small)
+            path.write_bytes(pickle.dumps(Sweep(place, command, place.run(*command))))
+        made: Sweep = pickle.loads(path.read_bytes())
+    return made
 
 
 def an_epoch(number: int, losses: list[float]) -> tuple[int, dict[str, float], list[float]]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,9 @@ Predict = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
-def place(sweep: Sweep) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where digit.png is, and 40 test images in digits/."""
-    folder = sweep.workplace.folder
+    folder = tmp_path_factory.mktemp("pictures")
     (folder / "digits").mkdir()
     images = DataSets().load(config_of("data=digits").data, 32).test.images
     for number, image in enumerate(images[:40]):
@@ -73,7 +74,7 @@ def test_a_folder_becomes_a_table_of_what_the_evaluation_found(sweep: Sweep, pla
     (place / "mixed" / "deep" / "07.png").write_bytes(b"no picture")
     (place / "mixed" / "notes.txt").write_text("x")
     used = _run(sweep, "mobilenet_v3_small-freeze0-seed0")
-    process = sweep.workplace.run(
+    process = replace(sweep.workplace, folder=place).run(
         *("experiments/predict.py", f"run={used.info.run_id}", "mixed", "out=new/answers.csv"),
         *("top=10", "batch_size=16"),
     )
