@@ -79,6 +79,9 @@ def test_further_seeds_are_for_the_best_of_what_finished(
     small = (*FASTEST, "data.train_per_class=20", "batch_size=25", "epochs=3", "freeze_epochs=0")
     rates = "optimizer.lr=1e-2,3e-3,1e-3,1e-7,1e-8"
     command = ("-m", *_HALVING, *small, rates, "seed=0,1")
+    # Splits are replicates as seeds are.
+    splits = ("-m", *_HALVING, *small, rates, "data.seed=0,1", "preview=true")
+    assert "at least 16 and at most 16 epochs" in workplace.run("train.py", *splits).stdout
     preview = workplace.run("train.py", *command, "preview=true").stdout
     assert "at least 16 and at most 16 epochs" in preview
     assert workplace.run("train.py", *command).returncode == 0

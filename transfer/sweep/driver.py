@@ -69,7 +69,6 @@ class Sweep:
         split: the overrides of each job.
         choice: what was chosen to be trained, where that was not told.
         deployment: what it leaves of its networks, if it leaves files.
-        configurations: of each job that was planned, what it has in common with its replicates.
     """
 
     client: Client
@@ -91,7 +90,6 @@ class Sweep:
     split: Sequence[Sequence[str]] = ()
     choice: Choice | None = None
     deployment: Deployment | None = None
-    configurations: Sequence[str] = ()
 
     def open(self) -> None:
         """Create the parent run, or take over that of the same jobs.

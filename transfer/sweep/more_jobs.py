@@ -42,15 +42,11 @@ def add_jobs(sweep: Sweep, config: DictConfig, split: Sequence[Sequence[str]]) -
     for place, job in prepare_in_turn(composed):
         planned = PlannedJob(job.name, " ".join(split[place]), job.fingerprint)
         done = epochs_done(sweep.client, job) if sweep.resume else 0
-        found[place] = planned, expected_job(job, done), job.configuration
+        found[place] = planned, expected_job(job, done)
     numbers = list(range(len(sweep.jobs), len(sweep.jobs) + len(split)))
     of_new = {str(number): found[place][1] for place, number in enumerate(numbers)}
     sweep.jobs = [*sweep.jobs, *(found[place][0] for place in range(len(split)))]
     sweep.split = [*sweep.split, *split]
-    sweep.configurations = [
-        *sweep.configurations,
-        *(found[place][2] for place in range(len(split))),
-    ]
     sweep.expected = replace(sweep.expected, jobs={**sweep.expected.jobs, **of_new})
     assert sweep.run is not None
     list_jobs(sweep.client, sweep.run, sweep.repeats.distinct(sweep.jobs))

@@ -82,17 +82,17 @@ def plan_sweep(
         preview(
             client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs], halving
         )
-    found = dict[int, tuple[PlannedJob, ExpectedJob, str]]()
+    found = dict[int, tuple[PlannedJob, ExpectedJob]]()
     if plans_all(config):
         with answering(client.tracking_uri, "read"):
             known = find_all_of(client, len(pinned)) if resume else None
         for number, job in checking.each(prepare_in_turn(pinned)):
             plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
             done = epochs_done(client, job, known) if resume else 0
-            found[number] = (plan, expected_job(job, done), job.configuration)
-    planned = [plan for _, (plan, *_) in sorted(found.items())]
+            found[number] = (plan, expected_job(job, done))
+    planned = [plan for _, (plan, _) in sorted(found.items())]
     repeats = find_repeats(planned)
-    trained = {str(number): each for number, (_, each, _) in sorted(found.items())}
+    trained = {str(number): each for number, (_, each) in sorted(found.items())}
     trained = {number: each for number, each in trained.items() if number not in repeats.of}
     expected = Expected(trained, jobs_at_once(config))
     folder, lock = lock_folder(config)
@@ -105,7 +105,6 @@ def plan_sweep(
         client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
         store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
         pace=pace, split=split, choice=choice, search=search, deployment=deployment,
-        configurations=[name for _, (*_, name) in sorted(found.items())],
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from transfer.config.halving import Halving
 from transfer.job import Job
 from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
+from transfer.sweep.replicates import recipe_of
 from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord, find_all_of, find_similar
@@ -46,7 +47,6 @@ class _Found:
 
     name: str
     fingerprint: str
-    configuration: str
     todo: str
     epochs_left: int
     epoch_s: float | None
@@ -78,9 +78,9 @@ def preview(
     known = find_all_of(client, len(overrides))
     found = {number: _look(client, job, seconds_an_image, known) for number, job in jobs}
     rows, total_left, estimates = [], 0, []
-    seen, notes, sizes = set[str](), list[str](), Counter[str]()
+    seen, notes, sizes = set[str](), list[str](), Counter[tuple[str, ...]]()
     planned = {each.fingerprint for each in found.values()}
-    for _, each in sorted(found.items()):
+    for number, each in sorted(found.items()):
         todo, epochs = each.todo, each.epochs_left
         if each.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
@@ -89,7 +89,7 @@ def preview(
         else:
             if each.anew is not None:
                 notes.append(why_anew(client, each.name, each.anew, planned=planned))
-            sizes[each.configuration] += 1
+            sizes[recipe_of(overrides[number])] += 1
         seen.add(each.fingerprint)
         seconds = each.epoch_s
         estimate = "unknown" if seconds is None else duration(epochs * seconds)
@@ -124,7 +124,6 @@ def _look(
     return _Found(
         name=job.name,
         fingerprint=job.fingerprint,
-        configuration=job.configuration,
         todo=_todo(former),
         epochs_left=_epochs_left(job, former),
         epoch_s=None if each is None else len(job.data.train) * each,

@@ -13,6 +13,8 @@ from transfer.sweep.runners import Runners
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
 
+# What replicates of a configuration differ in.
+_KEYS = ("seed", "data.seed", "data.fold")
 _FOR_TIME = ("paused", "out of time", "left out")
 
 
@@ -34,9 +36,9 @@ class Replicates:
         Returns:
             the first ones.
         """
-        first = dict[str, int]()
+        first = dict[tuple[str, ...], int]()
         for number in numbers:
-            leader = first.setdefault(self._sweep.configurations[number], number)
+            leader = first.setdefault(recipe_of(self._sweep.split[number]), number)
             own = self._others.setdefault(leader, [])
             own += [number] if number != leader else []
         return list(self._others)
@@ -66,3 +68,8 @@ class Replicates:
                 else:
                     self._runners.spare(number)
         return taken
+
+
+def recipe_of(overrides: Sequence[str]) -> tuple[str, ...]:
+    """What was typed for a job, less what tells it from its replicates."""
+    return tuple(each for each in overrides if each.partition("=")[0].lstrip("+~") not in _KEYS)
