@@ -104,7 +104,9 @@ def test_further_seeds_are_for_the_best_of_what_finished(
 
     killed = new_workplace()
     kill_after_epochs(killed, 12, *command)
-    assert killed.run("train.py", *command, "resume=true").returncode == 0
+    last = killed.run("train.py", *command, "hydra.sweeper.keep=paired", "resume=true")
+    assert last.returncode == 0, last.stderr
+    assert "goes on as it began, with rungs after epochs 1, 2 of 3; kept at each: " in last.stdout
     resumed = [run for run in killed.runs() if "optimizer.lr" in run.data.params]
     assert len(resumed) == len(runs)
     for run in resumed:

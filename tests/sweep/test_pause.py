@@ -10,7 +10,7 @@ from tests.conftest import FASTEST, TINY, Workplace, children
 from tests.sweep.test_resume import history
 from transfer.system.errors import ConfigError
 from transfer.tracking.find import find_job_run
-from transfer.tracking.standing import read_standing
+from transfer.tracking.standing import read_scores, read_standing
 
 COMMAND = ("train.py", "-m", *FASTEST, *TINY, "epochs=3")
 
@@ -35,11 +35,14 @@ def test_a_paused_job_keeps_its_standing_and_goes_on_bit_for_bit(
         assert "paused after epoch 1" in report.read_text()
         folder = report.parent / run.info.run_name[-1]
         standing = read_standing(folder, 1, run.info.run_id)
-        assert standing is not None and len(standing.answers.labels) == 143
+        assert standing is not None and standing.answers is not None
+        assert len(standing.answers.labels) == 143
         [point] = workplace.client.get_metric_history(run.info.run_id, "val/acc")
         assert standing.score == point.value == np.mean(standing.answers.correct)
         assert read_standing(folder, 1, "another") is None
-        assert read_standing(folder, 2) is None
+        scores = read_scores(folder, 1)
+        assert scores is not None and scores.score == standing.score
+        assert read_standing(folder, 2) is None and read_scores(folder, 99) is None
         with pytest.raises(ConfigError, match="this run is paused after epoch 1, so it has no"):
             find_job_run(workplace.client, run.info.run_id)
     second = workplace.run(*COMMAND, "stop_after=2", "resume=true")

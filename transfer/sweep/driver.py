@@ -100,6 +100,10 @@ class Sweep:
         # First, for from here on a command that goes on with the sweep looks into this folder.
         state.replace_budget(self.folder, self.budget, self.pace, self.choice)
         state.forget_outcomes(self.folder)
+        if self.halving is not None:
+            state.note(self.folder, self.halving)
+        else:
+            state.forget(self.folder, Halving)
         if self.search is not None:
             open_search(self.client, self.folder, self.overrides, self.search, resume=self.resume)
         self.run = open_sweep(

@@ -26,7 +26,7 @@ from transfer.sweep.deployment import plan_deployment
 from transfer.sweep.driver import Sweep
 from transfer.sweep.examples import example_jobs, plan_of
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
-from transfer.sweep.former import Former, read_former
+from transfer.sweep.former import Former, kept_rule, read_former
 from transfer.sweep.pace import Pace
 from transfer.sweep.preview import epochs_done, preview
 from transfer.sweep.search_start import check_search
@@ -102,7 +102,8 @@ def plan_sweep(
     pace = former.pace or Pace(planned=choice.planned if choice else {})
     best = any(job.tracking.weights == "best" for job, _ in jobs)
     return Sweep(
-        client, folder, lock, overrides, planned, repeats, auto, resume, best, halving,
+        client, folder, lock, overrides, planned, repeats, auto, resume, best,
+        halving=kept_rule(halving, former.halving),
         store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
         pace=pace, split=split, choice=choice, search=search, deployment=deployment,
     )  # fmt: skip

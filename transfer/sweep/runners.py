@@ -17,7 +17,7 @@ from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
 from transfer.tracking.find import RunRecord
 from transfer.tracking.previous_run import find_previous_run, lock_of, run_folder
 from transfer.tracking.run_state import RunState
-from transfer.tracking.standing import Standing, read_standing
+from transfer.tracking.standing import Standing, read_scores, read_standing
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
@@ -51,12 +51,15 @@ class Runners:
         return self._names[number]
 
     def at(self, epoch: int, numbers: Iterable[int], paused: Collection[int]) -> dict[int, Runner]:
-        """Those of these jobs that can be compared at a rung, for they paused there.
+        """Those of these jobs that can be compared at a rung: that paused there, or where no
+        answers are asked for, that came by.
 
         Args:
             paused: those that paused in this sweep.
         """
         found = {}
+        halving = self._sweep.halving
+        by_scores = halving is not None and halving.options.keep != "paired"
         for number in numbers:
             folder = self._folder(number)
             run = None if folder is None else RunState.load(folder)
@@ -65,6 +68,8 @@ class Runners:
             if run is not None and run.tags.get("transfer.fingerprint") != fingerprint:
                 # Its folder was given to another since.
                 run = None
+            if folder is not None and standing is None and by_scores and number not in paused:
+                standing = read_scores(folder, epoch)
             if number not in paused and standing is None:
                 log.info("%s finished before, and is not compared here", self.name(number))
             if folder is not None and run is not None and standing is not None:

@@ -41,7 +41,7 @@ def open_search(
         take_over_study(former, folder)
     options = plan.options
     if plan.first_rung is None:
-        state.forget_pruning(folder)
+        state.forget(folder, state.Pruning)
     else:
         pruning = state.Pruning(
             options.pruner,

@@ -3,8 +3,8 @@
 `sweep.json` says which parent run the jobs belong to; `weights.json`, what `weights=auto` came to;
 `repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
 is; `rung.json`, how far they train now; `pruning.json`, how a search stops them; `budget.json`, the
-time that the sweep may take, and `pace.json`, what its jobs took; `choice.json`, what was chosen to
-be trained;
+time that the sweep may take, and `pace.json`, what its jobs took; `halving.json`, its rungs, and by
+which rule it drops at them; `choice.json`, what was chosen to be trained;
 `outcomes/<number>/outcome.json`, how a job ended, wherever its own folder is. A file a job, for
 workers on several machines write at the same time.
 """
@@ -14,11 +14,12 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from transfer.config import Config
+from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep.budget import Budget
 from transfer.sweep.choice import Choice, Try
 from transfer.sweep.expected import Expected, ExpectedJob
@@ -125,14 +126,17 @@ _FILES = {
     Rung: "rung.json",
     Budget: "budget.json",
     Pace: "pace.json",
+    Halving: "halving.json",
     Choice: "choice.json",
     Pruning: "pruning.json",
 }
 _OUTCOMES = "outcomes"
 State = TypeVar(
-    "State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace, Choice, Pruning
+    "State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace, Halving, Choice, Pruning
 )
-Noted = SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace | Choice | Pruning
+Noted = (
+    SweepRun | AutoWeights | Repeats | Expected | Rung | Budget | Pace | Halving | Choice | Pruning
+)
 
 
 def note(folder: Path, state: Noted) -> None:
@@ -197,6 +201,17 @@ def read_pace(folder: Path) -> Pace:
     return _read(folder, Pace) or Pace()
 
 
+def read_halving(folder: Path) -> Halving | None:
+    """The rungs of the sweep whose folder this is, and its rule; None where it has none."""
+    found = _read(folder, Halving)
+    if found is None:
+        return None
+    # A sweep that chooses has more options than these.
+    noted = cast(dict[str, Any], found.options)
+    options = HalvingConfig(**{each.name: noted[each.name] for each in fields(HalvingConfig)})
+    return replace(found, options=options)
+
+
 def read_choice(folder: Path) -> Choice | None:
     """What the sweep has chosen to train whose folder this is; None where it was told."""
     found = _read(folder, Choice)
@@ -234,7 +249,7 @@ def replace_budget(folder: Path, budget: Budget | None, pace: Pace, choice: Choi
     """
     for kind, noted in ((Choice, choice), (Pace, pace), (Budget, budget)):
         if budget is None or noted is None:
-            (folder / _FILES[kind]).unlink(missing_ok=True)
+            forget(folder, kind)
         else:
             note(folder, noted)
 
@@ -245,9 +260,9 @@ def read_pruning(folder: Path) -> Pruning | None:
     return _read(folder, Pruning)
 
 
-def forget_pruning(folder: Path) -> None:
-    """Delete that of an earlier search that was given the same folder."""
-    (folder / _FILES[Pruning]).unlink(missing_ok=True)
+def forget(folder: Path, kind: type[Noted]) -> None:
+    """Delete such a note of an earlier sweep that was given the same folder."""
+    (folder / _FILES[kind]).unlink(missing_ok=True)
 
 
 def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:

@@ -21,12 +21,13 @@ class Standing:
 
     Attributes:
         score: of the best of them on validation, by what the run is selected by; more is better.
-        answers: of the network that was the best until then, on the validation images.
+        answers: of the network that was the best until then, on the validation images; None where
+            it did not pause there.
         curve: likewise its score in each of them, as its points have it.
     """
 
     score: float
-    answers: Predictions
+    answers: Predictions | None
     curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
@@ -37,6 +38,7 @@ def standing_file(epoch: int) -> str:
 
 def write_standing(path: Path, standing: Standing) -> None:
     answers = standing.answers
+    assert answers is not None
     np.savez_compressed(
         path,
         score=np.float64(standing.score),
@@ -64,6 +66,19 @@ def read_standing(folder: Path, epoch: int, run_id: str | None = None) -> Standi
         return Standing(score, read_predictions(folder / name), _curve(state, epoch))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def read_scores(folder: Path, epoch: int) -> Standing | None:
+    """How the run in a folder stood after this epoch by its scores alone, whether it paused there
+    or not; None where it has not come there, or one of them is lost."""
+    state = RunState.load(folder)
+    if state is None:
+        return None
+    try:
+        curve = _curve(state, epoch)
+    except KeyError:
+        return None
+    return Standing(float(curve.max()), None, curve)
 
 
 def _curve(state: RunState, epoch: int) -> NDArray[np.float64]:
