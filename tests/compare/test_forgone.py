@@ -90,6 +90,22 @@ def test_who_rises_steeply_may_overtake_late() -> None:
     assert steep.probability > 0.2
 
 
+def test_what_trained_other_epochs_tells_no_gains_but_may_be_the_best() -> None:
+    short = [
+        Curve(np.linspace(low, high, 5), None, 5)
+        for low, high in ((0.6, 0.78), (0.61, 0.79), (0.62, 0.8))
+    ]
+    dropped = [Curve(np.array([0.5, 0.55]), None, 5)]
+    rises = np.concatenate([np.linspace(0.2, 0.5, 5), np.linspace(0.5, 0.8, 25)])
+    alone = estimate(short, dropped)
+    beside = estimate([*short, *[Curve(rises, None, 30)] * 2], dropped)
+    assert alone is not None and alone == beside and alone.finished == 3
+    # What is better still leaves less to be lost.
+    better = estimate([*short, Curve(np.array([0.7, 0.9]), None, 2)], dropped)
+    assert better is not None and better.probability < alone.probability
+    assert estimate([short[0], *[Curve(rises, None, 30)] * 2], dropped) is None
+
+
 def test_a_loss_has_no_upper_bound() -> None:
     curves = [-np.array([2.0, 1.0, 0.5]), -np.array([2.2, 1.1, 0.52])]
     found = estimate_forgone(curves, [np.array([-2.3])])

@@ -36,6 +36,7 @@ def _comparison(runs: list[RunRecord]) -> Comparison:
     histories = {
         "a-0-0": make_history([0.1, 0.7], [0.5, 0.9]),
         "b-0-0": make_history([0.1, 0.7], [0.4, 0.8]),
+        "d-0-0": make_history([0.1, 0.7], [0.1, 0.6]),
     }
     answers = {run.id: make_predictions([True] * 9 + [False]) for run in runs}
     return Comparison(make_rows(runs, histories, answers))
@@ -80,7 +81,12 @@ def test_the_risk_of_dropping_is_stated() -> None:
     words = Words()
     text = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED), words, Race()))
     assert "The chance that one of them would have been the best is" in text
-    assert "by what the 2 configurations that finished still gained" in text
+    assert "by what the 2 configurations that finished with as many epochs" in text
+    # What a sweep that chose has tried over other epochs tells nothing of these.
+    other = make_run("d", 0, 0, 0.7)
+    other = replace(other, params=other.params | {"epochs": "30"})
+    beside = _comparison([*FINISHED, other])
+    assert text == to_markdown(dropped_blocks([_dropped()], beside, words, Race()))
     alone = to_markdown(dropped_blocks([_dropped()], _comparison(FINISHED[:1]), words, Race()))
     assert words("forgone.unknown") in alone
     assert "chance" not in to_markdown(dropped_blocks([_dropped()], None, words, Race()))

@@ -1,10 +1,12 @@
 """What it may have cost to drop configurations before their end.
 
 How much a configuration would still have gained after the epoch where it was dropped is told by
-those that finished, of the same model where there are two: gains from that epoch to the end, on a
-scale without bounds, are taken as normal, of which the finished ones are a small sample. So a
-dropped one's end has Student's predictive distribution, with S - 1 degrees of freedom and the
-variance (1 + 1/S) of theirs. With two that finished it is wide, as it should be.
+those that finished with as many epochs in all, of the same model where there are two: gains from
+that epoch to the end, on a scale without bounds, are taken as normal, of which the finished ones
+are a small sample. So a dropped one's end has Student's predictive distribution, with S - 1 degrees
+of freedom and the variance (1 + 1/S) of theirs. With two that finished it is wide, as it should be.
+What finished with other epochs tells nothing of gains, for a schedule's last epochs gain most; but
+it may be the best, which is to be beaten.
 
 Whoever was still rising steeply is told by that as well: a network from random weights starts low
 and overtakes pretrained ones late. Its curve is carried on as it rose over the second half of its
@@ -54,10 +56,12 @@ class Curve(NamedTuple):
     Attributes:
         scores: a value an epoch, more being better: accuracies, or losses with their sign turned.
         kind: those learn alike that have it in common.
+        epochs: of its training in all, where these differ.
     """
 
     scores: Floats
     kind: Hashable = None
+    epochs: int = 0
 
 
 def estimate_forgone(finished: Sequence[Curve], dropped: Sequence[Curve]) -> Forgone | None:
@@ -67,10 +71,13 @@ def estimate_forgone(finished: Sequence[Curve], dropped: Sequence[Curve]) -> For
         dropped: as far as they were trained: at least one epoch.
 
     Returns:
-        None where fewer than two finished.
+        None where fewer than two finished with the epochs of one that was dropped.
     """
     known = [each for each in finished if len(each.scores)]
-    if len(known) < 2:
+    telling = {
+        curve.epochs: [each for each in known if each.epochs == curve.epochs] for curve in dropped
+    }
+    if not telling or min(map(len, telling.values())) < 2:
         return None
     best = max(float(np.max(each.scores)) for each in known)
     loss = best <= 0
@@ -78,8 +85,9 @@ def estimate_forgone(finished: Sequence[Curve], dropped: Sequence[Curve]) -> For
     levels = np.linspace(best, 0.0 if loss else 1.0, _LEVELS)
     all_below = np.ones(_LEVELS)
     for curve in dropped:
-        all_below *= _below(unbounded(levels, loss), curve, known, loss)
-    return Forgone(float(1 - all_below[0]), float(np.trapezoid(1 - all_below, levels)), len(known))
+        all_below *= _below(unbounded(levels, loss), curve, telling[curve.epochs], loss)
+    lost = float(np.trapezoid(1 - all_below, levels))
+    return Forgone(float(1 - all_below[0]), lost, sum(map(len, telling.values())))
 
 
 def _below(levels: Floats, dropped: Curve, known: Sequence[Curve], loss: bool) -> Floats:

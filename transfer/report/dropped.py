@@ -170,20 +170,25 @@ def _forgone(
 ) -> Forgone | None:
     criterion = comparison.criterion
     finished = [
-        Curve(criterion.sign * values.mean(axis=1), model_of(row.runs[0]))
+        Curve(criterion.sign * values.mean(axis=1), model_of(row.runs[0]), _epochs(row.runs[0]))
         for row in comparison.rows
         if (values := row.by_epoch(f"val/{criterion.name}").to_numpy()).size
     ]
     dropped = list[Curve]()
     for own in _by_configuration(runs):
+        like, epochs = model_of(own[0]), _epochs(own[0])
         known = [curves.get(run.id, np.empty(0)) for run in own]
         length = min(map(len, known))
         if length:
             scores = criterion.sign * np.mean([each[:length] for each in known], axis=0)
-            dropped.append(Curve(scores, model_of(own[0])))
+            dropped.append(Curve(scores, like, epochs))
             continue
         # Of a lost curve, where it ended.
         ends = [each for run in own if (each := Dropped.of(run.tags)) is not None]
         flat = np.full(ends[0].epoch, np.mean([each.score for each in ends]))
-        dropped.append(Curve(flat, model_of(own[0])))
+        dropped.append(Curve(flat, like, epochs))
     return estimate_forgone(finished, dropped)
+
+
+def _epochs(run: RunRecord) -> int:
+    return int(run.params.get("epochs", 0))
