@@ -14,6 +14,7 @@ from omegaconf import DictConfig, read_write
 
 from tests.conftest import ROOT
 from transfer.config import register_schema
+from transfer.deploy import packages
 from transfer.sweep.budget import Budget
 from transfer.sweep.choosing import plan_choice
 from transfer.sweep.early_clock import EarlyClock
@@ -98,6 +99,15 @@ def test_what_is_typed_wrong_is_told_before_anything_is_measured(
     smallest = () if typed[0].startswith("model=") else ("model=lenet", "weights=none")
     with pytest.raises(ConfigError, match=problem):
         _jobs(store, *smallest, *typed)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_package_that_is_missing_for_files_is_told_before_anything_is_measured(
+    store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"^deploy=onnx: onnx .* install onnx onnxscript"):
+        _jobs(store, "model=lenet", "weights=none", "deploy=onnx")
     assert capsys.readouterr().out == ""
 
 

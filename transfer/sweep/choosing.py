@@ -25,6 +25,7 @@ from transfer.sweep.budget import Budget, open_budget
 from transfer.sweep.candidates import compose_candidates, overrides_of
 from transfer.sweep.choice import Choice
 from transfer.sweep.compose import jobs_at_once
+from transfer.sweep.deployment import plan_deployment
 from transfer.sweep.early_clock import EarlyClock
 from transfer.sweep.expected import duration
 from transfer.sweep.grid import (
@@ -68,8 +69,11 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
         The decision, and the overrides of each job.
 
     Raises:
-        ConfigError: nothing can be chosen from, or the time is too short for anything.
+        ConfigError: nothing can be chosen from, the time is too short for anything, or a package is
+            missing that `deploy` takes.
     """
+    # What is missing for it is told before anything is measured.
+    plan_deployment(config)
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     words = sort_words(config)
     if OmegaConf.select(config, "resume"):
