@@ -99,7 +99,7 @@ def test_many_runs_are_found_at_once_where_the_store_has_few(
     for fingerprint in "ffg":
         _run_left(workplace, {**tags, "transfer.fingerprint": fingerprint})
     client.create_run(experiment_id(client), tags={"transfer.kind": "sweep"})
-    known = find_all_of(client, most=4)
+    known = find_all_of(client, jobs=2)
     assert known is not None and {name: len(runs) for name, runs in known.items()} == {
         "f": 2,
         "g": 1,
@@ -108,7 +108,7 @@ def test_many_runs_are_found_at_once_where_the_store_has_few(
         former = find_previous_run(client, fingerprint, known)
         assert former == find_previous_run(client, fingerprint)
     assert former.state == "new"
-    assert find_all_of(client, most=3) is None
+    assert find_all_of(client, jobs=1) is None
 
 
 def test_a_run_restored_half_way_is_no_run_to_go_on_with(workplace: Workplace) -> None:

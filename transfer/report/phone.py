@@ -115,7 +115,8 @@ def _fastest(forms: Sequence[FormRow], words: Words) -> list[str]:
         form=words(f"form.{best.form}"),
         points=f"{100 * MOST_GIVEN_UP:.0f}",
         acc=percent(best.measures.acc),
-        latency=_number(best.measures.latency_ms, 2),
+        latency=_number(best.measures.latency_ms, 2)
+        + (f" {DISTURBED}" if best.measures.disturbed else ""),
         size=_number(best.measures.size_mb, 1),
     )
     return [told]

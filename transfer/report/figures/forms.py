@@ -19,6 +19,7 @@ from transfer.report.figures.style import (
     note_some,
 )
 from transfer.report.language import Words
+from transfer.report.tables import DISTURBED
 
 _MARKERS = {"torch": "o", "pt2": "s", "onnx": "D", "onnx_int8": "v"}
 
@@ -42,7 +43,8 @@ def plot_forms(forms: Sequence[FormRow], words: Words) -> Chart | None:
         axes.plot(*zip(*map(_place, network), strict=True), color=color, alpha=0.6, label=label)
         for each in network:
             _draw(axes, each, color)
-            texts = {words("column.form.latency"): [f"{_latency(each):.2f}"]}
+            mark = f" {DISTURBED}" if each.measures.disturbed else ""
+            texts = {words("column.form.latency"): [f"{_latency(each):.2f}{mark}"]}
             texts |= {words("plot.test_accuracy"): [f"{100 * each.measures.acc:.2f}"]}
             name = f"{each.row.label}, {words(f'form.{each.form}')}"
             figure.mark(axes, name, texts, [_place(each)])
@@ -81,3 +83,5 @@ def _draw(axes: Axes, form: FormRow, color: str) -> None:
     inside = color if form.on_front else "white"
     marker = _MARKERS[form.form]
     axes.plot(*_place(form), marker=marker, markersize=8, color=color, markerfacecolor=inside)
+    if form.measures.disturbed:
+        axes.annotate(DISTURBED, _place(form), (5, 4), textcoords="offset points", color=color)
