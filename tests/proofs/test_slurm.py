@@ -32,7 +32,8 @@ def test_what_slurm_takes_away_goes_on_by_itself(
         warning = subprocess.Popen(["scancel", "--signal=USR2", second], stderr=subprocess.DEVNULL)
         _wait_for_epochs(place, 2, 3)
         # Jobs that come before others, and take the whole machine.
-        cluster.ask("sbatch", "--partition=high", "--exclusive", "--wrap=sleep 5")
+        first_of_all = ("--partition=high", "--exclusive", "--output=/dev/null")
+        cluster.ask("sbatch", *first_of_all, "--wrap=sleep 5")
         _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors
         warning.wait()
