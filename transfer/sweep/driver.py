@@ -7,7 +7,7 @@ import shlex
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ from transfer.tracking.sweep_run import (
     SweepRun,
     budget_tags,
     end_sweep,
+    list_jobs,
     open_sweep,
     tag_sweep,
 )
@@ -124,6 +125,7 @@ class Sweep:
         """
         outcomes = state.outcomes_of(self.folder, self.jobs, self.repeats)
         statuses = {each.status for each in outcomes.values()}
+        self._tell_not_repeated(outcomes)
         if interrupt.requested() or "interrupted" in statuses:
             self.close("KILLED")
             exit_interrupted()
@@ -148,7 +150,7 @@ class Sweep:
                 jobs = f"{len(paused)} of {len(outcomes)} jobs paused"
                 print(f"\n{jobs}; to go on:\n{resume_command()}")
 
-        self._tag(outcomes.values())
+        self._tag_budget(outcomes.values())
         ending = self.close(
             "FAILED" if failed else PAUSED if paused else "FINISHED", tell, deploys=True
         )
@@ -157,20 +159,28 @@ class Sweep:
         if left or ending == "no store":
             sys.exit(EXIT_CODE)
 
-    def _tag(self, outcomes: Iterable[state.Outcome]) -> None:
-        """What the report says of the time that the sweep was given, and of what it never began."""
-        if self.run is None:
+    def _tell_not_repeated(self, outcomes: Mapping[int, state.Outcome]) -> None:
+        """Say in the store how many replicates were left out on purpose: they are no jobs of the
+        sweep that did not finish."""
+        left_out = {number for number, each in outcomes.items() if each.status == "not repeated"}
+        if self.run is None or not left_out:
+            return
+        out = left_out | {int(number) for number in self.repeats.of}
+        try:
+            begun = [job for number, job in enumerate(self.jobs) if number not in out]
+            list_jobs(self.client, self.run, begun)
+            tag_sweep(self.client, self.run, {NOT_REPEATED_TAG: str(len(left_out))})
+        except ConfigError as error:
+            log.warning("the report will tell of replicates as not finished: %s", error)
+
+    def _tag_budget(self, outcomes: Iterable[state.Outcome]) -> None:
+        """What the report says of the time that the sweep was given."""
+        if self.run is None or self.budget is None:
             return
         ends = Counter(each.status for each in outcomes)
-        tags = dict[str, str]()
-        if self.budget is not None:
-            short = ends["out of time"], ends["left out"], ends["paused"]
-            tags |= budget_tags(write_duration(self.budget.seconds), *short)
-        if ends["not repeated"]:
-            tags[NOT_REPEATED_TAG] = str(ends["not repeated"])
-        if not tags:
-            return
+        short = ends["out of time"], ends["left out"], ends["paused"]
         try:
+            tags = budget_tags(write_duration(self.budget.seconds), *short)
             tag_sweep(self.client, self.run, tags)
         except ConfigError as error:
             log.warning("the report will not tell of what was not begun: %s", error)
