@@ -40,7 +40,7 @@ class HalvingSweeper(BasicSweeper):
     def launch(self, numbers: Sequence[int]) -> Sequence[JobReturn]:
         """Run these jobs of the sweep, all at once."""
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.race import JobNumbers
+        from transfer.sweep.job_numbers import JobNumbers
 
         assert self.launcher is not None and SweepCallback.running is not None
         batch = [list(SweepCallback.running.split[number]) for number in numbers]

@@ -27,7 +27,7 @@ class SearchSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.race import JobNumbers
+        from transfer.sweep.job_numbers import JobNumbers
         from transfer.sweep.search import Search
 
         assert self.config is not None and self.launcher is not None

@@ -11,6 +11,15 @@ from safetensors.torch import load_file
 
 from tests.conftest import FASTEST, PLAIN, Workplace
 from tests.sweep.test_resume import history, kill_after_epochs
+from transfer.config.halving import Halving, HalvingConfig
+from transfer.sweep import state
+from transfer.sweep.driver import Sweep
+from transfer.sweep.expected import Expected, ExpectedJob
+from transfer.sweep.race import Race
+from transfer.sweep.state import AutoWeights, Repeats
+from transfer.tracking.previous_run import lock_of
+from transfer.tracking.store import open_store
+from transfer.tracking.sweep_run import PlannedJob
 
 # Two that learn, one that does not, and one whose loss is soon no number.
 _RATES = ("0.001", "0.0007", "1e-07", "1e+30")
@@ -75,37 +84,44 @@ def test_losers_are_dropped_and_the_rest_is_what_it_would_be_alone(
 def test_further_seeds_are_for_the_best_of_what_finished(
     workplace: Workplace, new_workplace: Callable[[], Workplace]
 ) -> None:
-    """One run of each configuration races; killed in the midst, it comes to the same."""
+    """One run of each configuration races, another one where that fails; killed in the midst, it
+    comes to the same."""
     small = (*FASTEST, "data.train_per_class=20", "batch_size=25", "epochs=3", "freeze_epochs=0")
-    rates = "optimizer.lr=1e-2,3e-3,1e-3,1e-7,1e-8"
+    rates = "optimizer.lr=1e-2,3e-3,1e-3,1e-7,1e+30"
     command = ("-m", *_HALVING, *small, rates, "seed=0,1")
     # Splits are replicates as seeds are.
     splits = ("-m", *_HALVING, *small, rates, "data.seed=0,1", "preview=true")
     assert "at least 16 and at most 16 epochs" in workplace.run("train.py", *splits).stdout
     preview = workplace.run("train.py", *command, "preview=true").stdout
     assert "at least 16 and at most 16 epochs" in preview
-    assert workplace.run("train.py", *command).returncode == 0
+    done = workplace.run("train.py", *command)
+    assert done.returncode == 1 and "2 of 8 jobs failed:" in done.stderr
+    assert "rung 1 of 3, to epoch 1: 5 jobs" in done.stdout
+    assert "in the place of those that failed: 1 jobs" in done.stdout
+    assert "further replicates of the best, to the end: 2 jobs" in done.stdout
     runs = {
         (run.data.params["optimizer.lr"], run.data.params["seed"]): run
         for run in workplace.runs()
         if "optimizer.lr" in run.data.params
     }
     ends = {job: run.info.status for job, run in runs.items()}
-    repeated = {rate for rate, seed in runs if seed == "1"}
-    assert len(repeated) == 2 and len(runs) == 7
+    assert {ends.pop(("1e+30", seed)) for seed in ("0", "1")} == {"FAILED"}
+    repeated = {rate for rate, seed in ends if seed == "1"}
+    assert len(repeated) == 2 and len(ends) == 6
     for (rate, seed), status in ends.items():
         assert status == ("FINISHED" if rate in repeated else "KILLED"), (rate, seed)
     told = [text for run in runs.values() if (text := _told(run)[1])]
     words = r"dropped at epoch [12]: leads to [\d.]+ %, [\d.]+ points below lenet-freeze0-seed0 .*"
-    assert len(told) == 3 and all(re.fullmatch(words, text) for text in told)
+    assert len(told) == 2 and all(re.fullmatch(words, text) for text in told)
     [report] = workplace.folder.glob("multirun/*/*/report.md")
-    assert "**3 further seeds, folds or splits were never begun**" in report.read_text()
+    assert "**2 further seeds, folds or splits were never begun**" in report.read_text()
     assert " points, leads to " in report.read_text()
+    assert "**2 of 8 runs did not finish**" in report.read_text()
 
     killed = new_workplace()
-    kill_after_epochs(killed, 12, *command)
+    kill_after_epochs(killed, 7, *command)
     last = killed.run("train.py", *command, "hydra.sweeper.keep=paired", "resume=true")
-    assert last.returncode == 0, last.stderr
+    assert last.returncode == 1, last.stderr
     assert "goes on as it began, with rungs after epochs 1, 2 of 3; kept at each: " in last.stdout
     resumed = [run for run in killed.runs() if "optimizer.lr" in run.data.params]
     assert len(resumed) == len(runs)
@@ -113,6 +129,28 @@ def test_further_seeds_are_for_the_best_of_what_finished(
         twin = runs[run.data.params["optimizer.lr"], run.data.params["seed"]]
         assert _told(run) == _told(twin)
         assert history(killed.client, run) == history(workplace.client, twin)
+
+
+def test_all_that_wait_for_a_rung_are_launched_at_once_and_the_next_where_one_fails(
+    workplace: Workplace,
+) -> None:
+    jobs = [PlannedJob(f"job{number}", "", str(number)) for number in range(4)]
+    folder = workplace.folder / "out"
+    folder.mkdir()
+    work = ExpectedJob("small", 9, 0, head_epochs=0, head_share=0.25, size=100)
+    sweep = Sweep(
+        open_store(workplace.store), folder, lock_of(folder), [], jobs, Repeats({}),
+        AutoWeights({}), False, halving=Halving(HalvingConfig(), [3], 9),
+        expected=Expected(dict.fromkeys("0123", work)),
+        split=[[f"model={model}", f"seed={seed}"] for model in "ab" for seed in (0, 1)],
+    )  # fmt: skip
+    sweep.open()
+    assert state.read_halving(folder) == sweep.halving
+    race = Race(sweep)
+    assert race.next_batch() == [0, 2]
+    for number in (0, 2):
+        state.note_outcome(folder, number, state.Outcome("", "failed"))
+    assert race.next_batch() == [1, 3]
 
 
 def _require_equal(place: Workplace, run: Run, other: Workplace, twin: Run) -> None:

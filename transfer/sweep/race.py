@@ -12,18 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer.compare.criterion import criterion_of
-from transfer.compare.halving import (
-    Fall,
-    Rule,
-    find_losers,
-    places,
-    points_behind,
-    where_it_leads,
-)
 from transfer.sweep import state
 from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.expected import ExpectedJob, duration
+from transfer.sweep.judging import judge
 from transfer.sweep.replicates import Replicates
 from transfer.sweep.runners import Runners
 from transfer.system import interrupt
@@ -36,21 +28,6 @@ if TYPE_CHECKING:
 _FOR_SEEDS = 0.2
 
 log = logging.getLogger(__name__)
-
-
-class JobNumbers(int):
-    """The first of some jobs' numbers, to which launchers add a job's place in their batch: gives
-    the number that the job has in the sweep, and with it its folder, at every rung."""
-
-    _numbers: Sequence[int]
-
-    def __new__(cls, numbers: Sequence[int]) -> JobNumbers:
-        made = super().__new__(cls, numbers[0])
-        made._numbers = numbers
-        return made
-
-    def __add__(self, place: int) -> int:
-        return self._numbers[place]
 
 
 class Race:
@@ -66,7 +43,8 @@ class Race:
         left_out: those that were never begun, likewise.
 
     Where it is told by a forecast who goes on, one replicate of each configuration races, and the
-    others of the best ones are trained when that is over.
+    others of the best ones are trained when that is over; where the one has failed, the next takes
+    its place.
     """
 
     def __init__(self, sweep: Sweep, at_most: int | None = None) -> None:
@@ -83,6 +61,8 @@ class Race:
         self._replicates = Replicates(sweep, self._runners)
         if self._halving.options.keep == "forecast":
             self._racing = self._replicates.set_aside(self._racing)
+        # Those that came into the race in this rung, in the place of one that failed.
+        self._instead = set[int]()
         # Those that were launched in this rung, last and in all; and those that wait.
         self._batch, self._launched = list[int](), list[int]()
         self._waiting = list(self._racing)
@@ -99,6 +79,7 @@ class Race:
         # How the jobs of the rung before this one ended.
         self._ended = dict[int, state.Outcome]()
         self._configurations = 0
+        self._repeating = False
         # Where each stands, and how far behind, should there be no time for it.
         self._standing = dict[int, tuple[Path, Dropped]]()
         self.short_of_time, self.left_out = list[int](), list[int]()
@@ -113,6 +94,8 @@ class Race:
             if self._batch:
                 self._launched += self._batch
                 return self._batch
+            if self._replace_failed():
+                continue
             self._end_rung()
             if not self._waiting:
                 break
@@ -154,7 +137,7 @@ class Race:
         if means is None or self._sweep.expected.jobs[str(number)].done >= self._stops[-1]:
             # Of one that was trained to its end little is left, if anything.
             return True
-        own = means.stretches(self._job(number, self._at), self._at)
+        own = self._stretches(number, self._at)
         if own is None:
             # Nothing has run yet: what runs first will tell.
             return means.budget.left > 0
@@ -163,8 +146,9 @@ class Race:
             return True
         if self._is_last_hope(number, taken) and (budget := self._sweep.budget):
             return sum(own) <= budget.left + budget.slack
-        done = [means.stretches(self._job(each, self._at), self._at) for each in self._launched]
-        with_it = [means.stretches(self._job(each, self._at), self._at) for each in taken]
+        done, with_it = (
+            [self._stretches(each, self._at) for each in some] for some in (self._launched, taken)
+        )
         begun, beside = ([each for each in some if each is not None] for some in (done, with_it))
         return may_start(own, beside, begun, means)
 
@@ -175,43 +159,76 @@ class Race:
     def _give_up(self, number: int) -> None:
         """There is no time for a job: it stays as an earlier command has left it, is dropped where
         it stands, or was never begun."""
-        if self._at and (number not in self._standing or self._is_last_hope(number, [])):
-            # It stays paused.
-            state.note_outcome(self._sweep.folder, number, self._ended[number])
-        elif self._at:
-            self._drop(number)
-        elif self._sweep.expected.jobs[str(number)].done:
+        begins = not self._at or self._begins(number, self._at)
+        if begins and self._sweep.expected.jobs[str(number)].done:
             self._runners.keep(number)
-        else:
+        elif begins:
             self._runners.leave_out(number)
             self._racing.remove(number)
             self.left_out.append(number)
+        elif number not in self._standing or self._is_last_hope(number, []):
+            # It stays paused.
+            state.note_outcome(self._sweep.folder, number, self._ended[number])
+        else:
+            self._drop(number)
 
     def _begin_rung(self) -> None:
         stop = self._stops[self._at] if self._at < len(self._stops) - 1 else None
-        self._batch, self._launched = [], []
+        self._batch, self._launched, self._instead = [], [], set()
         state.forget_outcomes(self._sweep.folder, self._waiting)
         state.note(self._sweep.folder, state.Rung(stop))
-        jobs = {
-            str(number): self._job(number, self._at)._replace(epochs=self._stops[self._at])
-            for number in self._waiting
-        }
-        state.note(self._sweep.folder, replace(self._sweep.expected, jobs=jobs))
+        self._expect(self._waiting)
         until = f"epoch {stop}" if stop is not None else "the end"
         place = f"rung {self._at + 1} of {len(self._stops)}"
+        place = "further replicates of the best" if self._repeating else place
         log.info("%s, to %s: %d jobs", place, until, len(self._waiting))
+
+    def _expect(self, numbers: Sequence[int]) -> None:
+        """Note how much work these jobs are to the end of the rung, for those that tell of it."""
+        jobs = {
+            str(number): self._job(number, self._at)._replace(epochs=self._stops[self._at])
+            for number in numbers
+        }
+        state.note(self._sweep.folder, replace(self._sweep.expected, jobs=jobs))
+
+    def _replace_failed(self) -> bool:
+        """Let the next replicate race in the place of each job of this rung that has failed; False
+        where there is none."""
+        ends = state.read_outcomes(self._sweep.folder)
+        # One without a word has failed, as the end of the sweep says.
+        failed = [at for at in self._racing if at not in ends or ends[at].status == "failed"]
+        self._waiting = self._replicates.instead_of(failed)
+        if not self._waiting:
+            return False
+        log.info("in the place of those that failed: %d jobs", len(self._waiting))
+        self._instead.update(self._waiting)
+        self._racing += self._waiting
+        self._expect(self._waiting)
+        return True
 
     def _job(self, number: int, at: int) -> ExpectedJob:
         """The work of a job that has come to the rung before this one."""
         job = self._sweep.expected.jobs[str(number)]
-        reached = self._stops[at - 1] if at else 0
+        reached = self._stops[at - 1] if at and not self._begins(number, at) else 0
         return job._replace(done=min(max(job.done, reached), self._stops[at]))
+
+    def _begins(self, number: int, at: int) -> bool:
+        """Whether a job comes into the race at this rung, which others have come to before."""
+        return number in self._instead and at == self._at
+
+    def _stretches(self, number: int, at: int) -> list[float] | None:
+        """Seconds of a job to this rung, and from each to the next; None where nobody knows."""
+        assert self._means is not None
+        job = self._job(number, at)
+        if not self._begins(number, at):
+            return self._means.stretches(job, at)
+        every = self._means.stretches(job, 0)
+        return every and [sum(every[: at + 1]), *every[at + 1 :]]
 
     def _end_rung(self) -> None:
         """See how the jobs of a rung have ended, and who of those that paused goes on."""
         self._ended = state.read_outcomes(self._sweep.folder)
         ends = {number: each.status for number, each in self._ended.items()}
-        # One without a word has failed, as the end of the sweep says.
         self._racing = [
             number for number in self._racing if ends.get(number) in ("paused", "finished")
         ]
@@ -232,7 +249,7 @@ class Race:
         """Bring the replicates into the race that were set aside, of the best that finished."""
         self._waiting = self._replicates.take(self._racing)
         if self._waiting:
-            log.info("further replicates of the best: %d jobs", len(self._waiting))
+            self._repeating = True
             self._racing += self._waiting
             # From their start to their end.
             self._stops, self._at = self._stops[-1:], 0
@@ -244,31 +261,17 @@ class Race:
         others wait for the next one, with a budget the best of them first."""
         epoch = self._stops[self._at]
         found = self._runners.at(epoch, self._racing, paused)
-        standings = [(each.run, each.standing) for each in found.values()]
-        options, rungs = self._halving.options, len(self._halving.rungs)
-        rule = Rule(options.keep, options.eta, options.risk, 0, rungs, self._halving.epochs)
-        order = places(standings, rule)
-        self._configurations = max(self._configurations, len(order))
-        falls = find_losers(standings, replace(rule, configurations=self._configurations))
-        criterion = criterion_of(run for run, _ in standings)
-        number_of = {each.run.id: number for number, each in found.items()}
-        first_of = {place.name: number_of[place.runs[0]] for place in order}
+        judged = judge(found, self._halving, self._configurations, epoch, self._runners.name)
+        self._configurations = max(self._configurations, len(judged))
         self._standing = {}
         going = list[list[int]]()
-        first = next((each.name for each in order if each.behind <= 0), "")
-        for place in order:
-            numbers = [number for run in place.runs if (number := number_of[run]) in paused]
-            fall = falls.get(place.name, Fall(first, place.behind))
-            ahead, why = self._runners.name(first_of[fall.best]), "time"
-            if place.name in falls:
-                why = "forecast" if options.keep == "forecast" else "behind"
-            for number in numbers:
-                folder, score = found[number].folder, found[number].standing.score
-                behind, leads = points_behind(fall, criterion), where_it_leads(fall, criterion)
-                self._standing[number] = folder, Dropped(epoch, behind, ahead, score, why, leads)
-                if why != "time":
+        for own in judged:
+            told = {number: dropped for number, dropped in own.items() if number in paused}
+            for number, dropped in told.items():
+                self._standing[number] = found[number].folder, dropped
+                if dropped.why != "time":
                     self._drop(number)
-            if numbers and why == "time":
+            if numbers := [number for number, each in told.items() if each.why == "time"]:
                 going.append(numbers)
         if self._means is not None:
             self._afford(going)
@@ -302,11 +305,7 @@ class Race:
 
     def _cost(self, numbers: Sequence[int]) -> list[float]:
         """Seconds of all stretches that the jobs of a configuration have left."""
-        assert self._means is not None
-        following = self._at + 1
-        found = [
-            self._means.stretches(self._job(number, following), following) for number in numbers
-        ]
+        found = [self._stretches(number, self._at + 1) for number in numbers]
         known = [each for each in found if each is not None]
         return [sum(each) for each in zip(*known, strict=True)]
 

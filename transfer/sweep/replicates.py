@@ -43,6 +43,13 @@ class Replicates:
             own += [number] if number != leader else []
         return list(self._others)
 
+    def instead_of(self, failed: Sequence[int]) -> list[int]:
+        """The next replicate of each configuration of which the first one is among these, if there
+        is another; that is its first one from here on."""
+        others = [self._others.pop(number, []) for number in failed]
+        self._others |= {own[0]: own[1:] for own in others if own}
+        return [own[0] for own in others if own]
+
     def take(self, racing: Sequence[int]) -> list[int]:
         """The replicates to train, once: of the best of what finished, one of each by turns. The
         others are never begun, unless an earlier command has trained them.
@@ -66,7 +73,7 @@ class Replicates:
                 elif first in ends and ends[first].status in _FOR_TIME:
                     self._runners.leave_out(number)
                 else:
-                    self._runners.spare(number)
+                    self._runners.leave_unrepeated(number)
         return taken
 
 

@@ -145,7 +145,7 @@ class Runners:
         outcome = state.Outcome(self._sweep.jobs[number].overrides, "left out")
         state.note_outcome(self._sweep.folder, number, outcome)
 
-    def spare(self, number: int) -> None:
+    def leave_unrepeated(self, number: int) -> None:
         """Let a replicate never begin, for another one has lost."""
         outcome = state.Outcome(self._sweep.jobs[number].overrides, "not repeated")
         state.note_outcome(self._sweep.folder, number, outcome)
