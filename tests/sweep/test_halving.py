@@ -117,6 +117,10 @@ def test_further_seeds_are_for_the_best_of_what_finished(
     assert "**2 further seeds, folds or splits were never begun**" in report.read_text()
     assert " points, leads to " in report.read_text()
     assert "**2 of 8 runs did not finish**" in report.read_text()
+    preview = workplace.run("train.py", *command, "resume=true", "preview=true").stdout
+    assert preview.count("leave out: not among the best") == 2
+    assert "at least 16 and at most 16 epochs" in preview
+    assert "total: 6 epochs left" in preview, "of the two that failed"
 
     killed = new_workplace()
     kill_after_epochs(killed, 7, *command)

@@ -79,9 +79,8 @@ def plan_sweep(
     if search is not None:
         check_search(client, search, examples, auto.pin, checking)
     if OmegaConf.select(config, "preview"):
-        preview(
-            client, checking.each(prepare_in_turn(pinned)), [words for _, words in jobs], halving
-        )
+        checked, words = checking.each(prepare_in_turn(pinned)), [words for _, words in jobs]
+        preview(client, checked, words, halving, resume=resume)
     found = dict[int, tuple[PlannedJob, ExpectedJob]]()
     if plans_all(config):
         with answering(client.tracking_uri, "read"):

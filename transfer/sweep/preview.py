@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 from tabulate import tabulate
 
 from transfer.config.halving import Halving
 from transfer.job import Job
+from transfer.sweep import state
 from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
+from transfer.sweep.former import kept_rule
 from transfer.sweep.replicates import recipe_of
 from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
@@ -23,6 +26,7 @@ from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
 from transfer.tracking.start import params_of
 from transfer.tracking.store import Client, answering
+from transfer.tracking.sweep_run import PlannedJob, find_former_folder
 
 _HEADERS = ("run", "with resume=true", "epochs left", "parameters", "MACs", "estimate")
 _TO_DO = {
@@ -33,6 +37,10 @@ _TO_DO = {
     "failed": "retry",
     "running": "refuse: another process trains it",
 }
+
+# How a replicate ended that was left out, and what the same job may be typed with or without.
+_OUT = "not repeated"
+_CIRCUMSTANCES = ("resume=", "preview=", "budget=")
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ def preview(
     jobs: Iterable[tuple[int, Job]],
     overrides: Sequence[Sequence[str]],
     halving: Halving | None = None,
+    *,
+    resume: bool = False,
 ) -> NoReturn:
     """Print what `resume=true` would do for each job, and end the process; trains nothing and makes
     no run.
@@ -68,6 +78,7 @@ def preview(
         jobs: with their numbers, by which the table is sorted; none of them is kept.
         overrides: what was typed for each.
         halving: the rungs of the sweep, if it has some.
+        resume: whether it goes on with an earlier one.
     """
 
     @cache
@@ -79,17 +90,26 @@ def preview(
     found = {number: _look(client, job, seconds_an_image, known) for number, job in jobs}
     rows, total_left, estimates = [], 0, []
     seen, notes, sizes = set[str](), list[str](), Counter[tuple[str, ...]]()
-    planned = {each.fingerprint for each in found.values()}
+    planned = {each.fingerprint: each.name for each in found.values()}
+    unrepeated = set[int]()
+    if halving is not None:
+        jobs_of_it = [PlannedJob(name, "", fingerprint) for fingerprint, name in planned.items()]
+        former = find_former_folder(client, (), jobs_of_it)
+        if former is not None and resume:
+            halving = kept_rule(halving, state.read_halving(former)) or halving
+        if halving.options.keep == "forecast":
+            unrepeated = _unrepeated(found, overrides, former)
     for number, each in sorted(found.items()):
         todo, epochs = each.todo, each.epochs_left
+        sizes[recipe_of(overrides[number])] += each.fingerprint not in seen
         if each.fingerprint in seen:
             todo, epochs = "leave out: as one above", 0
         elif halving is not None and each.dropped:
             todo, epochs = f"leave out: {each.dropped}", 0
-        else:
-            if each.anew is not None:
-                notes.append(why_anew(client, each.name, each.anew, planned=planned))
-            sizes[recipe_of(overrides[number])] += 1
+        elif number in unrepeated:
+            todo, epochs = "leave out: not among the best", 0
+        elif each.anew is not None:
+            notes.append(why_anew(client, each.name, each.anew, planned=planned.keys()))
         seen.add(each.fingerprint)
         seconds = each.epoch_s
         estimate = "unknown" if seconds is None else duration(epochs * seconds)
@@ -107,6 +127,32 @@ def preview(
     table = tabulate(lines, _HEADERS, disable_numparse=True)
     print("\n".join([table, "", *filter(None, notes), total]))
     sys.exit(0)
+
+
+def _unrepeated(
+    found: Mapping[int, _Found], overrides: Sequence[Sequence[str]], former: Path | None
+) -> set[int]:
+    """The numbers of the jobs that are not begun, for the first one of their configuration was
+    dropped, or was not among the best that finished.
+
+    Args:
+        former: the folder of the command that is gone on with.
+    """
+    lost = {recipe_of(overrides[number]) for number, each in found.items() if each.dropped}
+    ends = {} if former is None else state.read_outcomes(former)
+    # By their words, for the same jobs may have been typed in another order.
+    noted = [_asked(each.overrides.split()) for each in ends.values() if each.status == _OUT]
+    return {
+        number
+        for number, each in found.items()
+        if each.todo == _TO_DO["new"]
+        and (recipe_of(overrides[number]) in lost or _asked(overrides[number]) in noted)
+    }
+
+
+def _asked(overrides: Sequence[str]) -> list[str]:
+    """What was typed for a job, without what is no part of its result."""
+    return sorted(each for each in overrides if not each.startswith(_CIRCUMSTANCES))
 
 
 def _look(
