@@ -65,6 +65,8 @@ def test_a_forecast_and_what_was_never_begun_are_told() -> None:
     told = Dropped(5, "5.1 points", "a-freeze0-seed0", 0.5, "forecast", "61.2 %")
     assert str(told) == "dropped at epoch 5: leads to 61.2 %, 5.1 points below a-freeze0-seed0"
     assert Dropped.of(told.tags) == told
+    by_loss = replace(told, behind="0.3 nats", leads_to="0.8 nats")
+    assert str(by_loss).endswith("leads to 0.8 nats, 0.3 nats above a-freeze0-seed0")
     run = replace(_dropped(), tags=_dropped().tags | told.tags)
     sweep = replace(run, tags={NOT_REPEATED_TAG: "44", "transfer.sweep": "a/b"})
     for language in LANGUAGES:
@@ -74,7 +76,11 @@ def test_a_forecast_and_what_was_never_begun_are_told() -> None:
         behind = words("behind.points", value="5.1")
         assert words("behind.forecast", behind=behind, value="61.2 %") in text
         assert words("dropped.not_repeated", count=44) in text
-        assert words("dropped.forecast") in text
+        assert words("dropped.forecast") in text and words("dropped.untested") in text
+        assert words("dropped.by_forecast", count=1, all=3) in text
+        assert words("dropped.text") not in text
+        mixed = to_markdown(dropped_blocks([_dropped(), run], None, words, Race()))
+        assert words("dropped.forecast") in mixed and words("dropped.text") in mixed
 
 
 def test_the_risk_of_dropping_is_stated() -> None:

@@ -74,10 +74,10 @@ class Fall:
     """Why a configuration is dropped.
 
     Attributes:
-        best: the configuration that is the best at this rung; by a forecast, of the same model, if
-            another one is.
+        best: the configuration that is the best at this rung; by a forecast, that leads furthest of
+            the same model, or of all where this one does so of its model.
         behind: how far this one is behind it by the criterion, above 0: a fraction of accuracy, or
-            nats.
+            nats; by a forecast, of what they lead to.
         leads_to: the score that a forecast gives it; NaN where none was made.
     """
 

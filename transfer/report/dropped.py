@@ -45,6 +45,17 @@ def is_dropped(run: RunRecord) -> bool:
     return not run.finished and Dropped.of(run.tags) is not None
 
 
+def dropped_line(runs: Sequence[RunRecord], every: int, words: Words) -> Paragraph:
+    """How many runs were dropped, of so many, and why."""
+    whys = _whys(runs)
+    key = "dropped.by_forecast" if "forecast" in whys and "behind" not in whys else "dropped"
+    return Paragraph(words(key, count=len(runs), all=every))
+
+
+def _whys(runs: Sequence[RunRecord]) -> set[str]:
+    return {own.why for run in runs if (own := Dropped.of(run.tags)) is not None}
+
+
 def budget_blocks(selection: Selection, words: Words) -> list[Block]:
     """What a sweep has not begun to save time, what the time that it was given was too short for,
     and how sure its verdict is where it chose; nothing where all was trained."""
@@ -87,10 +98,12 @@ def dropped_blocks(
     """
     keys = comparison.rows[0].label_keys if comparison and comparison.rows else []
     blocks: list[Block] = [Heading(words("section.dropped")), dropped_table(runs, keys, words)]
-    blocks.append(Paragraph(words("dropped.text")))
-    whys = {own.why for run in runs if (own := Dropped.of(run.tags)) is not None}
+    whys = _whys(runs)
+    if whys != {"forecast"}:
+        blocks.append(Paragraph(words("dropped.text")))
     if "forecast" in whys:
         blocks.append(Paragraph(words("dropped.forecast")))
+    blocks.append(Paragraph(words("dropped.untested")))
     if comparison is not None:
         found = _forgone(runs, comparison, race.curves)
         if found is None:

@@ -8,7 +8,7 @@ from transfer.compare.keys import Keys, short, sort_keys
 from transfer.compare.rows import Row
 from transfer.compare.screened import Agreement
 from transfer.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, Picture
-from transfer.report.dropped import Race, budget_blocks, dropped_blocks, is_dropped
+from transfer.report.dropped import Race, budget_blocks, dropped_blocks, dropped_line, is_dropped
 from transfer.report.facts import facts
 from transfer.report.findings import findings
 from transfer.report.front import front, nothing_finished
@@ -67,8 +67,7 @@ def build_document(
         counts = {"count": len(unfinished), "all": len(selection.runs)}
         blocks.append(Paragraph(words("unfinished", **counts)))
     if dropped:
-        counts = {"count": len(dropped), "all": len(selection.runs)}
-        blocks.append(Paragraph(words("dropped", **counts)))
+        blocks.append(dropped_line(dropped, len(selection.runs), words))
     blocks += budget_blocks(selection, words)
     if not parts:
         blocks.append(nothing_finished(words))

@@ -42,7 +42,9 @@ class Dropped:
 
     def __str__(self) -> str:
         if self.why == "forecast":
-            leads = f"leads to {self.leads_to}, {self.behind} below {self.best}"
+            # Of the loss less is better.
+            side = "above" if self.behind.endswith(" nats") else "below"
+            leads = f"leads to {self.leads_to}, {self.behind} {side} {self.best}"
             return f"dropped at epoch {self.epoch}: {leads}"
         if self.why != "time":
             return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
