@@ -14,10 +14,11 @@ rungs) (Bonferroni). Worse means: at this epoch. Of curves that cross later it s
 one replicate of each it is about these very networks, as a McNemar test is: how far a recipe
 scatters over seeds only several seeds say.
 
-A forecast keeps a share as well, but by where the curves lead, and of each model as large a one:
-how one network learns says less of how another does than its own tunings do of each other
+A forecast keeps a share as well, two at least, but by where the curves lead, and takes the
+configurations of each model by turns, the best of each first, as long as there are seats: how one
+network learns says less of how another does than its own tunings do of each other
 (transfer/compare/curves.py; stratified, as a survey's sample is: Cochran 1977, "Sampling
-techniques", chapter 5).
+techniques", chapter 5). Of more models than seats those go on that lead furthest.
 """
 
 import math
@@ -46,8 +47,9 @@ class Rule:
     """How the losers of a rung are found.
 
     Attributes:
-        keep: "forecast", one of `eta`, by where the curves lead, of each model alike; "share", one
-            of `eta`, by the best so far; or "paired", all that is not behind the best beyond doubt.
+        keep: "forecast", one of `eta`, two at least, by where the curves lead, those of each model
+            by turns; "share", one of `eta`, by the best so far; or "paired", all that is not behind
+            the best beyond doubt.
         eta: above 1.
         risk: the chance to drop anything that is not worse, over all rungs: above 0, below 1.
         configurations: of the whole sweep.
@@ -174,7 +176,7 @@ def _led_to(
 
 def _seats(rows: list[Row], led_to: Floats) -> list[int]:
     """The places of these rows in the order in which they go on: first the best of each model, then
-    by turns, so that of each model about the same share does; at the same turn by where they lead.
+    by turns; at the same turn by where they lead.
     """
     ranked: dict[tuple[str, str], list[int]] = {}
     for at in sorted(range(len(rows)), key=lambda at: (-led_to[at], _name(rows[at]))):
