@@ -95,7 +95,7 @@ def test_further_seeds_are_for_the_best_of_what_finished(
     preview = workplace.run("train.py", *command, "preview=true").stdout
     assert "at least 16 and at most 16 epochs" in preview
     done = workplace.run("train.py", *command)
-    assert done.returncode == 1 and "2 of 8 jobs failed:" in done.stderr
+    assert done.returncode == 1 and "2 of 10 jobs failed:" in done.stderr
     assert "rung 1 of 3, to epoch 1: 5 jobs" in done.stdout
     assert "in the place of those that failed: 1 jobs" in done.stdout
     assert "further replicates of the best, to the end: 2 jobs" in done.stdout
