@@ -23,18 +23,16 @@ class ChooseSweeper(HalvingSweeper):
         super().__init__(max_batch_size)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        from transfer.sweep.after_race import AfterRace
         from transfer.sweep.callback import SweepCallback
         from transfer.sweep.early_clock import EarlyClock
-        from transfer.sweep.finalists import Finalists
-        from transfer.sweep.tries import Tries
         from transfer.sweep.words import sort_words
 
         assert self.config is not None and SweepCallback.running is not None
         # From here on the sweep's own folder has what was spent.
         EarlyClock.of(self.config, sort_words(self.config)).forget()
         returns = super().sweep(arguments)
-        finalists = Finalists(SweepCallback.running, self.config)
-        tries = Tries(SweepCallback.running, self.config)
-        while numbers := tries.next_batch() or finalists.next_batch():
+        after_race = AfterRace(SweepCallback.running, self.config)
+        while numbers := after_race.next_batch():
             returns.append(self.launch(numbers))
         return returns

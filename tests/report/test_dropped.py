@@ -102,11 +102,12 @@ def test_a_sweep_that_chose_says_why_it_tried_no_more() -> None:
     told = {"a tune=all, 8 epochs": "12 min", "": ""}
     for (following, takes), language in product(told.items(), LANGUAGES):
         words = Words(language)
-        tags = budget_tags("30m", 0, 0, 0) | tries_tags(3, following, takes)
+        tags = budget_tags("30m", 0, 0, 0) | tries_tags(3, following, takes, "40m")
         sweep = RunRecord("sweep", "sweep", "FINISHED", {}, {}, tags)
         blocks = budget_blocks(Selection(FINISHED, [sweep]), words)
         key = "budget.tries_short" if following else "budget.tries_enough"
-        expected = words(key, count="3", following=literal(following), takes=takes)
+        told_of = {"following": literal(following), "takes": takes, "budget": "40m"}
+        expected = words(key, count="3", **told_of)
         assert expected in to_markdown(blocks)
         assert words("budget.seeds") not in to_markdown(blocks)
 

@@ -84,8 +84,8 @@ def _tries_text(tags: Mapping[str, str], words: Words) -> str:
     """What a sweep that chose has tried after its race, and why no more."""
     following = literal(tags.get(f"{TRIES_TAG}_next", ""))
     key = "budget.tries_short" if following else "budget.tries_enough"
-    takes = tags.get(f"{TRIES_TAG}_takes", "")
-    return words(key, count=tags[TRIES_TAG], following=following, takes=takes)
+    takes, budget = (tags.get(f"{TRIES_TAG}_{name}", "") for name in ("takes", "budget"))
+    return words(key, count=tags[TRIES_TAG], following=following, takes=takes, budget=budget)
 
 
 def dropped_blocks(

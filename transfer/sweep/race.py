@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from transfer.sweep import state
 from transfer.sweep.affordable import Means, count_kept, may_start
+from transfer.sweep.choice import FOR_SEEDS
 from transfer.sweep.expected import ExpectedJob, duration
 from transfer.sweep.judging import judge
 from transfer.sweep.replicates import Replicates
@@ -23,9 +24,6 @@ from transfer.tracking.dropped import Dropped
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
-
-# Of its time, what a sweep that chooses keeps for further seeds of its finalists.
-_FOR_SEEDS = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +70,7 @@ class Race:
         if sweep.budget is not None:
             eta, budget = self._halving.options.eta, sweep.budget
             if sweep.choice is not None:
-                kept = budget.report + _FOR_SEEDS * budget.seconds
+                kept = budget.report + FOR_SEEDS * budget.seconds
                 budget = replace(budget, report=kept)
             self._means = Means(budget, sweep.pace, self._stops, eta, at_once)
         self._interrupted = False

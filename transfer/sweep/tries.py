@@ -16,30 +16,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig
 
-from transfer.compare.criterion import criterion_of
 from transfer.sweep import state
-from transfer.sweep.choice import Try
+from transfer.sweep.choice import FOR_SEEDS, Try
 from transfer.sweep.expected import duration
 from transfer.sweep.menu import Menu
 from transfer.sweep.more_jobs import add_jobs, launch_to_the_end, learn
 from transfer.sweep.outlook import Outlook
+from transfer.sweep.runners import Runners
+from transfer.sweep.so_far import budget_for, merits_of
 from transfer.sweep.try_costs import TryCosts
 from transfer.sweep.tunings import Tuning, neighbours
 from transfer.sweep.words import sort_words
-from transfer.sweep.worth import choose_worthy, expected_best, merit_of
+from transfer.sweep.worth import choose_worthy, expected_best
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
-from transfer.tracking.find import find_sweep_jobs, find_sweep_run
-from transfer.tracking.store import answering
 from transfer.tracking.sweep_run import tag_sweep, tries_tags
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
 
-# What adds less to the merit of the best, a hundredth of its errors, is not worth trying.
-_LEAST_ADDED = 0.01
-# The share of the time that is kept for seeds of the best two, at most.
-_FOR_SEEDS = 0.2
+# What saves less of the errors of the best is not worth trying.
+_LEAST_SAVED = 0.01
 # How a job of the grid ends that has not come to its end.
 _STOPPED = {"paused", "dropped", "out of time"}
 
@@ -56,6 +53,13 @@ class _Option(NamedTuple):
         return _name(self.place, self.tuning.overrides)
 
 
+class _There(NamedTuple):
+    """Jobs of a configuration that are part of the sweep, and were not trained to their end."""
+
+    epochs: int
+    numbers: Sequence[int]
+
+
 class Tries:
     """Gives the jobs of what is tried after the race.
 
@@ -68,12 +72,14 @@ class Tries:
         assert sweep.choice is not None and sweep.choice.menu is not None
         self._sweep, self._config, self._choice = sweep, config, sweep.choice
         self._words, self._menu = sort_words(config), Menu.read(sweep.choice.menu)
-        # What was begun, each with the numbers of its jobs; and what an earlier command has tried.
+        # What was begun, each with the numbers of its jobs; what an earlier command has tried and
+        # this one has not taken up; and what all have tried that is no part of the grid.
         self._begun = list[tuple[Try, Sequence[int]]]()
-        self._again = list(sweep.choice.tried)
-        self._waiting = dict[tuple[int, tuple[str, ...]], Sequence[int]]()
-        self._stopped = dict[tuple[int, tuple[str, ...]], Sequence[int]]()
-        self._batch, self._tried = list[int](), 0
+        self._again, self._tried = list(sweep.choice.tried), list(sweep.choice.tried)
+        self._waiting = dict[tuple[int, tuple[str, ...]], _There]()
+        self._stopped = dict[tuple[int, tuple[str, ...]], _There]()
+        # The numbers of the jobs that were launched last, and of all that followed the race.
+        self._batch, self._launched = list[int](), list[int]()
         self._hopeless = set[tuple[int, tuple[str, ...]]]()
         outcomes, first = state.read_outcomes(sweep.folder), 0
         for each in sweep.choice.grid:
@@ -81,77 +87,116 @@ class Tries:
             first += len(each.jobs)
             # Of jobs that train the same only one is launched.
             trained = [number for number in numbers if str(number) not in sweep.repeats.of]
-            ends = [outcomes[number].status for number in trained if number in outcomes]
-            if ends and set(ends) == {"left out"}:
-                self._waiting[_name(each.candidate, each.overrides)] = trained
+            ends = {outcomes[number].status for number in trained if number in outcomes}
+            ends.discard("not repeated")
+            there = _There(each.epochs, trained)
+            if ends == {"left out"}:
+                self._waiting[_name(each.candidate, each.overrides)] = there
             else:
                 self._begun.append((each, trained))
-                if ends and set(ends) <= _STOPPED:
-                    self._stopped[_name(each.candidate, each.overrides)] = trained
+                if ends and ends <= _STOPPED:
+                    self._stopped[_name(each.candidate, each.overrides)] = there
 
-    def next_batch(self) -> list[int]:
+    def next_batch(self, *, seeds_follow: bool) -> list[int]:
         """The numbers of the jobs to launch next; none where nothing is worth trying, there is no
-        time, or the sweep was interrupted."""
+        time, or the sweep was interrupted.
+
+        Args:
+            seeds_follow: whether time is kept for further seeds. Where none is, for these have had
+                theirs, it is told why there is nothing, here and in the report.
+        """
         sweep = self._sweep
         learn(sweep, self._batch)
         self._batch = []
         ends = {each.status for each in state.read_outcomes(sweep.folder).values()}
         if interrupt.requested() or "interrupted" in ends or sweep.budget is None:
             return []
-        while self._again and sweep.budget.left > 0:
-            # Whatever is finished ends at once, and whatever is not goes on.
-            if self._launch(self._again.pop(0)):
+        while self._again:
+            if self._take_up(self._again.pop(0)):
                 return self._batch
-        while chosen := self._choose():
+        while chosen := self._choose(seeds_follow=seeds_follow):
             for each in chosen:
-                self._launch(self._menu.attempt(*each, self._words))
+                attempt = self._menu.attempt(*each, self._words)
+                if (numbers := self._numbers(attempt)) is not None:
+                    self._launch(attempt, numbers, numbers)
             if self._batch:
                 return self._batch
         return []
 
-    def _launch(self, attempt: Try) -> bool:
-        """Make the jobs of a configuration part of the next batch; whether they can run."""
+    def _take_up(self, attempt: Try) -> bool:
+        """Go on with what an earlier command has tried; whether there is something to launch:
+        whatever is finished ends at once, and whatever is not goes on where there is time."""
+        sweep, numbers = self._sweep, self._numbers(attempt)
+        assert sweep.budget is not None
+        if numbers is None:
+            return False
+        going = list(numbers)
+        if sweep.budget.left <= 0:
+            jobs, runners = sweep.expected.jobs, Runners(sweep)
+            going = [each for each in numbers if jobs[str(each)].done >= jobs[str(each)].epochs]
+            for each in set(numbers) - set(going):
+                (runners.keep if jobs[str(each)].done else runners.leave_out)(each)
+        if going:
+            self._launch(attempt, numbers, going)
+        else:
+            name = _name(attempt.candidate, attempt.overrides)
+            self._waiting[name] = _There(attempt.epochs, numbers)
+        return bool(going)
+
+    def _numbers(self, attempt: Try) -> Sequence[int] | None:
+        """Those of a configuration's jobs, which are made part of the sweep where they are not;
+        None where they cannot run."""
         sweep, name = self._sweep, _name(attempt.candidate, attempt.overrides)
-        numbers = self._waiting.pop(name, None)
-        if numbers is None and (numbers := self._stopped.pop(name, None)) is not None:
+        if (there := self._waiting.pop(name, None)) is not None:
+            return there.numbers
+        if (there := self._stopped.pop(name, None)) is not None:
             # Dropped for another that has not come to its end: they go on, or begin anew.
             split = [list(each) for each in sweep.split]
-            for number in numbers:
+            for number in there.numbers:
                 split[number].append("resume=true")
             sweep.split = split
+            return there.numbers
         try:
-            if numbers is None:
-                split = [[*self._words.fixed, *each] for each in attempt.jobs]
-                numbers = add_jobs(sweep, self._config, split)
+            split = [[*self._words.fixed, *each] for each in attempt.jobs]
+            return add_jobs(sweep, self._config, split)
         except ConfigError as error:
             log.info("cannot be tried: %s", first_line(error))
             self._hopeless.add(name)
-            return False
-        self._batch = [*self._batch, *numbers]
+            return None
+
+    def _launch(self, attempt: Try, numbers: Sequence[int], going: Sequence[int]) -> None:
+        """Make jobs of a configuration part of the next batch.
+
+        Args:
+            numbers: of all its jobs.
+            going: of those to launch.
+        """
+        sweep = self._sweep
+        self._batch = [*self._batch, *going]
         launch_to_the_end(sweep, self._batch)
         self._begun.append((attempt, numbers))
-        self._tried += len(numbers)
-        # A command that goes on with the sweep tries the same, first.
-        of_grid = {_name(each.candidate, each.overrides) for each in self._choice.grid}
-        tried = [
-            each for each, _ in self._begun if _name(each.candidate, each.overrides) not in of_grid
-        ]
-        sweep.choice = replace(self._choice, tried=[*tried, *self._again])
-        state.note(sweep.folder, sweep.choice)
-        return True
+        self._launched += going
+        known = [*self._choice.grid, *self._tried]
+        name = _name(attempt.candidate, attempt.overrides)
+        if name not in {_name(each.candidate, each.overrides) for each in known}:
+            # A command that goes on with the sweep tries the same, first.
+            self._tried.append(attempt)
+            sweep.choice = replace(self._choice, tried=self._tried)
+            state.note(sweep.folder, sweep.choice)
 
-    def _choose(self) -> list[_Option]:
-        """What to launch at once; tells why where there is nothing."""
-        sweep, known = self._sweep, self._known()
+    def _choose(self, *, seeds_follow: bool) -> list[_Option]:
+        """What to launch at once."""
+        sweep = self._sweep
         assert sweep.budget is not None
-        outlook = Outlook(self._menu.candidates, known)
+        outlook = Outlook(self._menu.candidates, self._known())
         costs_of = TryCosts(sweep.pace, self._menu, self._config, self._words)
         costs_of.stored = [each for each, _ in self._begun]
         options = self._options(outlook.in_order)
         prospects = [outlook.prospect(*each) for each in options]
         costs = [costs_of.seconds(*each) for each in options]
         at_once = max(sweep.expected.at_once, 1)
-        time = sweep.budget.left - self._kept_for_seeds(outlook, costs_of)
+        kept = self._kept_for_seeds(outlook, costs_of)
+        time = sweep.budget.left - (kept if seeds_follow else 0.0)
 
         def fits(places: Sequence[int]) -> bool:
             names = {options[at].name for at in places}
@@ -160,46 +205,34 @@ class Tries:
             return len(names) == len(places) and max(needed, alone) <= time
 
         best = outlook.standing
-        _, found = choose_worthy(prospects, costs, fits, known=best, least=_LEAST_ADDED)
+        _, found = choose_worthy(prospects, costs, fits, known=best, least=_LEAST_SAVED)
         chosen = [options[at] for at in found[:at_once]]
         if chosen:
             needed = max(sum(costs[at] for at in found[:at_once]) / at_once, costs[found[0]])
             names = "; ".join(self._told(each) for each in chosen)
             self._say(f"next: {names}, about {duration(needed)}")
             return chosen
+        if seeds_follow:
+            return []
         merit = best[0].merit if best else -math.inf
         gains = [expected_best([*best, each]) - merit for each in prospects]
-        worthy = [at for at, gain in enumerate(gains) if gain > _LEAST_ADDED]
+        worthy = [at for at, gain in enumerate(gains) if gain > _LEAST_SAVED]
         if worthy:
             # What the least more time would buy.
             at = max(worthy, key=lambda at: gains[at] / costs[at])
-            self._end(
-                f"no time for {self._told(options[at])}, about {duration(costs[at])}",
-                self._told(options[at]),
-                costs[at],
-            )
+            self._end(self._told(options[at]), costs[at], kept)
         else:
-            self._end("nothing else is worth trying")
+            self._end()
         return []
 
     def _known(self) -> list[tuple[Try, float]]:
-        """What has finished, with its merit on validation images: the mean over its jobs."""
-        sweep = self._sweep
-        assert sweep.run is not None
-        with answering(sweep.client.tracking_uri, "read"):
-            runs = find_sweep_jobs(sweep.client, find_sweep_run(sweep.client, sweep.run.run_id))
-        criterion = criterion_of(runs)
-        merits = dict[str, float]()
-        for run in runs:
-            score = run.metrics.get(criterion.validation)
-            if run.finished and score is not None:
-                error = 1 - score if criterion.sign > 0 else score
-                merits[run.tags["transfer.fingerprint"]] = merit_of(error)
-        found = []
+        """What has finished, with its merit: the mean over its jobs, as far as they have. Of what
+        is repeated one may race alone."""
+        found, merits = [], merits_of(self._sweep)
         for each, numbers in self._begun:
-            own = [merits.get(sweep.jobs[number].fingerprint) for number in numbers]
+            own = [merits.get(self._sweep.jobs[number].fingerprint) for number in numbers]
             finished = [merit for merit in own if merit is not None]
-            if finished and len(finished) == len(own):
+            if finished:
                 found.append((each, statistics.mean(finished)))
         return found
 
@@ -221,18 +254,20 @@ class Tries:
             name = _name(place, tuning.overrides)
             if name not in begun and name not in self._hopeless:
                 counts = self._menu.epochs
-                if name in self._waiting or name in self._stopped:
-                    # Its jobs are there, with the epochs of the grid.
-                    counts = [self._choice.grid[0].epochs]
+                if there := self._waiting.get(name) or self._stopped.get(name):
+                    counts = [there.epochs]
                 found += [_Option(place, tuning, count) for count in counts]
         return found
 
     def _kept_for_seeds(self, outlook: Outlook, costs: TryCosts) -> float:
-        """Seconds for another seed of the best two, or a part of the time where that is less."""
+        """Seconds for another seed of the best two, or a part of the time where that is less; none
+        for a single one, which a rival says more of."""
         assert self._sweep.budget is not None
         best = outlook.in_order[:2]
+        if len(best) < 2:
+            return 0.0
         needed = sum(costs.again(each) for each in best) / max(self._sweep.expected.at_once, 1)
-        return min(needed, _FOR_SEEDS * self._sweep.budget.seconds)
+        return min(needed, FOR_SEEDS * self._sweep.budget.seconds)
 
     def _told(self, option: _Option) -> str:
         candidate, tuning = self._menu.candidates[option.place], option.tuning
@@ -244,13 +279,24 @@ class Tries:
         left = duration(max(self._sweep.budget.left, 0.0))
         log.info("%s; of the budget %s are left", line, left)
 
-    def _end(self, why: str, names: str = "", seconds: float = 0.0) -> None:
-        """Say why nothing more is tried, here and in the report."""
-        sweep = self._sweep
+    def _end(self, following: str = "", seconds: float = 0.0, kept: float = 0.0) -> None:
+        """Say why nothing more is tried, here and in the report.
+
+        Args:
+            following: what would be tried next, if there is something.
+            seconds: that it takes.
+            kept: seconds that would be kept for further seeds then.
+        """
+        sweep, takes, budget = self._sweep, "", ""
         assert sweep.run is not None
-        self._say(why)
-        tags = tries_tags(self._tried, names, duration(seconds) if names else "")
-        tag_sweep(sweep.client, sweep.run, tags)
+        if following:
+            takes, budget = duration(seconds), budget_for(sweep, seconds + kept)
+            self._say(f"no time for {following}, about {takes}; budget={budget} has some for it")
+        else:
+            self._say("nothing else is worth trying")
+        merits = merits_of(sweep)
+        count = sum(sweep.jobs[number].fingerprint in merits for number in self._launched)
+        tag_sweep(sweep.client, sweep.run, tries_tags(count, following, takes, budget))
 
 
 def _name(place: int, overrides: Sequence[str]) -> tuple[int, tuple[str, ...]]:

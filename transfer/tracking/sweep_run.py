@@ -151,15 +151,17 @@ def budget_tags(budget: str, dropped: int, left_out: int, paused: int) -> dict[s
     return {BUDGET_TAG: budget, **named}
 
 
-def tries_tags(count: int, following: str, takes: str) -> dict[str, str]:
+def tries_tags(count: int, following: str, takes: str, budget: str) -> dict[str, str]:
     """What a report has to know of what a sweep that chose has tried after its race.
 
     Args:
-        count: of its jobs.
+        count: of its jobs that finished.
         following: what it would have tried next; empty where nothing was worth that.
         takes: how long, in words.
+        budget: with which there would be time for that.
     """
-    return {TRIES_TAG: str(count), f"{TRIES_TAG}_next": following, f"{TRIES_TAG}_takes": takes}
+    told = {"next": following, "takes": takes, "budget": budget}
+    return {TRIES_TAG: str(count), **{f"{TRIES_TAG}_{name}": each for name, each in told.items()}}
 
 
 def tag_sweep(client: Client, sweep: SweepRun, tags: Mapping[str, str]) -> None:
@@ -239,7 +241,7 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             for name, value in (process_tags() | here).items():
                 client.set_tag(again.id, name, value)
             for name in again.tags:
-                if name.startswith((BUDGET_TAG, NOT_REPEATED_TAG)):
+                if name.startswith((BUDGET_TAG, NOT_REPEATED_TAG, TRIES_TAG)):
                     # What was not begun then may be done now.
                     client.delete_tag(again.id, name)
             client.update_run(again.id, status="RUNNING")
