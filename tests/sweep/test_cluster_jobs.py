@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.conftest import FASTEST, TINY, Workplace, children
-from transfer.sweep.cluster_jobs import ClusterSweep
+from transfer.sweep.cluster_jobs import ClusterSweep, variables_to_pass_on
 from transfer.sweep.state import Outcome, note_outcome, read_outcomes
 from transfer.tracking.run_state import RunState
 
@@ -40,19 +41,27 @@ def test_a_job_that_dies_has_failed_also_where_it_could_save(tmp_path: Path) -> 
 
 
 def test_jobs_elsewhere_get_what_names_the_store_and_the_caches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://head:5000")
     monkeypatch.setenv("LD_PRELOAD_OF_THIS_MACHINE", "1")
-    variables = _sweep(tmp_path).variables
+    variables = variables_to_pass_on()
     assert variables["MLFLOW_TRACKING_URI"] == "http://head:5000"
     assert variables["TRANSFER_CACHE"] == os.environ["TRANSFER_CACHE"]
     assert "LD_PRELOAD_OF_THIS_MACHINE" not in variables
 
 
-def test_a_job_that_is_warned_goes_on_when_it_is_begun_again(workplace: Workplace) -> None:
+def test_a_job_in_a_file_holds_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "geheim123")
+    assert b"geheim123" not in pickle.dumps(_sweep(tmp_path).jobs([["seed=0"]], 0))
+
+
+def test_a_job_that_is_warned_goes_on_when_it_is_begun_again(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By submitit on this machine, which does as it does on Slurm."""
     pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    monkeypatch.setenv("HF_TOKEN", "geheim123")
     command = ("-m", *FASTEST, *TINY, "epochs=20", "hydra/launcher=submitit_local")
     process = workplace.start_from_scratch(*command)
     while not (state := _state(workplace)) or not state.points:
@@ -66,6 +75,9 @@ def test_a_job_that_is_warned_goes_on_when_it_is_begun_again(workplace: Workplac
     assert run.data.tags["transfer.process"] != state.tags["transfer.process"]
     points = workplace.client.get_metric_history(run.info.run_id, "val/acc")
     assert [point.step for point in points] == list(range(1, 21))
+    files = [path for path in workplace.folder.rglob("*") if path.is_file()]
+    assert any(path.name.endswith("_submitted.pkl") for path in files)
+    assert not [path for path in files if b"geheim123" in path.read_bytes()]
 
 
 def _state(workplace: Workplace) -> RunState | None:

@@ -20,32 +20,35 @@ from transfer.sweep.state import Outcome, forget_outcomes, note_outcome, read_ou
 
 log = logging.getLogger(__name__)
 
-# What a process of a cluster does not inherit, and this project and its libraries read.
+# What a node of a cluster does not inherit, and this project and its libraries read.
 _PASSED_ON = (
     *("MLFLOW_", "TRANSFER_", "HYDRA_", "TORCH_", "HF_", "OMP_", "MKL_", "XDG_"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 
 
+def variables_to_pass_on() -> dict[str, str]:
+    """What a job needs of this process's environment where it does not inherit it.
+
+    Passwords and tokens are among it, so that nothing may write it to a disk.
+    """
+    return {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+
+
 @dataclass(frozen=True)
 class ClusterSweep:
-    """What Hydra gives a launcher, with what its jobs need on another machine.
+    """What Hydra gives a launcher, with what its jobs need on another machine. It is pickled, on
+    Slurm into a file, and so holds nothing of the environment.
 
     Attributes:
         config: of the sweep, Hydra's own part included.
         place: the folder in which the command was typed: relative paths begin there.
-        variables: of the environment.
     """
 
     context: HydraContext
     task: TaskFunction
     config: DictConfig
     place: Path = field(default_factory=Path.cwd)
-    variables: dict[str, str] = field(
-        default_factory=lambda: {
-            name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)
-        }
-    )
     singletons: Any = field(default_factory=Singleton.get_state)
 
     @property
@@ -85,7 +88,6 @@ class ClusterJob:
         Args:
             job_id: by which the cluster knows it; it becomes `hydra.job.id`.
         """
-        os.environ.update(self.sweep.variables)
         os.chdir(self.sweep.place)
         # The cluster may have begun it before.
         forget_outcomes(self.sweep.folder, [self.number])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import ray
 from hydra.core.utils import JobReturn
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
-from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep
+from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep, variables_to_pass_on
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 
@@ -40,10 +41,14 @@ def launch(
     _require_room(wanted)
     jobs = sweep.jobs(overrides, first)
     task = ray.remote(**wanted)(_run)
-    return _wait({task.remote(each): index for index, each in enumerate(jobs)}, jobs)
+    # Small enough to travel with the task itself: Ray keeps it in memory, where what is larger may
+    # go to a disk.
+    variables = variables_to_pass_on()
+    return _wait({task.remote(each, variables): index for index, each in enumerate(jobs)}, jobs)
 
 
-def _run(job: ClusterJob) -> JobReturn:
+def _run(job: ClusterJob, variables: Mapping[str, str]) -> JobReturn:
+    os.environ.update(variables)
     return job.run(ray.get_runtime_context().get_task_id() or "")
 
 
