@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep, variables_to_pass_on
+from transfer.sweep.ray_room import require_room
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 
@@ -38,7 +39,7 @@ def launch(
     """
     _connect(params["init"])
     wanted = {name: value for name, value in params["remote"].items() if value is not None}
-    _require_room(wanted)
+    require_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     jobs = sweep.jobs(overrides, first)
     task = ray.remote(**wanted)(_run)
     # Small enough to travel with the task itself: Ray keeps it in memory, where what is larger may
@@ -66,17 +67,6 @@ def _connect(init: Mapping[str, Any]) -> None:
         # Ray has handlers of its own.
         for number, handler in heeded.items():
             signal.signal(number, handler)
-
-
-def _require_room(wanted: Mapping[str, Any]) -> None:
-    """Refuse what no node could ever run: Ray would wait for such a node without end."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    asked = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
-    for key, name in asked.items():
-        most = max((node.get(name, 0) for node in nodes), default=0)
-        if (value := wanted.get(key, 0)) > most:
-            problem = f"no node of the cluster has so many; the most is {most:g}"
-            raise ConfigError(f"hydra.launcher.ray.remote.{key}", value, problem)
 
 
 def _wait(tasks: dict[Any, int], jobs: Sequence[ClusterJob]) -> list[JobReturn]:
