@@ -139,8 +139,8 @@ class Tries:
         if going:
             self._launch(attempt, numbers, going)
         else:
-            name = _name(attempt.candidate, attempt.overrides)
-            self._waiting[name] = _There(attempt.epochs, numbers)
+            there = _There(attempt.epochs, numbers)
+            self._waiting[_name(attempt.candidate, attempt.overrides)] = there
         return bool(going)
 
     def _numbers(self, attempt: Try) -> Sequence[int] | None:
@@ -200,9 +200,8 @@ class Tries:
 
         def fits(places: Sequence[int]) -> bool:
             names = {options[at].name for at in places}
-            needed = sum(costs[at] for at in places) / at_once
-            alone = max(costs[at] for at in places)
-            return len(names) == len(places) and max(needed, alone) <= time
+            own = [costs[at] for at in places]
+            return len(names) == len(places) and max(sum(own) / at_once, *own) <= time
 
         best = outlook.standing
         _, found = choose_worthy(prospects, costs, fits, known=best, least=_LEAST_SAVED)
@@ -216,8 +215,7 @@ class Tries:
             return []
         merit = best[0].merit if best else -math.inf
         gains = [expected_best([*best, each]) - merit for each in prospects]
-        worthy = [at for at, gain in enumerate(gains) if gain > _LEAST_SAVED]
-        if worthy:
+        if worthy := [at for at, gain in enumerate(gains) if gain > _LEAST_SAVED]:
             # What the least more time would buy.
             at = max(worthy, key=lambda at: gains[at] / costs[at])
             self._end(self._told(options[at]), costs[at], kept)
@@ -230,9 +228,8 @@ class Tries:
         is repeated one may race alone."""
         found, merits = [], merits_of(self._sweep)
         for each, numbers in self._begun:
-            own = [merits.get(self._sweep.jobs[number].fingerprint) for number in numbers]
-            finished = [merit for merit in own if merit is not None]
-            if finished:
+            jobs = [self._sweep.jobs[number].fingerprint for number in numbers]
+            if finished := [merits[job] for job in jobs if job in merits]:
                 found.append((each, statistics.mean(finished)))
         return found
 
@@ -253,9 +250,8 @@ class Tries:
         for place, tuning in offered:
             name = _name(place, tuning.overrides)
             if name not in begun and name not in self._hopeless:
-                counts = self._menu.epochs
-                if there := self._waiting.get(name) or self._stopped.get(name):
-                    counts = [there.epochs]
+                there = self._waiting.get(name) or self._stopped.get(name)
+                counts = self._menu.epochs if there is None else [there.epochs]
                 found += [_Option(place, tuning, count) for count in counts]
         return found
 
