@@ -62,8 +62,9 @@ class Halving:
     def __str__(self) -> str:
         options = self.options
         rule = {
-            "forecast": f"1/{options.eta:g} of the configurations, two at least, those of each model"
-            " by turns, by where they lead, one run of each; the best of these over further seeds",
+            "forecast": f"1/{options.eta:g} of the configurations, two at least, those of each"
+            " model by turns, by where they lead, one run of each; the best of these over further"
+            " seeds",
             "paired": f"all that is not surely behind the best, at a risk of {options.risk:g}",
             "share": f"the best 1/{options.eta:g}",
         }[options.keep]
