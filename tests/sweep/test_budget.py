@@ -106,7 +106,7 @@ def test_what_an_earlier_command_has_begun_is_not_told_as_never_begun(
     sweep = Sweep(
         open_store(workplace.store), folder, lock_of(folder), [], jobs, Repeats({}),
         AutoWeights({}), True, halving=Halving(HalvingConfig(), [3], 9), expected=Expected(work),
-        budget=Budget(60, 100, time.time()),
+        budget=Budget(60, 100, time.time()), split=[[f"model={name}"] for name in names],
     )  # fmt: skip
     sweep.open()
     assert Race(sweep, at_most=3).next_batch() == [2]
