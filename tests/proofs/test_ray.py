@@ -85,7 +85,7 @@ def test_jobs_save_when_their_sweep_is_interrupted(
         gpu = (*ON_RAY, "hydra.launcher.ray.remote.num_gpus=1", "resume=true")
         with train(place, *gpu, inside=cluster.inside) as refused:
             _, errors = refused.communicate(timeout=300)
-        assert refused.returncode == 1 and "Traceback" not in errors
+        assert refused.returncode == 2 and "Traceback" not in errors
         assert "num_gpus=1: no node of the cluster has so many; the most is 0\n" in errors
     print(f"\n{end.name}: the running job saved, the others were taken back")
 

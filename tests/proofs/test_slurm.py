@@ -69,8 +69,8 @@ def test_jobs_save_when_their_sweep_is_interrupted(
         elsewhere = (*ON_SLURM[:-1], "hydra.launcher.partition=nowhere", "resume=true")
         with train(place, *elsewhere) as refused:
             _, errors = refused.communicate(timeout=600)
-        assert refused.returncode == 1 and "Traceback" not in errors, errors
-        assert "hydra/launcher=submitit_slurm: sbatch: error: " in errors
+        assert refused.returncode == 2 and "Traceback" not in errors, errors
+        assert "partition=nowhere: the cluster has no partition nowhere; it has low, high" in errors
     ends = sorted(run.info.status for run in children(place).values())
     assert ends == ["FINISHED"] * 3 + ["KILLED"] and set(went_on(place)) >= {0, 1}
     assert {run.info.run_id for run in begun.values()} <= {

@@ -75,23 +75,6 @@ def test_no_workers_is_one_line() -> None:
         has_workers(_config("hydra/launcher=joblib", "hydra.launcher.n_jobs=0"))
 
 
-@pytest.mark.parametrize(
-    ("launcher", "there", "words"),
-    [
-        ("ray", False, r"=ray: needs the package ray, which is not installed: .* -e '\.\[ray\]'"),
-        ("submitit_local", False, r"=submitit_local: needs the package submitit, .*\[slurm\]'"),
-        ("submitit_slurm", True, "=submitit_slurm: there is no sbatch here"),
-    ],
-)
-def test_a_launcher_that_cannot_run_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, launcher: str, there: bool, words: str
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("transfer.sweep.compose.find_spec", lambda name: name if there else None)
-    with pytest.raises(ConfigError, match=f"hydra/launcher{words}"):
-        has_workers(_config(f"hydra/launcher={launcher}"))
-
-
 def test_a_sweeper_that_chooses_has_every_model_composed() -> None:
     """So that a mapping of weights is held to all of them, and what `auto` comes to is noted."""
     register_schema()

@@ -2,20 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from transfer.config.check import check_key
-from transfer.config.key import key, leaves
+from transfer.config.key import key
+from transfer.config.options import Options, read_options
 from transfer.config.schema import Config
 from transfer.config.tune import head_epochs
-from transfer.system.errors import ConfigError, first_line
+from transfer.system.errors import ConfigError
 
 _PREFIX = "hydra.sweeper."
-Options = TypeVar("Options")
 _IMAGES = (
     "root",
     "validation_fraction",
@@ -180,16 +177,7 @@ def sweeper_options(sweeper: DictConfig, kind: type[Options]) -> Options:
     Raises:
         ConfigError: a value is out of range.
     """
-    options = OmegaConf.structured(kind)
-    for each in fields(cast(Any, kind)):
-        value = OmegaConf.select(sweeper, each.name)
-        try:
-            options[each.name] = value
-        except OmegaConfBaseException as error:
-            raise ConfigError(f"{_PREFIX}{each.name}", value, first_line(error)) from error
-    chosen = cast(Options, OmegaConf.to_object(options))
-    for name, declared, value in leaves(chosen):
-        check_key(f"{_PREFIX}{name}", declared, value)
+    chosen = read_options(_PREFIX, sweeper, kind)
     halving = chosen if isinstance(chosen, HalvingConfig) else HalvingConfig()
     if halving.keep != "paired" and halving.risk != HalvingConfig().risk:
         problem = f"keep={halving.keep} drops a share, whatever the risk; keep=paired would use it"

@@ -48,7 +48,9 @@ class Key:
     @property
     def range(self) -> str:
         """The bounds in words: "from 0 to 1", "above 0 and at most 1", "at least 2 images"."""
-        if self.low is not None and self.high is not None:
+        if self.low is not None and self.low == self.high:
+            words = f"{self.low}"
+        elif self.low is not None and self.high is not None:
             words = f"from {self.low} to {self.high}"
         else:
             bounds = (
@@ -67,7 +69,7 @@ class Key:
 def key(default: Any, **declared: Any) -> Any:
     """A field of the schema; `declared` as in Key."""
     metadata = {"key": Key(default, **declared)}
-    if isinstance(default, list):
+    if isinstance(default, list | dict):
         return field(default_factory=lambda: copy.copy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 

@@ -49,6 +49,10 @@ class SweepCallback(Callback):
             require_one_place(config)
             take_as_one_value(config)
             workers = has_workers(config)
+            if workers:
+                from transfer.sweep.launchers import require_launcher
+
+                require_launcher(config)
             share_files()
             choice = None
             if chooses(config):

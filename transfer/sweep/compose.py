@@ -2,10 +2,8 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from shutil import which
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,12 +14,6 @@ from transfer.config.space import Space, space_of
 from transfer.system.errors import ConfigError
 
 _NUMBER = "${hydra.job.num}"
-# What launchers run jobs by: a package, which an extra of this project brings, and a program.
-_NEEDED = {
-    "RayLauncher": ("ray", "ray", ""),
-    "SlurmLauncher": ("submitit", "slurm", "sbatch"),
-    "LocalLauncher": ("submitit", "slurm", ""),
-}
 
 
 def plans_all(config: DictConfig) -> bool:
@@ -200,16 +192,6 @@ def has_workers(config: DictConfig) -> bool:
     if OmegaConf.select(config, "hydra.launcher.n_jobs") == 0:
         problem = "give the number of jobs at a time, or -1 for one a core"
         raise ConfigError("hydra.launcher.n_jobs", 0, problem)
-    for launcher, (package, extra, program) in _NEEDED.items():
-        if config.hydra.launcher._target_.endswith(f".cluster_launchers.{launcher}"):
-            choice = config.hydra.runtime.choices["hydra/launcher"]
-            if find_spec(package) is None:
-                install = f"python -m pip install -c constraints.txt -e '.[{extra}]'"
-                problem = f"needs the package {package}, which is not installed: {install}"
-                raise ConfigError("hydra/launcher", choice, problem)
-            if program and which(program) is None:
-                problem = f"there is no {program} here; type it where Slurm's commands are"
-                raise ConfigError("hydra/launcher", choice, problem)
     return not config.hydra.launcher._target_.endswith(".BasicLauncher")
 
 

@@ -37,15 +37,41 @@ def launch(
     Raises:
         ConfigError: there is no such cluster, or none of its nodes could run a job.
     """
-    _connect(params["init"])
-    wanted = {name: value for name, value in params["remote"].items() if value is not None}
-    require_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    task = _connected_task(params, params["init"])
     jobs = sweep.jobs(overrides, first)
-    task = ray.remote(**wanted)(_run)
     # Small enough to travel with the task itself: Ray keeps it in memory, where what is larger may
     # go to a disk.
     variables = variables_to_pass_on()
     return _wait({task.remote(each, variables): index for index, each in enumerate(jobs)}, jobs)
+
+
+def require_cluster(params: Mapping[str, Any]) -> None:
+    """Ask the cluster, before anything is begun there.
+
+    Args:
+        params: the keys of `hydra.launcher.ray`.
+
+    Raises:
+        ConfigError: there is no such cluster, or none of its nodes could run a job.
+    """
+    try:
+        _connected_task(
+            params, {**params["init"], "log_to_driver": False, "logging_level": "ERROR"}
+        )
+    finally:
+        # What is done before the first job is no business of Ray's threads.
+        ray.shutdown()
+
+
+def _connected_task(params: Mapping[str, Any], init: Mapping[str, Any]) -> Any:
+    """What Ray calls for each job, as a task for which a node has room."""
+    _connect(init)
+    wanted = {name: value for name, value in params["remote"].items() if value is not None}
+    require_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    try:
+        return ray.remote(**wanted)(_run)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ConfigError("hydra.launcher.ray.remote", wanted, first_line(error)) from error
 
 
 def _run(job: ClusterJob, variables: Mapping[str, str]) -> JobReturn:

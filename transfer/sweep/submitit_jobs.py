@@ -19,8 +19,9 @@ import submitit
 from hydra.core.utils import JobReturn
 
 from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep
+from transfer.sweep.slurm_partitions import require_partition
 from transfer.system import interrupt
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, first_line
 
 if TYPE_CHECKING:
     from submitit.core.core import Job
@@ -106,6 +107,23 @@ def launch(
         raise ConfigError("hydra/launcher", f"submitit_{where}", said[-1]) from error
     log.info("%d jobs of %s; what they print: %s", len(jobs), where, submitted[0].paths.folder)
     return _Waiting(where, jobs, submitted).results()
+
+
+def require_accepted(where: Where, params: Mapping[str, Any]) -> None:
+    """Refuse what submitit does, and on Slurm a cluster that does not answer.
+
+    Args:
+        params: the keys of `hydra.launcher`.
+
+    Raises:
+        ConfigError: no job could be launched.
+    """
+    try:
+        _executor(where, params)
+    except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError("hydra/launcher", f"submitit_{where}", first_line(error)) from error
+    if where == "slurm":
+        require_partition(params.get("partition"), params.get("additional_parameters") or {})
 
 
 def _executor(where: Where, params: Mapping[str, Any]) -> submitit.AutoExecutor:

@@ -1,0 +1,123 @@
+"""Launchers of clusters that could run no job, and are refused before a sweep begins."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from tests.conftest import ROOT
+from transfer.config import register_schema
+from transfer.config.key import leaves
+from transfer.config.launchers import (
+    LocalConfig,
+    RayInitConfig,
+    RayRemoteConfig,
+    SlurmConfig,
+    check_launcher,
+)
+from transfer.sweep.launchers import require_launcher
+from transfer.sweep.slurm_partitions import require_partition
+from transfer.system.errors import ConfigError
+
+
+def _config(*overrides: str) -> DictConfig:
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "there", "words"),
+    [
+        ("ray", False, r"=ray: needs the package ray, which is not installed: .* -e '\.\[ray\]'"),
+        ("submitit_local", False, r"=submitit_local: needs the package submitit, .*\[slurm\]'"),
+        ("submitit_slurm", True, "=submitit_slurm: there is no sbatch here"),
+    ],
+)
+def test_a_launcher_that_cannot_run_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, launcher: str, there: bool, words: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("transfer.sweep.launchers.find_spec", lambda name: name if there else None)
+    with pytest.raises(ConfigError, match=f"hydra/launcher{words}"):
+        require_launcher(_config(f"hydra/launcher={launcher}"))
+
+
+@pytest.mark.parametrize(
+    ("launcher", "typed", "words"),
+    [
+        ("submitit_local", "timeout_min=abc", "'abc' .* could not be converted to Integer"),
+        ("submitit_local", "timeout_min=0", "must be at least 1 minute"),
+        ("submitit_local", "gpus_per_node=-1", "must be at least 0 GPUs"),
+        ("submitit_slurm", "cpus_per_task=0", "must be at least 1 core"),
+        ("submitit_slurm", "mem_gb=0", "must be above 0 GiB"),
+        ("submitit_slurm", "tasks_per_node=2", "must be 1"),
+        ("submitit_slurm", "setup=module", "Invalid value assigned: str is not a ListConfig"),
+        ("ray", "ray.remote.num_cpus=abc", "'abc' .* could not be converted to Float"),
+        ("ray", "ray.remote.num_cpus=-1", "must be at least 0 cores"),
+        ("ray", "ray.remote.max_retries=-2", "must be at least -1"),
+        ("ray", "ray.init.log_to_driver=3x", "is not a valid bool"),
+    ],
+)
+def test_a_wrong_value_of_a_launcher_is_one_line(launcher: str, typed: str, words: str) -> None:
+    """Before anything else is asked: also where the package is not installed."""
+    with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{typed}(\.0)?: .*{words}"):
+        require_launcher(_config(f"hydra/launcher={launcher}", f"hydra.launcher.{typed}"))
+
+
+def test_fewer_than_none_of_a_resource_is_one_line() -> None:
+    remote = "hydra.launcher.ray.remote.resources"
+    config = _config("hydra/launcher=ray", f"+{remote}.a100=1", f"+{remote}.h100=-1")
+    with pytest.raises(ConfigError, match=rf"^{remote}\.h100=-1.0: must be at least 0"):
+        check_launcher("RayLauncher", config.hydra.launcher)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "declared"),
+    [
+        ("submitit_local", "", LocalConfig()),
+        ("submitit_slurm", "", SlurmConfig()),
+        ("ray", "ray.init", RayInitConfig()),
+        ("ray", "ray.remote", RayRemoteConfig()),
+    ],
+)
+def test_the_files_say_what_is_declared(name: str, path: str, declared: Any) -> None:
+    file = ROOT / "conf/hydra/launcher" / f"{name}.yaml"
+    node: Any = OmegaConf.to_container(OmegaConf.load(file))
+    for part in filter(None, path.split(".")):
+        node = node[part]
+    found = {each: (key, value) for each, key, value in leaves(declared)}
+    assert found.keys() == node.keys() - {"_target_"}
+    for each, (key, value) in found.items():
+        assert node[each] == value, each
+        if key.low is not None or key.above is not None:
+            bound = f"{key.above:g}" if key.low is None else f"{key.low:g}"
+            comment = re.search(rf"^ *{each}: .*#((.*)(\n {{20,}}#.*)*)", file.read_text(), re.M)
+            assert comment is not None and re.search(rf"(?<![\w.]){bound}\b", comment[1]), each
+
+
+def test_a_cluster_of_slurms_is_asked_for_its_partitions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a program that answers as sinfo does."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text("#!/bin/sh\nprintf 'low\\nhigh\\nlow\\n'\n")
+    sinfo.chmod(0o755)
+    for known in (None, "low", "high,low"):
+        require_partition(known, {})
+    nowhere = "^hydra.launcher.partition=low,nowhere: .* no partition nowhere; it has low, high$"
+    with pytest.raises(ConfigError, match=nowhere):
+        require_partition("low,nowhere", {})
+    require_partition("nowhere", {"clusters": "other"})
+    sinfo.write_text("#!/bin/sh\necho 'slurm_load_partitions: Unable to contact' >&2\nexit 1\n")
+    with pytest.raises(ConfigError, match="Slurm does not answer: slurm_load_partitions: Unable"):
+        require_partition(None, {})
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="Slurm does not answer: No such file or directory"):
+        require_partition(None, {})
