@@ -46,7 +46,8 @@ def launch(
 
 
 def require_cluster(params: Mapping[str, Any]) -> None:
-    """Ask the cluster, before anything is begun there.
+    """Ask the cluster, before anything is begun there; one of this machine alone, which is not yet
+    started, is not asked.
 
     Args:
         params: the keys of `hydra.launcher.ray`.
@@ -54,6 +55,8 @@ def require_cluster(params: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: there is no such cluster, or none of its nodes could run a job.
     """
+    if params["init"]["address"] is None:
+        return
     try:
         _connected_task(
             params, {**params["init"], "log_to_driver": False, "logging_level": "ERROR"}
