@@ -73,7 +73,7 @@ def test_models_that_nobody_has_are_not_evaluated_otherwise() -> None:
 
 def test_a_run_tells_its_configuration_and_what_was_found(sweep: Sweep) -> None:
     """So that each parameter is known as one that a report compares, or does not."""
-    started = {"resume", "preview", "stop_after", "budget"}
+    started = {"resume", "preview", "stop_after", "budget", "deploy", "deploy_rows"}
     for run in children(sweep.workplace).values():
         known = {*KEYS, *FOUND} - started
         assert set(run.data.params) <= known
