@@ -98,8 +98,8 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
     helps = [each for each in COMMANDS if each.words[1:] == ["train.py", "--help"]]
     known = {*TRAININGS, *SCRIPTS, *helps, *_of("make"), *_of("mlflow"), *_of("pip", "install")}
     known |= {*_of("source", ".venv/bin/activate"), *_of("apt", "install"), *_of("ray", "start")}
-    # What the keeper of a server types; tests/proofs/test_shared_server.py starts such a one.
-    administration = ("sudo", "export", "pg_dump", "pg_restore", "cp")
+    # What the keeper of a server or the user of a cluster types: see tests/proofs/.
+    administration = ("sudo", "export", "pg_dump", "pg_restore", "cp", "sbatch")
     known |= {each for program in administration for each in _of(program)}
     assert [str(each) for each in COMMANDS if each not in known] == []
 
