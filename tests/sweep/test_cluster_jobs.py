@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import pickle
-import signal
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +12,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from tests.conftest import FASTEST, TINY, Workplace, children
 from transfer.sweep.cluster_jobs import ClusterSweep, variables_to_pass_on
 from transfer.sweep.state import Outcome, note_outcome, read_outcomes
-from transfer.tracking.run_state import RunState
 
 
 def _sweep(folder: Path) -> ClusterSweep:
@@ -54,34 +50,3 @@ def test_jobs_elsewhere_get_what_names_the_store_and_the_caches(
 def test_a_job_in_a_file_holds_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "geheim123")
     assert b"geheim123" not in pickle.dumps(_sweep(tmp_path).jobs([["seed=0"]], 0))
-
-
-def test_a_job_that_is_warned_goes_on_when_it_is_begun_again(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By submitit on this machine, which does as it does on Slurm."""
-    pytest.importorskip("submitit", reason="the extra slurm is not installed")
-    monkeypatch.setenv("HF_TOKEN", "geheim123")
-    command = ("-m", *FASTEST, *TINY, "epochs=20", "hydra/launcher=submitit_local")
-    process = workplace.start_from_scratch(*command)
-    while not (state := _state(workplace)) or not state.points:
-        assert process.poll() is None
-        time.sleep(0.1)
-    os.kill(int(state.tags["transfer.process"] or 0), signal.SIGUSR2)
-    process.communicate(timeout=300)
-    assert process.returncode == 0
-    [run] = children(workplace).values()
-    assert run.info.status == "FINISHED" and run.info.run_id == state.run_id
-    assert run.data.tags["transfer.process"] != state.tags["transfer.process"]
-    points = workplace.client.get_metric_history(run.info.run_id, "val/acc")
-    assert [point.step for point in points] == list(range(1, 21))
-    files = [path for path in workplace.folder.rglob("*") if path.is_file()]
-    assert any(path.name.endswith("_submitted.pkl") for path in files)
-    assert not [path for path in files if b"geheim123" in path.read_bytes()]
-
-
-def _state(workplace: Workplace) -> RunState | None:
-    """The job's run as its folder has it, once it is there."""
-    for path in workplace.folder.glob("multirun/*/*/0"):
-        return RunState.load(path)
-    return None
