@@ -59,7 +59,7 @@ class Postgres:
 
     @property
     def id(self) -> int:
-        """Of its first process, whose children the others are."""
+        """The id of its first process, whose children the others are."""
         return int((Path(self._data) / "postmaster.pid").read_text().split()[0])
 
     def start(self) -> None:

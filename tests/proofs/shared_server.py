@@ -38,7 +38,7 @@ class SharedServer:
         self.server.start()
 
     def cpu_seconds(self) -> float:
-        """Of the processor, that both have used so far."""
+        """How many seconds of the processor both have used so far."""
         ticks = 0
         for path in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
@@ -50,7 +50,7 @@ class SharedServer:
 
     @property
     def client(self) -> MlflowClient:
-        """Of the database itself: what it says is in it is there."""
+        """A client of the database itself: what it says is in it is there."""
         return MlflowClient(self.database.uri)
 
 

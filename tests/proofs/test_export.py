@@ -50,7 +50,7 @@ def test_a_family_is_exported(row: tuple[str, str, int, int], folder: Path, tmp_
 
 
 def _try_forms(name: str, size: int, folder: Path, tmp_path: Path) -> list[str]:
-    """Of each form, whether the model can be exported to it."""
+    """Whether the model can be exported to each form."""
     torch.manual_seed(0)
     model = build_model(name, 2, size)
     if sum(each.numel() for each in model.parameters()) > LARGE * 1e6:

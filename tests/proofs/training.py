@@ -84,7 +84,7 @@ class Server:
 
     @property
     def id(self) -> int:
-        """Of its first process, and of the group of all."""
+        """The id of its first process, and of the group of all."""
         assert self._process is not None
         return self._process.pid
 

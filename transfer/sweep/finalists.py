@@ -22,7 +22,7 @@ from transfer.compare.rows import Row, build_rows, mean_scores
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.sweep import state
 from transfer.sweep.expected import duration
-from transfer.sweep.more_jobs import add_jobs, learn
+from transfer.sweep.more_jobs import add_jobs
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
 from transfer.tracking.find import RunRecord, fetch_artifact
@@ -62,7 +62,7 @@ class Finalists:
         """The numbers of the jobs to launch next: one more seed of each finalist; none where the
         verdict is in, the time is up, or the sweep was interrupted."""
         sweep, outcomes = self._sweep, state.read_outcomes(self._sweep.folder)
-        learn(sweep, self._batch)
+        sweep.pace.learn_batch(sweep.expected.jobs, outcomes, self._batch)
         self._batch = []
         ends = {each.status for each in outcomes.values()}
         if interrupt.requested() or "interrupted" in ends or sweep.budget is None:

@@ -62,11 +62,3 @@ def launch_to_the_end(sweep: Sweep, numbers: Sequence[int]) -> None:
     state.note(sweep.folder, replace(sweep.expected, jobs=jobs))
     # How fast others were tells them when to stop.
     state.note(sweep.folder, sweep.pace)
-
-
-def learn(sweep: Sweep, numbers: Sequence[int]) -> None:
-    """Take note of how long the jobs of a batch took that have ended."""
-    outcomes = state.read_outcomes(sweep.folder)
-    for number in numbers:
-        if number in outcomes:
-            sweep.pace.learn(sweep.expected.jobs[str(number)], outcomes[number])

@@ -8,7 +8,7 @@ epoch of its own. So these tell of the others only where there is no other.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,21 @@ class Pace:
         beside = self.starts if paused else self.ends.setdefault(job.kind, [])
         beside.append(max(outcome.seconds - sum(took), 0.0))
         del beside[:-_MOST_KEPT]
+
+    def learn_batch(
+        self,
+        jobs: Mapping[str, ExpectedJob],
+        outcomes: Mapping[int, Outcome],
+        numbers: Iterable[int],
+    ) -> None:
+        """Take note of how the jobs of a batch ended, those that have.
+
+        Args:
+            jobs: of the sweep, by their numbers, as `Expected` has them.
+            numbers: of the batch.
+        """
+        for number in sorted(outcomes.keys() & set(numbers)):
+            self.learn(jobs[str(number)], outcomes[number])
 
     def seconds(self, job: ExpectedJob, first: int, last: int) -> float | None:
         """What a job is going to take from the end of its epoch `first` to that of `last`, with its

@@ -112,8 +112,7 @@ class Race:
             raise RuntimeError(f"the launcher has given jobs numbers of its own: {sorted(strange)}")
         self._interrupted = "interrupted" in {each.status for each in outcomes.values()}
         if self._means is not None and self._batch:
-            for number in outcomes.keys() & set(self._batch):
-                self._means.pace.learn(self._sweep.expected.jobs[str(number)], outcomes[number])
+            self._means.pace.learn_batch(self._sweep.expected.jobs, outcomes, self._batch)
             state.note(self._sweep.folder, self._means.pace)
 
     def _take(self) -> list[int]:

@@ -20,7 +20,7 @@ from transfer.sweep import state
 from transfer.sweep.choice import FOR_SEEDS, Try
 from transfer.sweep.expected import duration
 from transfer.sweep.menu import Menu
-from transfer.sweep.more_jobs import add_jobs, launch_to_the_end, learn
+from transfer.sweep.more_jobs import add_jobs, launch_to_the_end
 from transfer.sweep.outlook import Outlook
 from transfer.sweep.runners import Runners
 from transfer.sweep.so_far import budget_for, merits_of
@@ -105,10 +105,10 @@ class Tries:
             seeds_follow: whether time is kept for further seeds. Where none is, for these have had
                 theirs, it is told why there is nothing, here and in the report.
         """
-        sweep = self._sweep
-        learn(sweep, self._batch)
+        sweep, outcomes = self._sweep, state.read_outcomes(self._sweep.folder)
+        sweep.pace.learn_batch(sweep.expected.jobs, outcomes, self._batch)
         self._batch = []
-        ends = {each.status for each in state.read_outcomes(sweep.folder).values()}
+        ends = {each.status for each in outcomes.values()}
         if interrupt.requested() or "interrupted" in ends or sweep.budget is None:
             return []
         while self._again:
