@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from mlflow import MlflowClient
@@ -78,6 +78,14 @@ def _sweep_loader(of_hydra: tuple[str, ...]) -> tuple[SweepLoader, DictConfig]:
         assert hydra is not None
         sweep = hydra.compose_config("config", [*of_hydra], run_mode=RunMode.MULTIRUN)
         return SweepLoader(hydra.config_loader), sweep
+
+
+@contextmanager
+def hydra_config(*overrides: str) -> Iterator[DictConfig]:
+    """What Hydra gives a callback, its own part included; within, jobs can be composed."""
+    register_schema()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        yield compose("config", overrides=list(overrides), return_hydra_config=True)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, read_write
 
-from tests.conftest import ROOT
-from transfer.config import register_schema
+from tests.conftest import hydra_config
 from transfer.deploy import packages
 from transfer.sweep.budget import Budget
 from transfer.sweep.choosing import plan_choice
@@ -33,14 +31,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 @contextmanager
 def _sweep(*typed: str) -> Iterator[DictConfig]:
     """The configuration of a sweep, as its callback is given it."""
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        task = ["experiment=choose", *FEW, *typed]
-        # Hydra leaves out what is swept.
-        own = [each for each in task if "," not in each and not each.startswith("hydra.")]
-        of_hydra = [each for each in typed if each.startswith("hydra.")]
-        overrides = [*own, *of_hydra, "preview=true"]
-        config = compose("config", overrides=overrides, return_hydra_config=True)
+    task = ["experiment=choose", *FEW, *typed]
+    # Hydra leaves out what is swept.
+    own = [each for each in task if "," not in each and not each.startswith("hydra.")]
+    of_hydra = [each for each in typed if each.startswith("hydra.")]
+    with hydra_config(*own, *of_hydra, "preview=true") as config:
         with read_write(config):
             config.hydra.overrides.task = [each for each in task if each not in of_hydra]
         yield config

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
-from tests.conftest import ROOT
-from transfer.config import refuse_overruled, refuse_unused, register_schema, typed_config
+from tests.conftest import hydra_config
+from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.sweep.compose import (
     claim_folder,
     compose_jobs,
@@ -22,9 +21,8 @@ from transfer.system.errors import ConfigError
 
 
 def _config(*overrides: str) -> DictConfig:
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("config", overrides=list(overrides), return_hydra_config=True)
+    with hydra_config(*overrides) as config:
+        return config
 
 
 @pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
@@ -77,9 +75,7 @@ def test_no_workers_is_one_line() -> None:
 
 def test_a_sweeper_that_chooses_has_every_model_composed() -> None:
     """So that a mapping of weights is held to all of them, and what `auto` comes to is noted."""
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", return_hydra_config=True)
+    with hydra_config() as config:
         with read_write(config):
             config.hydra.sweeper._target_ = "hydra_plugins.some.OptunaSweeper"
             mapping = "weights={lenet: auto, simple_cnn: none}"
@@ -107,10 +103,8 @@ def test_a_sweeper_that_chooses_has_every_model_composed() -> None:
     ],
 )
 def test_no_two_jobs_share_a_folder(typed: list[str], words: str) -> None:
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        own = [each for each in typed if each.startswith("hydra.")]
-        config = compose("config", overrides=own, return_hydra_config=True)
+    own = [each for each in typed if each.startswith("hydra.")]
+    with hydra_config(*own) as config:
         with read_write(config):
             config.hydra.overrides.task = ["model=lenet", "weights=none", "seed=1,0"]
             config.hydra.overrides.hydra = own
@@ -125,9 +119,7 @@ def test_no_two_jobs_share_a_folder(typed: list[str], words: str) -> None:
 
 
 def test_what_refers_to_another_key_refers_to_that_of_each_job() -> None:
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", return_hydra_config=True)
+    with hydra_config() as config:
         with read_write(config):
             config.hydra.overrides.task = ["epochs=3,7", "freeze_epochs=${epochs}"]
         composed = compose_jobs(config, split_jobs(config))

@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from tests.conftest import FASTEST, ROOT, TINY, Workplace
-from transfer.config import register_schema
+from tests.conftest import FASTEST, TINY, Workplace, hydra_config
 from transfer.deploy import packages
 from transfer.sweep.compose import split_jobs
 from transfer.sweep.deployment import (
@@ -27,9 +25,8 @@ from transfer.tracking.forms import forms_of
 @pytest.fixture
 def config() -> Iterator[DictConfig]:
     """As the callback of a sweep gets it, but that nothing was typed."""
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        yield compose("config", return_hydra_config=True)
+    with hydra_config() as config:
+        yield config
 
 
 @pytest.mark.parametrize("typed", ["deploy=int8,pt2,onnx", "deploy='int8,pt2,onnx'"])

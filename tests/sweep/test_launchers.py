@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from tests.conftest import ROOT
-from transfer.config import register_schema
+from tests.conftest import ROOT, hydra_config
 from transfer.config.key import leaves
 from transfer.config.launchers import (
     LocalConfig,
@@ -26,9 +24,8 @@ from transfer.system.errors import ConfigError
 
 
 def _config(*overrides: str) -> DictConfig:
-    register_schema()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("config", overrides=list(overrides), return_hydra_config=True)
+    with hydra_config(*overrides) as config:
+        return config
 
 
 @pytest.mark.parametrize(

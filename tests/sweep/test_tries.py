@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, read_write
 
-from tests.conftest import ROOT
-from transfer.config import register_schema
+from tests.conftest import hydra_config
 from transfer.config.duration import read_duration
 from transfer.evaluate.speed import Speed
 from transfer.sweep import state
@@ -44,11 +42,9 @@ MENU = Menu([LENET], Room(Images(1000, 100, 100), 100.0), [3])
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DictConfig]:
-    register_schema()
     uri = f"tracking.uri=sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
     task = ["experiment=choose", "data.train_per_class=5", "augment=none", "budget=1h", uri]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = compose("config", overrides=task, return_hydra_config=True)
+    with hydra_config(*task) as composed:
         with read_write(composed):
             composed.hydra.overrides.task = task
         yield composed
