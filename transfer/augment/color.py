@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from transfer.system.device import send
+
 # ITU-R BT.601 luma, as in torchvision's rgb_to_grayscale.
 _LUMA = (0.2989, 0.587, 0.114)
 
@@ -32,7 +34,7 @@ def random_color_jitter(
     uniform = torch.rand(len(images), 4, generator=generator) * 2 - 1
     amounts = torch.tensor([1.0, 1.0, 1.0, 0.0]) + torch.tensor(strengths) * uniform
     order = torch.rand(len(images), 4, generator=generator).argsort(dim=1)
-    return color_jitter(images, amounts.to(images.device), order.to(images.device))
+    return color_jitter(images, send(amounts, images.device), send(order, images.device))
 
 
 def color_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from transfer.system.device import send
+
 _RATIO = (3 / 4, 4 / 3)  # of width to height
 _TRIES = 10
 
@@ -90,7 +92,7 @@ def resized_crop(
     """
     count, channels, height, width = images.shape
     # Made where they are used: the matrices are larger than the boxes.
-    top, left, heights, widths = boxes.to(images.device).T
+    top, left, heights, widths = send(boxes, images.device).T
     rows = _resize_matrices(top, heights, height, image_size, interpolation)
     columns = _resize_matrices(left, widths, width, image_size, interpolation)
     narrow = torch.bmm(images.reshape(count, -1, width), columns.mT)

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transfer.system.device import send
+
 
 def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
     """Shift each image by up to `padding` pixels each way; what comes into view is black.
@@ -27,7 +29,7 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     """
     count, _, height, width = images.shape
     offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
-    rows, columns = offsets.to(images.device)
+    rows, columns = send(offsets, images.device)
     padded = F.pad(images, (padding,) * 4)
     # A view of every window there is: [N, C, rows, columns, H, W]. Picking one copies whole rows.
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
@@ -36,7 +38,7 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability one half; [N, C, H, W] to the same."""
-    chosen = torch.rand(len(images), generator=generator).to(images.device) < 0.5
+    chosen = send(torch.rand(len(images), generator=generator), images.device) < 0.5
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
@@ -54,7 +56,7 @@ def random_rotation(images: Tensor, degrees: float, generator: torch.Generator) 
         [N, C, H, W], a new tensor.
     """
     angles = (torch.rand(len(images), generator=generator) * 2 - 1) * degrees
-    return rotate(images, angles.to(images.device))
+    return rotate(images, send(angles, images.device))
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transfer.config.schema import AugmentConfig
+from transfer.system.device import send
 
 
 def mix(
@@ -44,8 +45,8 @@ def mix(
     rows = _strip(height, kept, generator) | ~cut[:, None]
     columns = _strip(width, kept, generator) | ~cut[:, None]
     veil = torch.where(cut, 1, 1 - kept).float()
-    share = (veil * rows.float().mean(dim=1) * columns.float().mean(dim=1)).to(images.device)
-    veil, rows, columns = (each.to(images.device) for each in (veil, rows, columns))
+    share = send(veil * rows.float().mean(dim=1) * columns.float().mean(dim=1), images.device)
+    veil, rows, columns = (send(each, images.device) for each in (veil, rows, columns))
     weight = veil[:, None, None] * rows[:, :, None] * columns[:, None, :]
     targets = F.one_hot(labels, classes).float()
     return (

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transfer.augment.color import BRIGHTNESS, CONTRAST, SATURATION, blend
+from transfer.system.device import send
 
 IDENTITY, SHEAR_X, SHEAR_Y, TRANSLATE_X, TRANSLATE_Y, ROTATE, BRIGHTER = range(7)
 COLOR, CONTRASTED, SHARPNESS, POSTERIZE, SOLARIZE, AUTO_CONTRAST, EQUALIZE = range(7, 14)
@@ -72,7 +73,7 @@ def trivial_augment(images: Tensor, operations: Tensor, magnitude: Tensor) -> Te
     for members, change in groups:
         chosen = torch.isin(operations, torch.tensor(members)).nonzero().flatten()
         if len(chosen):
-            rows = chosen.to(images.device)
+            rows = send(chosen, images.device)
             changed = change(images[rows], operations[chosen], magnitude[chosen])
             images.index_copy_(0, rows, changed)
     return images
@@ -97,17 +98,18 @@ def _move(images: Tensor, operations: Tensor, magnitude: Tensor) -> Tensor:
     places = torch.stack(
         [across.expand(height, -1), down[:, None].expand(-1, width), torch.ones(height, width)],
         dim=2,
-    ).to(images)
+    )
+    places = _beside(places, images)
     # As grid_sample counts: in half edges.
     edges = torch.tensor([width, height]) / 2
-    matrices = (matrices / edges[:, None]).to(images)
+    matrices = _beside(matrices / edges[:, None], images)
     grid = (places.flatten(0, 1) @ matrices.mT).unflatten(1, (height, width))
     return F.grid_sample(images, grid, mode="nearest", align_corners=False)
 
 
 def _blend(images: Tensor, operations: Tensor, magnitude: Tensor) -> Tensor:
     steps = torch.tensor([_BLENDING.get(each, 0) for each in range(14)])[operations]
-    return blend(images, steps.to(images.device), (1 + magnitude).to(images.device))
+    return blend(images, send(steps, images.device), send(1 + magnitude, images.device))
 
 
 def _sharpen(images: Tensor, _: Tensor, magnitude: Tensor) -> Tensor:
@@ -161,4 +163,9 @@ def _levels(images: Tensor) -> Tensor:
 
 
 def _each(amounts: Tensor, images: Tensor) -> Tensor:
-    return amounts.to(images)[:, None, None, None]
+    return _beside(amounts, images)[:, None, None, None]
+
+
+def _beside(numbers: Tensor, images: Tensor) -> Tensor:
+    """As numbers of the images' type, where the images are."""
+    return send(numbers.to(images.dtype), images.device)

@@ -10,6 +10,7 @@ import ctypes
 import sys
 
 import torch
+from torch import Tensor
 
 from transfer.system.errors import ConfigError
 
@@ -81,6 +82,15 @@ def memory_format(device: torch.device) -> torch.memory_format:
     """In which order images lie: the faster one for convolutions."""
     # In MPS, channels_last has crashed and given wrong gradients (pytorch issues 181411, 188371).
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy of what the CPU drew or decoded, on the device; a GPU is not waited for.
+
+    Memory that is not pinned is read before the copy begins, so that it may change afterwards.
+    """
+    # In MPS, a tensor that is dropped meanwhile has been copied wrongly (pytorch issue 189690).
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def synchronize(device: torch.device) -> None:
