@@ -23,6 +23,7 @@ from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
 from transfer.training.optim import build_optimizer
 from transfer.training.phases import plan_phases, set_training_mode
+from transfer.training.step import TrainingStep
 from transfer.training.trainer import Trainer
 
 # More epochs than any measurement takes.
@@ -89,14 +90,13 @@ def training_step(job: Job, repeats: int) -> Callable[[], None]:
     inputs = preprocess(job.data.train.images.to(job.device))
     labels = job.data.train.labels.to(job.device)
     context = autocast(job.device, job.config.precision)
+    step = TrainingStep(
+        *(model, optimizer, F.cross_entropy, context, job.device), capture=job.config.cuda_graphs
+    )
 
     def run() -> None:
         for _ in range(repeats):
-            optimizer.zero_grad(set_to_none=True)
-            with context:
-                loss = F.cross_entropy(model(inputs).float(), labels)
-            loss.backward()
-            optimizer.step()
+            step(inputs, labels)
 
     return run
 

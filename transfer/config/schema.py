@@ -237,6 +237,7 @@ class Config:
     device: str = key("auto", **_CIRCUMSTANCE)
     # What "auto" comes to is a circumstance, as the device is; what was asked for is a choice.
     precision: str = key("auto", choices=("auto", "float32", "bfloat16"))
+    cuda_graphs: bool = key(True, **_CIRCUMSTANCE)
     frozen_features: str = key("exact", choices=("exact", "cache"))
     feature_views: int = key(0, low=0, high=1000, unit="views")
     # Where a job pauses; what it gives in the end is the same.

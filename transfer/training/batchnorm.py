@@ -56,6 +56,13 @@ class BatchNormMomentum:
                 each.module.momentum = max(each.momentum, 1 / (each.done + 1))
                 each.done += 1
 
+    @property
+    def steady(self) -> bool:
+        """Whether the momenta of the batch at hand are those of every batch to come."""
+        return all(
+            each.module.momentum == each.momentum for each in self._layers if each.module.training
+        )
+
 
 @dataclass
 class _Layer:

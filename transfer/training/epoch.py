@@ -181,14 +181,15 @@ class UnfinishedEpoch:
         self, logits: Tensor, targets: Tensor, loss: Tensor, rates: tuple[float, float]
     ) -> None:
         """Take in a batch: its float [B, K] logits, its targets, mean loss, and the learning rates.
+        Neither logits nor loss asks for a gradient.
 
         Args:
             targets: int64 [B] labels, or float [B, K] shares of the classes: of a mixture, the
                 class with the largest share is the right answer.
         """
         labels = targets.argmax(dim=1) if targets.ndim > 1 else targets
-        self.losses[self.iteration] = loss.detach()
-        self.correct += (logits.detach().argmax(dim=1) == labels).sum()
+        self.losses[self.iteration] = loss
+        self.correct += (logits.argmax(dim=1) == labels).sum()
         self.rates.append(rates)
         self.seen += len(labels)
         self.iteration += 1

@@ -35,6 +35,7 @@ from transfer.training.epoch import (
 from transfer.training.loss import class_weights, steering_loss, training_loss
 from transfer.training.optim import Schedule, build_optimizer, learning_rates
 from transfer.training.phases import Phase, plan_phases, set_training_mode
+from transfer.training.step import TrainingStep
 
 # A loss that is no number is noticed after so many iterations: to look makes a GPU wait.
 _LOOK_EVERY = 100
@@ -91,6 +92,7 @@ class Trainer:
         # Each phase has its own.
         self._optimizer: Optimizer | None = None
         self._schedule: Schedule | None = None
+        self._step: TrainingStep | None = None
         self._network = model
         self._stored: StoredFeatures | None = None
 
@@ -179,6 +181,10 @@ class Trainer:
             schedule.scheduler.load_state_dict(self._restored["schedule"])
         self._optimizer, self._schedule, self._restored = optimizer, schedule, None
         self._network, self._stored = self._network_of(phase)
+        self._step = TrainingStep(
+            *(self._network, optimizer, self._loss, self.autocast, self.device),
+            capture=self.config.cuda_graphs,
+        )
         return optimizer, schedule
 
     def _run_epoch(
@@ -258,7 +264,8 @@ class Trainer:
             initial=epoch.iteration,
             desc=f"epoch {epoch.number}/{self.config.epochs}",
         )
-        classes, augment = len(self.data.classes), self.config.augment
+        classes, augment, step = len(self.data.classes), self.config.augment, self._step
+        assert step is not None
         with closing(shuffled):
             for images, labels in batches:
                 # A signal waits for the end of the batch, where the state is whole.
@@ -268,7 +275,7 @@ class Trainer:
                     if not stored:
                         inputs = self.preprocess(images, generator)
                         inputs, targets = mix(inputs, labels, classes, augment, generator)
-                    logits, loss = self._train_batch(inputs, targets, optimizer)
+                    logits, loss = step(inputs, targets, steady=self._momentum.steady)
                     epoch.count(logits, targets, loss, learning_rates(optimizer))
                     schedule.after_iteration()
                     epoch.seconds = time.perf_counter() - start
@@ -277,18 +284,8 @@ class Trainer:
         synchronize(self.device)
         epoch.seconds = time.perf_counter() - start
 
-    def _train_batch(
-        self, inputs: Tensor, targets: Tensor, optimizer: Optimizer
-    ) -> tuple[Tensor, Tensor]:
-        """One step of the optimiser: the logits before it, and their mean loss."""
-        optimizer.zero_grad(set_to_none=True)
-        with self.autocast:
-            logits = self._network(inputs)
-            smoothing = self.config.label_smoothing
-            loss = training_loss(logits.float(), targets, self.class_weights, smoothing)
-        loss.backward()
-        optimizer.step()
-        return logits, loss
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return training_loss(logits, targets, self.class_weights, self.config.label_smoothing)
 
     def _batches(self, split: Split, batch_size: int) -> Batches:
         return Batches(split, batch_size, self.device, resident=self.data.resident)
