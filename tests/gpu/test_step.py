@@ -1,0 +1,116 @@
+"""A pass that is launched as a whole computes what it computes kernel by kernel."""
+
+from __future__ import annotations
+
+import logging
+from itertools import pairwise
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tests.gpu.device import CLOSE, DEVICE, on_device
+from tests.trainings import trainer_of
+from transfer.system.device import autocast
+from transfer.training.step import TrainingStep
+
+# The smallest of each family, and pixels that it reads.
+FAMILIES = {
+    "alexnet": 64,
+    "vgg11_bn": 32,
+    "googlenet": 32,
+    "inception_v3": 80,
+    "densenet121": 32,
+    "squeezenet1_1": 32,
+    "shufflenet_v2_x0_5": 32,
+    "mobilenet_v2": 32,
+    "mnasnet0_5": 32,
+    "efficientnet_b0": 32,
+    "regnet_y_400mf": 32,
+    "resnext50_32x4d": 32,
+    "convnext_tiny": 32,
+    "vit_b_16": 32,
+    "swin_t": 32,
+    "swin_v2_t": 32,
+    "simple_cnn": 32,
+    "lenet": 32,
+}
+TIMM = {"convnext_atto": 32, "vit_tiny_patch16_224": 32, "mobilevitv2_050": 64}
+
+
+def step_of(network: nn.Module, *, capture: bool = True) -> TrainingStep:
+    device = torch.device(DEVICE)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    exact = autocast(device, "float32")
+    return TrainingStep(network, optimizer, F.cross_entropy, exact, device, capture=capture)
+
+
+def a_batch(count: int = 8) -> tuple[Tensor, Tensor]:
+    return torch.randn(count, 4, device=DEVICE), torch.arange(count, device=DEVICE) % 3
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_is_the_same_either_way(precision: str) -> None:
+    """Its last batch, which is smaller, among the rest."""
+    choices = (f"precision={precision}", "data.train_per_class=43", "augment=none")
+    whole, each = (on_device(*choices, f"cuda_graphs={on}") for on in ("true", "false"))
+    for one, other in zip(whole.epochs(), each.epochs(), strict=True):
+        close = pytest.approx(other.iteration_losses, rel=CLOSE[precision], abs=CLOSE[precision])
+        assert one.iteration_losses == close
+        assert one.val_loss == pytest.approx(other.val_loss, rel=0.1)
+    assert whole._step is not None and whole._step.captured == (DEVICE == "cuda")
+    assert each._step is not None and not each._step.captured
+
+
+@pytest.mark.parametrize(("name", "size"), [*FAMILIES.items(), *TIMM.items()])
+def test_every_family_is_launched_as_a_whole(name: str, size: int) -> None:
+    model = ("model=timm", f"model.name={name}") if name in TIMM else (f"model={name}",)
+    if name not in TIMM and name not in ("simple_cnn", "lenet"):
+        model = ("model=torchvision", f"model.name={name}")
+    choices = (*model, f"image_size={size}", f"device={DEVICE}", "weights=none")
+    choices += ("data.train_per_class=20", "batch_size=10", "epochs=1", "freeze_epochs=0")
+    choices += ("precision=float32", "optimizer=sgd", "optimizer.lr=1e-4")
+    whole, each = (trainer_of(*choices, f"cuda_graphs={on}") for on in ("true", "false"))
+    for one, other in zip(whole.epochs(), each.epochs(), strict=True):
+        assert one.iteration_losses == pytest.approx(other.iteration_losses, rel=0.02, abs=0.02)
+    assert whole._step is not None and whole._step.captured == (DEVICE == "cuda")
+
+
+def test_dropout_draws_anew_each_time() -> None:
+    step = step_of(nn.Sequential(nn.Dropout(), nn.Linear(4, 3)).to(DEVICE))
+    inputs, targets = a_batch()
+    answers = [step(inputs, targets)[0].clone() for _ in range(8)]
+    assert step.captured == (DEVICE == "cuda")
+    assert not any(torch.equal(one, other) for one, other in pairwise(answers))
+
+
+def test_statistics_count_every_batch() -> None:
+    step = step_of(network := nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3)).to(DEVICE))
+    for _ in range(10):
+        step(*a_batch())
+    assert network.get_buffer("0.num_batches_tracked").item() == 10
+
+
+class Waiting(nn.Module):
+    """A network whose pass reads a number back from the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = F.dropout(self.linear(inputs))
+        return logits if logits.sum().item() > 0 else logits * 1
+
+
+@pytest.mark.skipif(DEVICE != "cuda", reason="a CPU captures nothing")
+def test_a_network_that_waits_goes_on_as_before(caplog: pytest.LogCaptureFixture) -> None:
+    step = step_of(Waiting().to(DEVICE))
+    with caplog.at_level(logging.WARNING):
+        losses = [step(*a_batch())[1].item() for _ in range(20)]
+    assert not step.captured
+    assert len(caplog.records) == 1
+    assert (
+        losses[-1] == pytest.approx(losses[-1]) and torch.randn(2, device=DEVICE).isfinite().all()
+    )
