@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -105,3 +107,23 @@ def test_a_job_needs_what_it_needs_alone() -> None:
     assert larger > 1.5 * first
     assert again == pytest.approx(first, rel=0.15)
     assert after == pytest.approx(first, rel=0.15)
+
+
+def test_a_count_disturbs_no_other_thread() -> None:
+    """Such as the one that writes to a store: a tuple that it is building stays its own."""
+    kept = torch.nn.Linear(MB, 1, bias=False)
+    over, failed = threading.Event(), []
+
+    def build() -> None:
+        while not over.is_set():
+            try:
+                tuple(sum(range(100)) for _ in range(1000))
+            except SystemError as error:
+                failed.append(error)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(build)
+        counts = [memory._tensor_bytes() for _ in range(5)]
+        over.set()
+    assert min(counts) >= kept.weight.nbytes
+    assert not failed

@@ -113,8 +113,7 @@ def memory_size(device: torch.device) -> int:
 
 def _tensor_bytes() -> int:
     """What the tensors take that Python can reach on the CPU, each storage once."""
-    # By the type itself: to ask some objects for their class is to import what they stand for.
-    tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
+    tensors = _tensors()
     tensors += [each.grad for each in tensors if each.is_leaf and each.grad is not None]
     sizes = {}
     for each in tensors:
@@ -124,6 +123,22 @@ def _tensor_bytes() -> int:
                 storage = each.untyped_storage()
                 sizes[storage.data_ptr()] = storage.nbytes()
     return sum(sizes.values())
+
+
+def _tensors() -> list[Tensor]:
+    """All tensors that Python can reach.
+
+    They refer to their types. A list of all objects would do, but hold the tuple, too, that another
+    thread is building, which Python then refuses to lengthen (SystemError;
+    https://github.com/python/cpython/issues/59313).
+    """
+    referrers = gc.get_referrers(*_with_subtypes(Tensor))
+    # By the type itself: to ask some objects for their class is to import what they stand for.
+    return [each for each in referrers if issubclass(type(each), Tensor)]
+
+
+def _with_subtypes(of: type) -> set[type]:
+    return {of}.union(*map(_with_subtypes, type.__subclasses__(of)))
 
 
 def _counter(device: torch.device) -> Callable[[], int] | None:
