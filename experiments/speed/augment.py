@@ -11,7 +11,7 @@ from experiments.speed.options import Options
 from experiments.speed.peak import matrix_product_peak, step_operations
 from experiments.speed.timing import Spread, alternate
 from transfer.augment.crops import stored_size
-from transfer.augment.mixing import mix
+from transfer.augment.mixing import mix, random_mixtures
 from transfer.config.schema import GROUPS, AugmentConfig
 from transfer.job import Job
 
@@ -95,6 +95,8 @@ def _preprocess(job: Job, augment: AugmentConfig) -> Callable[[], None]:
 
     def run() -> None:
         for _ in range(_BATCHES_A_TURN):
-            mix(preprocess(images, generator), labels, classes, augment, generator)
+            augmented = preprocess(images, preprocess.draw(images, generator))
+            mixtures = random_mixtures(len(images), size, size, augment, generator)
+            mix(augmented, labels, classes, mixtures)
 
     return run

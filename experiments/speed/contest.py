@@ -9,7 +9,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 
 from experiments.speed.reference_loop import PillowImages, ReferenceLoop, article_transforms
@@ -21,6 +20,7 @@ from transfer.models.normalization import Normalization
 from transfer.system.device import autocast
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
+from transfer.training.batch_pass import BatchPass
 from transfer.training.optim import build_optimizer
 from transfer.training.phases import plan_phases, set_training_mode
 from transfer.training.step import TrainingStep
@@ -90,13 +90,13 @@ def training_step(job: Job, repeats: int) -> Callable[[], None]:
     inputs = preprocess(job.data.train.images.to(job.device))
     labels = job.data.train.labels.to(job.device)
     context = autocast(job.device, job.config.precision)
-    step = TrainingStep(
-        *(model, optimizer, F.cross_entropy, context, job.device), capture=job.config.cuda_graphs
-    )
+    forward = BatchPass(model, None, len(job.data.classes), autocast=context)
+    step = TrainingStep(forward, optimizer, job.device, capture=job.config.cuda_graphs)
+    batch = {"inputs": inputs, "labels": labels}
 
     def run() -> None:
         for _ in range(repeats):
-            step(inputs, labels)
+            step(batch)
 
     return run
 

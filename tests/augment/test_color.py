@@ -69,7 +69,7 @@ def _jitter(images: Tensor, seed: int, **strength: float) -> Tensor:
     names = ("brightness", "contrast", "saturation", "hue")
     generator = torch.Generator().manual_seed(seed)
     strengths = [strength.get(name, 0.0) for name in names]
-    return color.random_color_jitter(images, strengths, generator)
+    return color.color_jitter(images, *color.random_jitter(len(images), strengths, generator))
 
 
 def test_factors_are_of_each_image_and_uniform() -> None:

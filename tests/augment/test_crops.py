@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transfer.augment.crops import random_boxes, random_resized_crop, resized_crop
+from transfer.augment.crops import random_boxes, resized_crop
 from transfer.system.torchvision import load_torchvision
 
 torchvision = load_torchvision()
@@ -66,7 +66,8 @@ def _moments(images: Tensor) -> Tensor:
 
 def test_the_distribution_of_pixels_is_that_of_torchvisions_transform() -> None:
     image = torch.rand(3, 20, 20, generator=_generator(1))
-    ours = random_resized_crop(image.expand(3000, -1, -1, -1), 8, 0.3, _generator())
+    boxes = random_boxes(3000, 20, 20, 0.3, _generator())
+    ours = resized_crop(image.expand(3000, -1, -1, -1), boxes, 8)
     theirs = RandomResizedCrop(8, scale=(0.3, 1.0), antialias=True)
     torch.manual_seed(0)
     expected = torch.stack([theirs(image) for _ in range(3000)])
@@ -74,6 +75,5 @@ def test_the_distribution_of_pixels_is_that_of_torchvisions_transform() -> None:
 
 
 def test_a_generator_decides() -> None:
-    images = torch.rand(4, 3, 16, 16)
-    one, same, other = (random_resized_crop(images, 16, 0.2, _generator(n)) for n in (1, 1, 2))
+    one, same, other = (random_boxes(4, 16, 16, 0.2, _generator(n)) for n in (1, 1, 2))
     assert torch.equal(one, same) and not torch.equal(one, other)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transfer.augment.geometry import random_crop, random_flip, random_rotation, rotate
+from transfer.augment.geometry import (
+    crop,
+    flip,
+    random_angles,
+    random_flips,
+    random_offsets,
+    rotate,
+)
 from transfer.system.torchvision import load_torchvision
 
 torchvision = load_torchvision()
@@ -23,20 +30,21 @@ def _generator(seed: int = 1) -> torch.Generator:
 
 def test_every_crop_is_a_window_of_the_padded_image() -> None:
     images = _images()
-    cropped = random_crop(images, 2, _generator())
-    for image, crop in zip(images, cropped, strict=True):
+    cropped = crop(images, 2, random_offsets(len(images), 2, _generator()))
+    for image, result in zip(images, cropped, strict=True):
         padded = functional.pad(image, [2, 2, 2, 2])
         windows = [
             functional.crop(padded, top, left, 12, 12) for top in range(5) for left in range(5)
         ]
-        assert sum(torch.equal(crop, window) for window in windows) == 1
+        assert sum(torch.equal(result, window) for window in windows) == 1
 
 
 def test_crop_offsets_are_uniform_and_of_each_image() -> None:
     # One bright pixel in the middle shows where the window went.
     images = torch.zeros(5000, 3, 5, 5)
     images[:, :, 2, 2] = 1
-    positions = random_crop(images, 2, _generator())[:, 0].flatten(1).argmax(dim=1)
+    cropped = crop(images, 2, random_offsets(len(images), 2, _generator()))
+    positions = cropped[:, 0].flatten(1).argmax(dim=1)
     counts = torch.bincount(positions, minlength=25).double()
     # Chi-square with 24 degrees of freedom exceeds 51.2 once in a thousand.
     assert ((counts - 200) ** 2 / 200).sum() < 51.2
@@ -44,7 +52,7 @@ def test_crop_offsets_are_uniform_and_of_each_image() -> None:
 
 def test_flip_mirrors_half_of_the_images() -> None:
     images = _images(2000, 4, 4)
-    flipped = random_flip(images, _generator())
+    flipped = flip(images, random_flips(len(images), _generator()))
     mirrored = torch.tensor(
         [
             torch.equal(one, functional.hflip(other))
@@ -74,7 +82,8 @@ def test_rotation_angles_are_of_each_image_and_within_bounds() -> None:
     images = torch.zeros(500, 3, 41, 41)
     images[:, :, 19:22, 38:] = 1
     rows = torch.arange(41.0)
-    bright = random_rotation(images, 15, _generator())[:, 0, :, 36:].sum(dim=2)
+    rotated = rotate(images, random_angles(len(images), 15, _generator()))
+    bright = rotated[:, 0, :, 36:].sum(dim=2)
     heights = (bright * rows).sum(dim=1) / bright.sum(dim=1) - 20
     angles = torch.rad2deg(torch.asin(heights / 18.5))
     assert angles.abs().max() < 17
@@ -84,10 +93,10 @@ def test_rotation_angles_are_of_each_image_and_within_bounds() -> None:
 
 
 def test_a_generator_decides() -> None:
-    images = _images()
-    for transform in (
-        lambda g: random_crop(images, 2, g),
-        lambda g: random_rotation(images, 15, g),
+    for draw in (
+        lambda g: random_offsets(8, 2, g),
+        lambda g: random_angles(8, 15, g),
+        lambda g: random_flips(30, g),
     ):
-        assert torch.equal(transform(_generator(1)), transform(_generator(1)))
-        assert not torch.equal(transform(_generator(1)), transform(_generator(2)))
+        assert torch.equal(draw(_generator(1)), draw(_generator(1)))
+        assert not torch.equal(draw(_generator(1)), draw(_generator(2)))

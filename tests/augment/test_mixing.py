@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import config_of
-from transfer.augment.mixing import mix, random_beta
+from transfer.augment.mixing import mix, random_beta, random_mixtures
 from transfer.config.schema import AugmentConfig
 from transfer.system.torchvision import load_torchvision
 
@@ -31,11 +31,19 @@ def _numbered(count: int, size: int = 12) -> tuple[Tensor, Tensor]:
     return labels.float().view(-1, 1, 1, 1).expand(-1, 3, size, size).clone(), labels
 
 
+def _mix(
+    images: Tensor, labels: Tensor, classes: int, config: AugmentConfig
+) -> tuple[Tensor, Tensor]:
+    count, _, height, width = images.shape
+    mixtures = random_mixtures(count, height, width, config, _generator())
+    return mix(images, labels, classes, mixtures)
+
+
 def _shares(config: AugmentConfig, images: Tensor, count: int = 4000) -> tuple[Tensor, Tensor]:
     """Mixtures of a black and a white image, and how much of white is in each."""
     labels = torch.arange(count) % 2
     batch = images[labels]
-    mixed, targets = mix(batch, labels, 2, config, _generator())
+    mixed, targets = _mix(batch, labels, 2, config)
     own = targets.gather(1, labels[:, None]).squeeze(1)
     white = mixed.mean(dim=(1, 2, 3))
     return own, torch.where(labels == 1, white, 1 - white)
@@ -67,7 +75,7 @@ def test_cutmix_boxes_lie_where_torchvisions_do() -> None:
     count = 6000
     black = torch.zeros(count, 1, 9, 7)
     black[::2] = 1
-    mixed, _ = mix(black, torch.arange(count) % 2, 2, _config(cutmix=1.0), _generator())
+    mixed, _ = _mix(black, torch.arange(count) % 2, 2, _config(cutmix=1.0))
     ours = (mixed != black).double().mean(dim=0)
     theirs = v2.CutMix(alpha=1.0, num_classes=2)
     torch.manual_seed(0)
@@ -78,7 +86,7 @@ def test_cutmix_boxes_lie_where_torchvisions_do() -> None:
 
 def test_the_partner_is_the_image_before() -> None:
     images, labels = _numbered(5)
-    mixed, targets = mix(images, labels, 5, _config(cutmix=1.0), _generator())
+    mixed, targets = _mix(images, labels, 5, _config(cutmix=1.0))
     for number in range(5):
         assert set(mixed[number].unique().tolist()) <= {float(number), float((number - 1) % 5)}
         assert set(targets[number].nonzero().flatten().tolist()) <= {number, (number - 1) % 5}
@@ -88,7 +96,7 @@ def test_the_partner_is_the_image_before() -> None:
 def test_each_image_is_mixed_in_its_own_way_and_some_not_at_all() -> None:
     images, labels = _numbered(3000, 4)
     config = _config(mixup=1.0, cutmix=1.0, mix_probability=0.5)
-    mixed, targets = mix(images, labels, 3000, config, _generator())
+    mixed, targets = _mix(images, labels, 3000, config)
     own = targets.gather(1, labels[:, None]).squeeze(1)
     flat = mixed.flatten(1)
     veiled = (flat == flat[:, :1]).all(dim=1) & (own < 1)
@@ -110,6 +118,7 @@ def test_off_draws_nothing() -> None:
     images, labels = _numbered(4)
     generator = _generator()
     before = generator.get_state()
-    same, targets = mix(images, labels, 4, config_of().augment, generator)
+    mixtures = random_mixtures(4, 12, 12, config_of().augment, generator)
+    same, targets = mix(images, labels, 4, mixtures)
     assert same is images and targets is labels
     assert torch.equal(generator.get_state(), before)

@@ -52,7 +52,8 @@ def test_each_change_equals_torchvisions(operation: int, shape: tuple[int, int])
 def test_changes_strengths_and_signs_are_drawn_as_torchvisions() -> None:
     generator = torch.Generator().manual_seed(0)
     image = _levels(4, 6, 6)[2] // 2 + 40
-    ours = trivial.random_trivial_augment((image / 255).expand(4000, -1, -1, -1), generator)
+    changes = trivial.random_changes(4000, generator)
+    ours = trivial.trivial_augment((image / 255).expand(4000, -1, -1, -1), *changes)
     torch.manual_seed(0)
     expected = torch.stack([THEIRS(image) for _ in range(4000)]) / 255
     points = torch.linspace(0, 1, 52)
@@ -69,7 +70,8 @@ def test_changes_strengths_and_signs_are_drawn_as_torchvisions() -> None:
 def test_the_input_is_left_alone() -> None:
     images = _levels(100) / 255
     before = images.clone()
-    changed = trivial.random_trivial_augment(images, torch.Generator().manual_seed(0))
+    changes = trivial.random_changes(len(images), torch.Generator().manual_seed(0))
+    changed = trivial.trivial_augment(images, *changes)
     assert torch.equal(images, before)
     same = (changed == images).flatten(1).all(dim=1).double().mean()
     assert same < 0.3

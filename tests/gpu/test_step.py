@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from itertools import pairwise
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from tests.gpu.device import CLOSE, DEVICE, on_device
 from tests.trainings import trainer_of
 from transfer.system.device import autocast
+from transfer.training.batch_pass import BatchPass
 from transfer.training.step import TrainingStep
 
 # The smallest of each family, and pixels that it reads.
@@ -39,15 +39,16 @@ FAMILIES = {
 TIMM = {"convnext_atto": 32, "vit_tiny_patch16_224": 32, "mobilevitv2_050": 64}
 
 
-def step_of(network: nn.Module, *, capture: bool = True) -> TrainingStep:
+def step_of(network: nn.Module) -> TrainingStep:
     device = torch.device(DEVICE)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    exact = autocast(device, "float32")
-    return TrainingStep(network, optimizer, F.cross_entropy, exact, device, capture=capture)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    run = BatchPass(network, None, 3, autocast=autocast(device, "float32"))
+    return TrainingStep(run, optimizer, device)
 
 
-def a_batch(count: int = 8) -> tuple[Tensor, Tensor]:
-    return torch.randn(count, 4, device=DEVICE), torch.arange(count, device=DEVICE) % 3
+def a_batch(count: int = 8) -> dict[str, Tensor]:
+    inputs = torch.randn(count, 4, device=DEVICE)
+    return {"inputs": inputs, "labels": torch.arange(count, device=DEVICE) % 3}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -63,54 +64,78 @@ def test_a_training_is_the_same_either_way(precision: str) -> None:
     assert each._step is not None and not each._step.captured
 
 
+@pytest.fixture
+def exact_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No TF32, whose rounding a batch of few values a channel, normalised, makes a large one."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@pytest.mark.usefixtures("exact_products")
 @pytest.mark.parametrize(("name", "size"), [*FAMILIES.items(), *TIMM.items()])
 def test_every_family_is_launched_as_a_whole(name: str, size: int) -> None:
+    """Its losses and gradients are the same either way, as far as it does not move: a network's
+    first steps multiply every rounding."""
     model = ("model=timm", f"model.name={name}") if name in TIMM else (f"model={name}",)
     if name not in TIMM and name not in ("simple_cnn", "lenet"):
         model = ("model=torchvision", f"model.name={name}")
     choices = (*model, f"image_size={size}", f"device={DEVICE}", "weights=none")
     choices += ("data.train_per_class=20", "batch_size=10", "epochs=1", "freeze_epochs=0")
-    choices += ("precision=float32", "optimizer=sgd", "optimizer.lr=1e-4")
+    choices += ("precision=float32", "optimizer=sgd", "optimizer.lr=1e-12")
     whole, each = (trainer_of(*choices, f"cuda_graphs={on}") for on in ("true", "false"))
     for one, other in zip(whole.epochs(), each.epochs(), strict=True):
-        assert one.iteration_losses == pytest.approx(other.iteration_losses, rel=0.02, abs=0.02)
+        assert one.iteration_losses == pytest.approx(other.iteration_losses, rel=1e-3, abs=1e-3)
+    for one, other in zip(whole.model.parameters(), each.model.parameters(), strict=True):
+        assert one.grad is not None and other.grad is not None
+        assert (one.grad - other.grad).norm() <= 0.05 * other.grad.norm() + 1e-4
     assert whole._step is not None and whole._step.captured == (DEVICE == "cuda")
 
 
 def test_dropout_draws_anew_each_time() -> None:
     step = step_of(nn.Sequential(nn.Dropout(), nn.Linear(4, 3)).to(DEVICE))
-    inputs, targets = a_batch()
-    answers = [step(inputs, targets)[0].clone() for _ in range(8)]
+    batch = a_batch()
+    losses = [step(batch)[0].item() for _ in range(12)]
     assert step.captured == (DEVICE == "cuda")
-    assert not any(torch.equal(one, other) for one, other in pairwise(answers))
+    assert len(set(losses)) == len(losses)
 
 
 def test_statistics_count_every_batch() -> None:
     step = step_of(network := nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3)).to(DEVICE))
     for _ in range(10):
-        step(*a_batch())
+        step(a_batch())
     assert network.get_buffer("0.num_batches_tracked").item() == 10
 
 
 class Waiting(nn.Module):
-    """A network whose pass reads a number back from the device."""
+    """A network whose pass reads a number back from the device.
 
-    def __init__(self) -> None:
+    Args:
+        always: or while it is captured alone.
+    """
+
+    def __init__(self, *, always: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 3)
+        self.always = always
 
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = F.dropout(self.linear(inputs))
-        return logits if logits.sum().item() > 0 else logits * 1
+        if self.always or torch.cuda.is_current_stream_capturing():
+            return logits * (1 if logits.sum().item() > 0 else 2)
+        return logits
 
 
 @pytest.mark.skipif(DEVICE != "cuda", reason="a CPU captures nothing")
-def test_a_network_that_waits_goes_on_as_before(caplog: pytest.LogCaptureFixture) -> None:
-    step = step_of(Waiting().to(DEVICE))
+@pytest.mark.parametrize(("always", "warnings"), [(True, 0), (False, 1)], ids=["seen", "not seen"])
+def test_a_network_that_waits_goes_on_as_before(
+    always: bool, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = step_of(Waiting(always=always).to(DEVICE))
     with caplog.at_level(logging.WARNING):
-        losses = [step(*a_batch())[1].item() for _ in range(20)]
+        losses = [step(a_batch())[0].item() for _ in range(20)]
     assert not step.captured
-    assert len(caplog.records) == 1
-    assert (
-        losses[-1] == pytest.approx(losses[-1]) and torch.randn(2, device=DEVICE).isfinite().all()
-    )
+    assert len(caplog.records) == warnings
+    assert torch.tensor(losses).isfinite().all()
+    # The generator is whole, and another network's pass is captured.
+    other = step_of(nn.Sequential(nn.Dropout(), nn.Linear(4, 3)).to(DEVICE))
+    assert len({other(a_batch())[0].item() for _ in range(12)}) == 12
+    assert other.captured

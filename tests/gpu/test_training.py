@@ -71,7 +71,9 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     expected = list(whole.epochs())
     list(first.epochs(2))
     checkpoints = Checkpoints(tmp_path, "run")
-    checkpoints.keep(first)
+    state = first.state()
+    assert state is not None
+    checkpoints.save(2, state)
     checkpoint = checkpoints.newest()
     assert checkpoint is not None
     second.restore(checkpoint)

@@ -17,24 +17,23 @@ _LUMA = (0.2989, 0.587, 0.114)
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
-def random_color_jitter(
-    images: Tensor, strengths: Sequence[float], generator: torch.Generator
-) -> Tensor:
-    """Brightness, contrast, saturation and hue of each image, in an order drawn for each image.
+def random_jitter(
+    count: int, strengths: Sequence[float], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw how much brightness, contrast, saturation and hue of each image change, and in which
+    order.
 
     Args:
-        images: float [N, 3, H, W], 0 to 1.
         strengths: of brightness, contrast and saturation, 0 to 1: the factor is drawn from
             1 - strength to 1 + strength; of hue, 0 to 0.5: the shift is drawn from -hue to hue.
         generator: CPU generator.
 
     Returns:
-        [N, 3, H, W], 0 to 1, a new tensor.
+        the amounts and the order, as `color_jitter` takes them.
     """
-    uniform = torch.rand(len(images), 4, generator=generator) * 2 - 1
+    uniform = torch.rand(count, 4, generator=generator) * 2 - 1
     amounts = torch.tensor([1.0, 1.0, 1.0, 0.0]) + torch.tensor(strengths) * uniform
-    order = torch.rand(len(images), 4, generator=generator).argsort(dim=1)
-    return color_jitter(images, send(amounts, images.device), send(order, images.device))
+    return amounts, torch.rand(count, 4, generator=generator).argsort(dim=1)
 
 
 def color_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
@@ -53,6 +52,7 @@ def color_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
     Returns:
         [N, 3, H, W], 0 to 1, a new tensor.
     """
+    amounts, order = send(amounts, images.device), send(order, images.device)
     turn_of_hue = (order == HUE).int().argmax(dim=1)
     factors = amounts.gather(1, order)
     for turn in range(3):

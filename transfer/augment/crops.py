@@ -27,37 +27,19 @@ def stored_size(image_size: int, least_area: float) -> int:
     return image_size if least_area == 1 else round(image_size * 8 / 7)
 
 
-def random_resized_crop(
-    images: Tensor,
-    image_size: int,
-    least_area: float,
-    generator: torch.Generator,
-    interpolation: str = "bilinear",
-) -> Tensor:
-    """Cut out a part of each image, and resize it to a square.
-
-    As torchvision's ``RandomResizedCrop(image_size, scale=(least_area, 1), antialias=True)``.
-
-    Args:
-        images: float [N, C, H, W].
-        image_size: pixels.
-        least_area: of the part, as a share of the image; above 0 and at most 1.
-        generator: CPU generator.
-        interpolation: "bilinear" or "bicubic".
-
-    Returns:
-        float [N, C, image_size, image_size]; "bicubic" overshoots at edges.
-    """
-    height, width = images.shape[-2:]
-    boxes = random_boxes(len(images), height, width, least_area, generator)
-    return resized_crop(images, boxes, image_size, interpolation)
-
-
 def random_boxes(
     count: int, height: int, width: int, least_area: float, generator: torch.Generator
 ) -> Tensor:
-    """Draw parts of images of `height` times `width` pixels: int64 [count, 4], of each its top,
-    left, height and width."""
+    """Draw parts of images of `height` times `width` pixels, as torchvision's
+    ``RandomResizedCrop(scale=(least_area, 1))`` does.
+
+    Args:
+        least_area: of the part, as a share of the image; above 0 and at most 1.
+        generator: CPU generator.
+
+    Returns:
+        int64 [count, 4], of each its top, left, height and width.
+    """
     shape = (count, _TRIES)
     area = torch.rand(shape, generator=generator) * (1 - least_area) + least_area
     low, high = map(math.log, _RATIO)
@@ -88,7 +70,12 @@ def resized_crop(
     many matrices does a whole batch.
 
     Args:
-        boxes: int64 [N, 4], on the CPU, as `random_boxes` draws them.
+        boxes: int64 [N, 4], as `random_boxes` draws them.
+        image_size: pixels of the square's edge.
+        interpolation: "bilinear" or "bicubic"; this one overshoots at edges.
+
+    Returns:
+        float [N, C, image_size, image_size].
     """
     count, channels, height, width = images.shape
     # Made where they are used: the matrices are larger than the boxes.

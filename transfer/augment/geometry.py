@@ -2,7 +2,8 @@
 
 Each is equal in distribution to torchvision's transform of one image, and does a whole batch
 in a few indexing operations. Random numbers come from a CPU generator, so that a run draws
-the same ones on every device.
+the same ones on every device, and are drawn beforehand: what is done with them is then the same
+list of operations for each batch.
 """
 
 import math
@@ -14,7 +15,13 @@ from torch import Tensor
 from transfer.system.device import send
 
 
-def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+def random_offsets(count: int, padding: int, generator: torch.Generator) -> Tensor:
+    """By how much each image is shifted down and to the right, padding counted: int64 [2, count],
+    0 to ``2 * padding``."""
+    return torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
+
+
+def crop(images: Tensor, padding: int, offsets: Tensor) -> Tensor:
     """Shift each image by up to `padding` pixels each way; what comes into view is black.
 
     As torchvision's ``RandomCrop(size, padding=padding)``.
@@ -22,13 +29,12 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     Args:
         images: [N, C, H, W].
         padding: pixels, at least 0.
-        generator: CPU generator; two integers an image are drawn.
+        offsets: of `random_offsets`.
 
     Returns:
         [N, C, H, W], a new tensor.
     """
     count, _, height, width = images.shape
-    offsets = torch.randint(0, 2 * padding + 1, (2, count), generator=generator)
     rows, columns = send(offsets, images.device)
     padded = F.pad(images, (padding,) * 4)
     # A view of every window there is: [N, C, rows, columns, H, W]. Picking one copies whole rows.
@@ -36,33 +42,28 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     return windows[torch.arange(count, device=images.device), :, rows, columns]
 
 
-def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image left to right with probability one half; [N, C, H, W] to the same."""
-    chosen = send(torch.rand(len(images), generator=generator), images.device) < 0.5
-    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+def random_flips(count: int, generator: torch.Generator) -> Tensor:
+    """Which images are mirrored, each with probability one half: bool [count]."""
+    return torch.rand(count, generator=generator) < 0.5
 
 
-def random_rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tensor:
-    """Rotate each image about its centre by up to `degrees` either way.
+def flip(images: Tensor, chosen: Tensor) -> Tensor:
+    """Mirror those of [N, C, H, W] left to right that bool [N] has chosen."""
+    return torch.where(send(chosen, images.device)[:, None, None, None], images.flip(3), images)
 
-    As torchvision's ``RandomRotation(degrees)``: nearest pixel, black corners.
 
-    Args:
-        images: float [N, C, H, W].
-        degrees: 0 to 180.
-        generator: CPU generator; one number an image is drawn.
-
-    Returns:
-        [N, C, H, W], a new tensor.
-    """
-    angles = (torch.rand(len(images), generator=generator) * 2 - 1) * degrees
-    return rotate(images, send(angles, images.device))
+def random_angles(count: int, degrees: float, generator: torch.Generator) -> Tensor:
+    """By how much each image is rotated: float [count], up to `degrees` (0 to 180) either way."""
+    return (torch.rand(count, generator=generator) * 2 - 1) * degrees
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Rotate image n of [N, C, H, W] counter-clockwise by ``degrees[n]``, to the nearest pixel."""
+    """Rotate image n of float [N, C, H, W] about its centre, counter-clockwise by ``degrees[n]``.
+
+    As torchvision's ``RandomRotation``: to the nearest pixel, with black corners.
+    """
     _, _, height, width = images.shape
-    radians = degrees * (math.pi / 180)
+    radians = send(degrees, images.device) * (math.pi / 180)
     cosine, sine = radians.cos()[:, None, None], radians.sin()[:, None, None]
     # Where each pixel comes from, counted from the centre in half edges, as grid_sample counts: a
     # rotation in pixels of an image that is not square needs the ratio of the edges.

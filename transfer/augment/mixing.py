@@ -7,6 +7,8 @@ A1, https://arxiv.org/abs/1905.04899. An image is mixed as torchvision's ``MixUp
 a gamble.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,25 +17,23 @@ from transfer.config.schema import AugmentConfig
 from transfer.system.device import send
 
 
-def mix(
-    images: Tensor, labels: Tensor, classes: int, config: AugmentConfig, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Mix each image, with `config.mix_probability`, with the one before it in the batch.
+def random_mixtures(
+    count: int, height: int, width: int, config: AugmentConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Draw how much of each image is left, and where.
 
     Args:
-        images: float [N, C, H, W], normalised or not, in random order.
-        labels: int64 [N], below `classes`.
+        height, width: pixels of the images.
         config: `mixup` and `cutmix`, each the alpha of a distribution Beta(alpha, alpha) of shares;
-            0 is off. Where both are on, each image takes one of them at random.
+            0 is off. Where both are on, each image takes one of them at random. An image is mixed
+            with `mix_probability`.
         generator: CPU generator.
 
     Returns:
-        The images and float [N, classes] shares of the classes, which sum to 1; or both as they
-        were given where nothing is on.
+        what `mix` takes; nothing where nothing is on.
     """
     if not (config.mixup or config.cutmix):
-        return images, labels
-    count, _, height, width = images.shape
+        return {}
     cut = torch.full((count,), bool(config.cutmix))
     if config.mixup and config.cutmix:
         cut = torch.rand(count, generator=generator) < 0.5
@@ -45,8 +45,29 @@ def mix(
     rows = _strip(height, kept, generator) | ~cut[:, None]
     columns = _strip(width, kept, generator) | ~cut[:, None]
     veil = torch.where(cut, 1, 1 - kept).float()
-    share = send(veil * rows.float().mean(dim=1) * columns.float().mean(dim=1), images.device)
-    veil, rows, columns = (send(each, images.device) for each in (veil, rows, columns))
+    share = veil * rows.float().mean(dim=1) * columns.float().mean(dim=1)
+    return {"veil": veil, "rows": rows, "columns": columns, "share": share}
+
+
+def mix(
+    images: Tensor, labels: Tensor, classes: int, mixtures: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Mix each image with the one before it in the batch.
+
+    Args:
+        images: float [N, C, H, W], normalised or not, in random order.
+        labels: int64 [N], below `classes`.
+        mixtures: of `random_mixtures`; it may hold more.
+
+    Returns:
+        The images and float [N, classes] shares of the classes, which sum to 1; or both as they
+        were given where nothing was drawn.
+    """
+    if "veil" not in mixtures:
+        return images, labels
+    veil, rows, columns, share = (
+        send(mixtures[name], images.device) for name in ("veil", "rows", "columns", "share")
+    )
     weight = veil[:, None, None] * rows[:, :, None] * columns[:, None, :]
     targets = F.one_hot(labels, classes).float()
     return (

@@ -24,17 +24,16 @@ _STRONGEST = {SHEAR_X: 0.99, SHEAR_Y: 0.99, TRANSLATE_X: 32.0, TRANSLATE_Y: 32.0
 _STRONGEST |= dict.fromkeys((*_BLENDING, SHARPNESS), 0.99)
 
 
-def random_trivial_augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change each of float [N, 3, H, W], 0 to 1, in one way at random; a new tensor.
+def random_changes(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw what is done to each image, and how far it goes, as `trivial_augment` takes them.
 
     Args:
         generator: CPU generator; three integers an image are drawn.
     """
-    count = len(images)
     operations = torch.randint(14, (count,), generator=generator)
     strengths = torch.randint(_BINS, (count,), generator=generator)
     signs = torch.randint(2, (count,), generator=generator) * 2 - 1
-    return trivial_augment(images, operations, magnitudes(operations, strengths, signs))
+    return operations, magnitudes(operations, strengths, signs)
 
 
 def magnitudes(operations: Tensor, strengths: Tensor, signs: Tensor) -> Tensor:

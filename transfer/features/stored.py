@@ -162,7 +162,7 @@ class StoredFeatures:
         batches = Batches(split, _BATCH_SIZE, self._device, resident=self._data.resident)
         with closing(batches.in_order()) as ordered:
             for images, _ in ordered:
-                inputs = preprocess(images, generator)
+                inputs = preprocess(images, preprocess.draw(images, generator))
                 with autocast(self._device, config.precision):
                     part = self._cut.features(inputs)
                 if done == 0:

@@ -177,21 +177,13 @@ class UnfinishedEpoch:
         """All of it as tensors, numbers, lists and tuples."""
         return vars(self) | {"generators": generators}
 
-    def count(
-        self, logits: Tensor, targets: Tensor, loss: Tensor, rates: tuple[float, float]
-    ) -> None:
-        """Take in a batch: its float [B, K] logits, its targets, mean loss, and the learning rates.
-        Neither logits nor loss asks for a gradient.
-
-        Args:
-            targets: int64 [B] labels, or float [B, K] shares of the classes: of a mixture, the
-                class with the largest share is the right answer.
-        """
-        labels = targets.argmax(dim=1) if targets.ndim > 1 else targets
+    def count(self, loss: Tensor, correct: Tensor, images: int, rates: tuple[float, float]) -> None:
+        """Take in a batch: its mean loss, float [], how many of so many images were classified
+        correctly, int64 [], and the learning rates."""
         self.losses[self.iteration] = loss
-        self.correct += (logits.argmax(dim=1) == labels).sum()
+        self.correct += correct
         self.rates.append(rates)
-        self.seen += len(labels)
+        self.seen += images
         self.iteration += 1
 
     @property

@@ -1,20 +1,21 @@
-"""One step of training: a batch through the network, back, and the optimiser's update."""
+"""One step of training: a batch's pass forward and back, and the optimiser's update."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from transfer.system.device import synchronize
+from transfer.system.device import send, synchronize
 
 log = logging.getLogger(__name__)
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Batch = Mapping[str, Tensor]
+# The mean loss of a batch, and how many of its images were classified correctly.
+Pass = Callable[[Batch], tuple[Tensor, Tensor]]
 
 # So many passes choose kernels and fill the allocator before one is timed.
 _WARM_UP = 3
@@ -23,36 +24,26 @@ _LAUNCH_BOUND = 0.5
 
 
 class TrainingStep:
-    """Trains `network` by one batch a call.
+    """Trains a network by one batch a call.
 
     On a GPU, the kernels of a small network take less time than Python takes to launch them. Where
     a pass is seen to be so, it is captured as a CUDA graph, which one call launches as a whole:
     https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. It computes what it would
-    compute otherwise. Batches of another shape, such as an epoch's last, go through as ever.
+    compute otherwise. Batches of another shape, such as an epoch's last, go through as ever, and so
+    do all where a pass waits for the GPU.
 
     Args:
-        network: in training mode; float inputs [B, …] give logits [B, K].
-        optimizer: over what trains of it.
-        loss: of float32 logits [B, K] and the targets: a scalar.
-        autocast: the precision to compute in.
+        run: a pass forward, to the loss.
+        optimizer: over what trains.
         device: where the network is.
-        capture: whether a pass may be captured.
+        capture: whether a pass may be captured: the same operations are done to every batch.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        optimizer: Optimizer,
-        loss: Loss,
-        autocast: torch.autocast,
-        device: torch.device,
-        *,
-        capture: bool = True,
+        self, run: Pass, optimizer: Optimizer, device: torch.device, *, capture: bool = True
     ) -> None:
-        self._network = network
+        self._run = run
         self._optimizer = optimizer
-        self._loss = loss
-        self._autocast = autocast
         self._device = device
         self._undecided = capture and device.type == "cuda"
         self._pays = False
@@ -65,94 +56,103 @@ class TrainingStep:
         """Whether a pass is launched as a whole."""
         return self._captured is not None
 
-    def __call__(
-        self, inputs: Tensor, targets: Tensor, *, steady: bool = True
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, batch: Batch, *, steady: bool = True) -> tuple[Tensor, Tensor]:
         """Update the network once.
 
         Args:
-            inputs, targets: a batch, on the device.
+            batch: what the pass takes; its `inputs` lie on the device.
             steady: whether the layers do to the next batch what they do to this one: a graph
                 repeats, number by number, what was captured.
 
         Returns:
-            the logits before the update and their mean loss. The next call may overwrite them.
+            what the pass gave, before the update. The next call may overwrite it.
         """
-        if self._pays and steady and inputs.shape == self._shape:
-            self._capture(inputs, targets)
+        if self._pays and steady and batch["inputs"].shape == self._shape:
+            self._capture(batch)
         run: Pass = self._forward_backward
-        if self._captured is not None and steady and self._captured.fits(inputs, targets):
+        if self._captured is not None and steady and self._captured.fits(batch):
             run = self._captured
         elif self._undecided and steady:
             run = self._watched
-        logits, loss = run(inputs, targets)
+        result = run(batch)
         self._optimizer.step()
-        return logits, loss
+        return result
 
-    def _forward_backward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward_backward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         self._optimizer.zero_grad(set_to_none=True)
-        with self._autocast:
-            logits = self._network(inputs)
-            loss = self._loss(logits.float(), targets)
+        loss, correct = self._run(batch)
         loss.backward()
         # What held on to the graph of one pass would tie the next one, captured, to its stream.
-        return logits.detach(), loss.detach()
+        return loss.detach(), correct
 
-    def _watched(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """A pass; after some of one shape, one whose launch is timed."""
-        if inputs.shape != self._shape:
-            self._shape, self._passes = inputs.shape, 0
+    def _watched(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A pass; after some of one shape, one whose launch is timed, and then one that is seen
+        not to wait."""
+        if batch["inputs"].shape != self._shape:
+            self._shape, self._passes = batch["inputs"].shape, 0
         self._passes += 1
         if self._passes <= _WARM_UP:
-            return self._forward_backward(inputs, targets)
+            return self._forward_backward(batch)
+        if self._passes == _WARM_UP + 1:
+            synchronize(self._device)
+            start = time.perf_counter()
+            results = self._forward_backward(batch)
+            launched = time.perf_counter() - start
+            synchronize(self._device)
+            seconds = time.perf_counter() - start
+            self._undecided = launched > _LAUNCH_BOUND * seconds
+            return results
         self._undecided = False
-        synchronize(self._device)
-        start = time.perf_counter()
-        results = self._forward_backward(inputs, targets)
-        launched = time.perf_counter() - start
-        synchronize(self._device)
-        launch_bound = launched > _LAUNCH_BOUND * (time.perf_counter() - start)
-        self._pays = launch_bound and not _reads_its_count(self._network)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                results = self._forward_backward(batch)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        self._pays = not any("synchronizing" in str(each.message) for each in warned)
         return results
 
-    def _capture(self, inputs: Tensor, targets: Tensor) -> None:
+    def _capture(self, batch: Batch) -> None:
         self._pays = False
-        trained = [each for group in self._optimizer.param_groups for each in group["params"]]
+        groups = self._optimizer.param_groups
+        trained = [parameter for group in groups for parameter in group["params"]]
+        generator = torch.cuda.default_generators[self._device.index or 0]
+        state = generator.get_state()
         try:
-            self._captured = CapturedPass(self._forward_backward, inputs, targets, trained)
+            self._captured = CapturedPass(self._forward_backward, batch, trained, self._device)
         except RuntimeError as error:
-            # Something in it waits for the GPU, or there is no memory for a second set of
-            # activations.
+            # There is no memory for a second set of activations, say.
             first, *_ = str(error).splitlines()
             log.warning("each kernel of this network is launched by itself: %s", first)
-
-
-def _reads_its_count(network: nn.Module) -> bool:
-    """Whether BatchNorm averages over all batches alike: torch reads the number of batches back."""
-    return any(
-        isinstance(each, _BatchNorm) and each.training and each.momentum is None
-        for each in network.modules()
-    )
+            # A capture that fails leaves the generator as if it went on.
+            fresh = torch.Generator(self._device)
+            fresh.set_state(state)
+            generator.graphsafe_set_state(fresh)
 
 
 class CapturedPass:
-    """A pass forward and backward as a CUDA graph, over inputs and targets of one shape.
+    """A pass forward and backward as a CUDA graph, over batches of one shape.
 
     Args:
         run: the pass; it leaves gradients at the parameters.
-        inputs, targets: a batch; it is not trained on.
+        batch: not trained on.
         parameters: what trains. Where one has a gradient, the graph leaves it there.
+        device: where all is computed.
 
     Raises:
         RuntimeError: torch cannot capture it.
     """
 
     def __init__(
-        self, run: Pass, inputs: Tensor, targets: Tensor, parameters: Iterable[nn.Parameter]
+        self, run: Pass, batch: Batch, parameters: list[nn.Parameter], device: torch.device
     ) -> None:
-        self._inputs, self._targets = inputs.clone(), targets.clone()
+        self._batch = {
+            name: each.clone() if each.device.type == device.type else send(each, device)
+            for name, each in batch.items()
+        }
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(inputs.device):
+        with torch.cuda.device(device):
             capture = torch.cuda.graph(
                 self._graph,
                 stream=torch.cuda.Stream(),
@@ -160,20 +160,22 @@ class CapturedPass:
                 capture_error_mode="thread_local",
             )
             with capture:
-                self._logits, self._loss = run(self._inputs, self._targets)
+                self._results = run(self._batch)
         self._gradients = [(each, each.grad) for each in parameters]
 
-    def fits(self, inputs: Tensor, targets: Tensor) -> bool:
+    def fits(self, batch: Batch) -> bool:
         """Whether a batch has the shapes and types of what was captured."""
-        pairs = ((inputs, self._inputs), (targets, self._targets))
-        return all(one.shape == own.shape and one.dtype == own.dtype for one, own in pairs)
+        return batch.keys() == self._batch.keys() and all(
+            batch[name].shape == own.shape and batch[name].dtype == own.dtype
+            for name, own in self._batch.items()
+        )
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of a batch and their loss; the gradients are at the parameters."""
-        self._inputs.copy_(inputs)
-        self._targets.copy_(targets)
+    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The results of the pass; the gradients are at the parameters."""
+        for name, own in self._batch.items():
+            own.copy_(batch[name], non_blocking=True)
         self._graph.replay()
         # A pass of another shape, since, has left its own.
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
-        return self._logits, self._loss
+        return self._results

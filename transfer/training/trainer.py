@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from transfer.augment.mixing import mix
 from transfer.config import Config
 from transfer.config.tune import last_stages
 from transfer.data import Batches, ImageData, Split
@@ -23,6 +22,7 @@ from transfer.system.bars import bar
 from transfer.system.device import autocast, synchronize
 from transfer.system.interrupt import deferred
 from transfer.system.seeds import numbered_generator
+from transfer.training.batch_pass import BatchPass
 from transfer.training.batchnorm import BatchNormMomentum
 from transfer.training.epoch import (
     Epoch,
@@ -32,7 +32,7 @@ from transfer.training.epoch import (
     require_finite,
     seed_epoch,
 )
-from transfer.training.loss import class_weights, steering_loss, training_loss
+from transfer.training.loss import class_weights, steering_loss
 from transfer.training.optim import Schedule, build_optimizer, learning_rates
 from transfer.training.phases import Phase, plan_phases, set_training_mode
 from transfer.training.step import TrainingStep
@@ -92,6 +92,7 @@ class Trainer:
         # Each phase has its own.
         self._optimizer: Optimizer | None = None
         self._schedule: Schedule | None = None
+        self._pass: BatchPass | None = None
         self._step: TrainingStep | None = None
         self._network = model
         self._stored: StoredFeatures | None = None
@@ -181,10 +182,16 @@ class Trainer:
             schedule.scheduler.load_state_dict(self._restored["schedule"])
         self._optimizer, self._schedule, self._restored = optimizer, schedule, None
         self._network, self._stored = self._network_of(phase)
-        self._step = TrainingStep(
-            *(self._network, optimizer, self._loss, self.autocast, self.device),
-            capture=self.config.cuda_graphs,
+        self._pass = BatchPass(
+            self._network,
+            self.preprocess if self._stored is None else None,
+            len(self.data.classes),
+            weights=self.class_weights,
+            smoothing=self.config.label_smoothing,
+            autocast=self.autocast,
         )
+        capture = self.config.cuda_graphs and self._pass.repeats
+        self._step = TrainingStep(self._pass, optimizer, self.device, capture=capture)
         return optimizer, schedule
 
     def _run_epoch(
@@ -242,7 +249,7 @@ class Trainer:
         number."""
         start = time.perf_counter() - epoch.seconds
         generator = self._generator = seed_epoch(self.config.seed, epoch.number)
-        stored, train = self._stored is not None, self.train
+        train = self.train
         if self._stored is not None:
             train = train.with_inputs(self._stored.train(epoch.number))
             first_view = epoch.number - phase.first_epoch < max(self.config.feature_views, 1)
@@ -264,28 +271,21 @@ class Trainer:
             initial=epoch.iteration,
             desc=f"epoch {epoch.number}/{self.config.epochs}",
         )
-        classes, augment, step = len(self.data.classes), self.config.augment, self._step
-        assert step is not None
+        assert self._pass is not None and self._step is not None
         with closing(shuffled):
             for images, labels in batches:
                 # A signal waits for the end of the batch, where the state is whole.
                 with deferred():
                     self._momentum.before_iteration()
-                    inputs, targets = images, labels
-                    if not stored:
-                        inputs = self.preprocess(images, generator)
-                        inputs, targets = mix(inputs, labels, classes, augment, generator)
-                    logits, loss = step(inputs, targets, steady=self._momentum.steady)
-                    epoch.count(logits, targets, loss, learning_rates(optimizer))
+                    batch = self._pass.draw(images, labels, generator)
+                    loss, correct = self._step(batch, steady=self._momentum.steady)
+                    epoch.count(loss, correct, len(labels), learning_rates(optimizer))
                     schedule.after_iteration()
                     epoch.seconds = time.perf_counter() - start
                 if epoch.iteration % _LOOK_EVERY == 0 and not loss.isfinite():
                     break
         synchronize(self.device)
         epoch.seconds = time.perf_counter() - start
-
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return training_loss(logits, targets, self.class_weights, self.config.label_smoothing)
 
     def _batches(self, split: Split, batch_size: int) -> Batches:
         return Batches(split, batch_size, self.device, resident=self.data.resident)
@@ -312,6 +312,7 @@ class Trainer:
             generator = numbered_generator(config.seed, epoch)
         with closing(batches.in_order()) as ordered:
             preprocessed = (
-                (self.preprocess(images, generator), labels) for images, labels in ordered
+                (self.preprocess(images, self.preprocess.draw(images, generator)), labels)
+                for images, labels in ordered
             )
             return predict_logits(self.model, preprocessed, self.autocast)
