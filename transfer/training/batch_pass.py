@@ -20,9 +20,6 @@ class BatchPass:
         weights: float32 [K], what an image of each class counts; None: all alike.
         smoothing: of the labels.
         autocast: the precision to compute in.
-
-    Attributes:
-        repeats: whether the same operations are done to every batch.
     """
 
     def __init__(
@@ -37,11 +34,12 @@ class BatchPass:
     ) -> None:
         self._network = network
         self._preprocess = preprocess
+        # What differs from batch to batch is done while the batch is drawn.
+        self._ahead = preprocess is not None and not preprocess.repeats
         self._classes = classes
         self._weights = weights
         self._smoothing = smoothing
         self._autocast = autocast
-        self.repeats = preprocess is None or preprocess.repeats
 
     def draw(self, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """A batch with all that is random about it, which is drawn on the CPU.
@@ -52,11 +50,15 @@ class BatchPass:
             generator: CPU generator.
         """
         batch = {"inputs": inputs, "labels": labels}
-        if self._preprocess is not None:
-            config, size = self._preprocess.config, self._preprocess.image_size
-            batch |= self._preprocess.draw(inputs, generator)
-            batch |= random_mixtures(len(inputs), size, size, config, generator)
-        return batch
+        if self._preprocess is None:
+            return batch
+        draws = self._preprocess.draw(inputs, generator)
+        if self._ahead:
+            batch["inputs"] = self._preprocess(inputs, draws)
+        else:
+            batch |= draws
+        config, size = self._preprocess.config, self._preprocess.image_size
+        return batch | random_mixtures(len(inputs), size, size, config, generator)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The mean loss of a drawn batch, and how many of its images were classified correctly.
@@ -64,9 +66,9 @@ class BatchPass:
         Of a mixture, the class with the largest share is the right answer.
         """
         inputs, targets = batch["inputs"], batch["labels"]
-        if self._preprocess is not None:
+        if self._preprocess is not None and not self._ahead:
             inputs = self._preprocess(inputs, batch)
-            inputs, targets = mix(inputs, targets, self._classes, batch)
+        inputs, targets = mix(inputs, targets, self._classes, batch)
         with self._autocast:
             logits = self._network(inputs).float()
             loss = training_loss(logits, targets, self._weights, self._smoothing)

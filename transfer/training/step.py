@@ -17,8 +17,8 @@ Batch = Mapping[str, Tensor]
 # The mean loss of a batch, and how many of its images were classified correctly.
 Pass = Callable[[Batch], tuple[Tensor, Tensor]]
 
-# So many passes choose kernels and fill the allocator before one is timed.
-_WARM_UP = 3
+# Which passes are timed: the first choose kernels, fill the allocator and wake the GPU.
+_TIMED = (4, 8, 16, 32, 64)
 # Launching takes longest where it takes more than this share of a pass.
 _LAUNCH_BOUND = 0.5
 
@@ -33,10 +33,10 @@ class TrainingStep:
     do all where a pass waits for the GPU.
 
     Args:
-        run: a pass forward, to the loss.
+        run: a pass forward, to the loss; the same operations for every batch of a shape.
         optimizer: over what trains.
         device: where the network is.
-        capture: whether a pass may be captured: the same operations are done to every batch.
+        capture: whether a pass may be captured.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class TrainingStep:
         self._optimizer = optimizer
         self._device = device
         self._undecided = capture and device.type == "cuda"
+        self._launch_bound = False
         self._pays = False
         self._shape: torch.Size | None = None
         self._passes = 0
@@ -86,23 +87,29 @@ class TrainingStep:
         return loss.detach(), correct
 
     def _watched(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A pass; after some of one shape, one whose launch is timed, and then one that is seen
-        not to wait."""
+        """A pass; some of one shape are timed, and after one whose launch takes longest, one is
+        seen not to wait."""
         if batch["inputs"].shape != self._shape:
             self._shape, self._passes = batch["inputs"].shape, 0
         self._passes += 1
-        if self._passes <= _WARM_UP:
-            return self._forward_backward(batch)
-        if self._passes == _WARM_UP + 1:
-            synchronize(self._device)
-            start = time.perf_counter()
-            results = self._forward_backward(batch)
-            launched = time.perf_counter() - start
-            synchronize(self._device)
-            seconds = time.perf_counter() - start
-            self._undecided = launched > _LAUNCH_BOUND * seconds
+        if self._launch_bound:
+            self._undecided = False
+            results, self._pays = self._seen_not_to_wait(batch)
             return results
-        self._undecided = False
+        if self._passes not in _TIMED:
+            return self._forward_backward(batch)
+        self._undecided = self._passes < _TIMED[-1]
+        synchronize(self._device)
+        start = time.perf_counter()
+        results = self._forward_backward(batch)
+        launched = time.perf_counter() - start
+        synchronize(self._device)
+        if launched > _LAUNCH_BOUND * (time.perf_counter() - start):
+            self._launch_bound = self._undecided = True
+        return results
+
+    def _seen_not_to_wait(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], bool]:
+        """The results of a pass, and whether nothing in it waited for the GPU."""
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             torch.cuda.set_sync_debug_mode("warn")
@@ -110,8 +117,9 @@ class TrainingStep:
                 results = self._forward_backward(batch)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
-        self._pays = not any("synchronizing" in str(each.message) for each in warned)
-        return results
+        # The mode itself warns once that it is a prototype.
+        waits = ("called a synchronizing" in str(each.message) for each in warned)
+        return results, not any(waits)
 
     def _capture(self, batch: Batch) -> None:
         self._pays = False

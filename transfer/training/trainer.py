@@ -190,7 +190,7 @@ class Trainer:
             smoothing=self.config.label_smoothing,
             autocast=self.autocast,
         )
-        capture = self.config.cuda_graphs and self._pass.repeats
+        capture = self.config.cuda_graphs
         self._step = TrainingStep(self._pass, optimizer, self.device, capture=capture)
         return optimizer, schedule
 
