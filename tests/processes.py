@@ -31,9 +31,11 @@ from typing import NoReturn, Protocol, TextIO, cast
 # No module of this project: whether it imports what it needs is for each command to show.
 LIBRARIES = (
     *("torch", "torch._dynamo", "torch.utils.flop_counter", "torch.profiler", "safetensors.torch"),
-    *("hydra.main", "hydra.experimental.callback", "filelock", "tabulate", "tqdm"),
-    *("pandas", "pyarrow.parquet", "pyarrow.pandas_compat", "scipy.stats"),
+    *("hydra.main", "hydra.experimental.callback", "antlr4.LL1Analyzer", "omegaconf._impl"),
+    *("filelock", "tabulate", "tqdm", "jinja2", "PIL.ImageOps", "email.policy"),
+    *("pandas", "pyarrow.parquet", "pyarrow.pandas_compat", "pyarrow.dataset", "scipy.stats"),
     *("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.artifacts"),
+    *("mlflow.store.tracking.sqlalchemy_workspace_store", "torch.utils.serialization.config"),
     *("alembic.command", "sqlalchemy.dialects.sqlite", "sklearn.datasets", "PIL.JpegImagePlugin"),
     *("matplotlib.figure", "matplotlib.patheffects", "matplotlib.backends.backend_agg"),
 )
@@ -69,7 +71,9 @@ class ForkServer:
         # The server ends when this end of the connection is closed, or dies with this process.
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            call = [sys.executable, __file__, str(theirs.fileno())]
+            # Python makes its bytecode anew for each command where it may leave none beside files.
+            self._bytecode = tempfile.TemporaryDirectory(prefix="transfer-bytecode-")
+            call = [sys.executable, __file__, str(theirs.fileno()), self._bytecode.name]
             self._process = subprocess.Popen(call, pass_fds=[theirs.fileno()])
         atexit.register(self.close)
 
@@ -284,6 +288,8 @@ if __name__ == "__main__":
     del sys.path[0]
     for name in LIBRARIES:
         importlib.import_module(name)
+    if sys.dont_write_bytecode:
+        sys.pycache_prefix, sys.dont_write_bytecode = sys.argv[2], False
     # A collection in a child would write to, and thereby copy, all that it shares.
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))
