@@ -107,8 +107,7 @@ class Workplace:
         script, *rest = arguments
         call = [str(ROOT / script), *rest]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": self.store}
-        from_scratch |= bool(limit_kb) or "hydra/launcher=joblib" in rest
-        if not from_scratch and (server := fork_server(environment)):
+        if not (from_scratch or limit_kb) and (server := fork_server(environment)):
             return server.run(call, self.folder, environment, timeout=300)
         limit = ["sh", "-c", f'ulimit -v {limit_kb}; exec "$@"', "sh"] if limit_kb else []
         return subprocess.run(
@@ -128,8 +127,7 @@ class Workplace:
             stdout: a file descriptor for both output and errors instead.
         """
         environment = {**os.environ, "MLFLOW_TRACKING_URI": self.store}
-        server = None if "hydra/launcher=joblib" in arguments else fork_server(environment)
-        if server is None:
+        if (server := fork_server(environment)) is None:
             stderr = subprocess.PIPE if stdout == subprocess.PIPE else stdout
             return self.start_from_scratch(*arguments, stdout=stdout, stderr=stderr)
         call = [str(ROOT / "train.py"), *arguments]

@@ -18,6 +18,7 @@ import os
 import runpy
 import select
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -42,7 +43,7 @@ LIBRARIES = (
 
 # What may change between the server's start and a command's: MLflow reads its own when it needs
 # them, and the others are set by libraries and by pytest while tests run.
-READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "TORCH_HOME", "PYTEST_CURRENT_TEST")
+READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "TORCH_HOME", "PYTEST_CURRENT_TEST", "PYTHONPATH")
 
 # Bytes in which a keeper tells a number.
 _MESSAGE = 16
@@ -233,6 +234,8 @@ def serve(connection: socket.socket) -> None:
             sys.orig_argv[:] = [sys.executable, *(["-u"] if started else []), *call]
             if started:
                 cast(io.TextIOWrapper, sys.stdout).reconfigure(write_through=True)
+            if "PYTHONPATH" in changes:
+                _take_path(os.environ.get("PYTHONPATH", ""))
             sys.path.insert(0, str(Path(call[0]).parent))
             return
         for stream in streams:
@@ -243,6 +246,13 @@ def serve(connection: socket.socket) -> None:
         connection.send(str(pid).encode())
         _, status = os.waitpid(pid, 0)
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _take_path(folders: str) -> None:
+    """Look for modules in these folders first, and let theirs see to the start, as Python does."""
+    sys.path[:0] = [folder for folder in folders.split(os.pathsep) if folder]
+    sys.modules.pop("sitecustomize", None)
+    site.execsitecustomize()
 
 
 def _keep(stdout: int, stderr: int, status: int) -> None:
