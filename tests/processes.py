@@ -42,8 +42,12 @@ LIBRARIES = (
 )
 
 # What may change between the server's start and a command's: MLflow reads its own when it needs
-# them, and the others are set by libraries and by pytest while tests run.
-READ_LATE = ("MLFLOW_", "_MLFLOW_", "KMP_", "TORCH_HOME", "PYTEST_CURRENT_TEST", "PYTHONPATH")
+# them, and the others are set by libraries, torch's compiler among them, and by pytest while tests
+# run.
+READ_LATE = (
+    *("MLFLOW_", "_MLFLOW_", "KMP_", "TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"),
+    *("PYTEST_CURRENT_TEST", "PYTHONPATH"),
+)
 
 # Bytes in which a keeper tells a number.
 _MESSAGE = 16

@@ -94,3 +94,15 @@ def test_a_script_that_was_started_is_seen_as_it_goes_and_signalled(tmp_path: Pa
 
 def test_what_libraries_read_when_they_are_imported_is_not_changed_afterwards() -> None:
     assert fork_server({**os.environ, "OMP_NUM_THREADS": "7"}) is None
+
+
+def test_what_torch_sets_while_it_trains_leaves_commands_their_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    cache_dir()
+    assert "TORCHINDUCTOR_CACHE_DIR" in os.environ
+    if sys.platform == "linux":
+        assert fork_server(dict(os.environ)) is not None
