@@ -12,6 +12,7 @@ import atexit
 import functools
 import gc
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -27,7 +28,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, Protocol, TextIO, cast
+from typing import Any, NoReturn, Protocol, TextIO, cast
 
 # No module of this project: whether it imports what it needs is for each command to show.
 LIBRARIES = (
@@ -76,7 +77,7 @@ class ForkServer:
         # The server ends when this end of the connection is closed, or dies with this process.
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            # Python makes its bytecode anew for each command where it may leave none beside files.
+            # For where Python may leave no bytecode beside files.
             self._bytecode = tempfile.TemporaryDirectory(prefix="transfer-bytecode-")
             call = [sys.executable, __file__, str(theirs.fileno()), self._bytecode.name]
             self._process = subprocess.Popen(call, pass_fds=[theirs.fileno()])
@@ -252,6 +253,19 @@ def serve(connection: socket.socket) -> None:
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
+def _keep_bytecode(folder: str) -> None:
+    """Write bytecode into a folder of its own where there is none beside the file."""
+    usual = importlib.util.cache_from_source
+
+    def cached(path: str, *args: Any, **options: Any) -> str:
+        beside = usual(path, *args, **options)
+        return beside if os.path.exists(beside) else folder + os.path.abspath(beside)  # noqa: PTH100, PTH110
+
+    # What reads modules looks it up there.
+    importlib._bootstrap_external.cache_from_source = cached  # type: ignore[attr-defined]
+    sys.dont_write_bytecode = False
+
+
 def _take_path(folders: str) -> None:
     """Look for modules in these folders first, and let theirs see to the start, as Python does."""
     sys.path[:0] = [folder for folder in folders.split(os.pathsep) if folder]
@@ -303,7 +317,7 @@ if __name__ == "__main__":
     for name in LIBRARIES:
         importlib.import_module(name)
     if sys.dont_write_bytecode:
-        sys.pycache_prefix, sys.dont_write_bytecode = sys.argv[2], False
+        _keep_bytecode(sys.argv[2])
     # A collection in a child would write to, and thereby copy, all that it shares.
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))
