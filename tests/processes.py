@@ -42,6 +42,9 @@ LIBRARIES = (
     *("matplotlib.figure", "matplotlib.patheffects", "matplotlib.backends.backend_agg"),
 )
 
+# What imports torchvision: a file that stands alone, and is read anew by each command.
+TORCHVISION = Path(__file__).resolve().parents[1] / "transfer" / "system" / "torchvision.py"
+
 # What may change between the server's start and a command's: MLflow reads its own when it needs
 # them, and the others are set by libraries, torch's compiler among them, and by pytest while tests
 # run.
@@ -316,6 +319,9 @@ if __name__ == "__main__":
     del sys.path[0]
     for name in LIBRARIES:
         importlib.import_module(name)
+    # It takes a declaration before, which lives as long as what makes it.
+    declaring = runpy.run_path(str(TORCHVISION))
+    declaring["load_torchvision"]()
     if sys.dont_write_bytecode:
         _keep_bytecode(sys.argv[2])
     # A collection in a child would write to, and thereby copy, all that it shares.

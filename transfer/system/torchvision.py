@@ -7,6 +7,7 @@ Classifiers, data sets and transforms use none of these operators, so declaring 
 schemas is enough. Where the operators do load, nothing is declared.
 """
 
+import sys
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -25,12 +26,12 @@ _SCHEMAS = (
 
 @cache
 def load_torchvision() -> ModuleType:
-    """torchvision itself; its missing operators are declared first, once a process.
+    """torchvision itself; unless it is imported already, its missing operators are declared first.
 
     Raises:
         ModuleNotFoundError: it is not installed.
     """
-    if not operators_load():
+    if "torchvision" not in sys.modules and not operators_load():
         declare_operators()
     return import_module("torchvision")
 
