@@ -166,7 +166,7 @@ def children(workplace: Workplace) -> dict[str, Run]:
     }
 
 
-def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all workers of pytest."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -176,7 +176,7 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with its tables made; making them takes MLflow several seconds, once for all
     workers of pytest."""
-    path = _shared(tmp_path_factory) / "empty-mlflow.db"
+    path = shared(tmp_path_factory) / "empty-mlflow.db"
     with FileLock(f"{path}.lock"):
         if not path.exists():
             new = path.with_suffix(".new")
@@ -221,7 +221,7 @@ def sweep(
 ) -> Sweep:
     """The sweep of the contract on a tenth of the digits, run once for all tests of all workers of
     pytest: two may read it at once, so that nothing in it may change."""
-    path = _shared(tmp_path_factory) / "sweep.pickle"
+    path = shared(tmp_path_factory) / "sweep.pickle"
     with FileLock(f"{path}.lock"):
         if not path.exists():
             place = new_workplace()

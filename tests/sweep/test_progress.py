@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import FASTEST, TINY, Workplace
+from tests.conftest import FASTEST, TINY, Sweep, Workplace
 from transfer.sweep.budget import Budget
 from transfer.sweep.checking import Checking
 from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
@@ -88,16 +88,16 @@ def test_no_epoch_begins_for_which_there_is_no_time(tmp_path: Path) -> None:
     assert trained(slower, 0.01, budget=30, stop_after=4) == 2, "more than the head trains next"
 
 
-def test_without_a_terminal_each_job_ends_with_a_line(workplace: Workplace) -> None:
-    command = ("train.py", "-m", *FASTEST, *TINY, "seed=0,1,2,1")
-    first = workplace.run(*command, "seed=0,1")
-    assert first.returncode == 0, first.stderr
+def test_without_a_terminal_each_job_ends_with_a_line(
+    two_seeds: Sweep, after_two_seeds: Workplace
+) -> None:
+    first = two_seeds.process
     lines = [line for line in first.stderr.splitlines() if line.startswith("job ")]
     assert len(lines) == 2 and lines[0].startswith("job 1 of 2 ended, ")
     assert lines[0].endswith(" s left") and lines[1] == "job 2 of 2 ended"
     assert "checking" not in first.stderr and "sweep:" not in first.stderr
     # What is finished counts, and is not told again; what is left out does not.
-    again = workplace.run(*command, "resume=true")
+    again = after_two_seeds.run("train.py", "-m", *FASTEST, *TINY, "seed=0,1,2,1", "resume=true")
     assert again.returncode == 0, again.stderr
     told = [line for line in again.stderr.splitlines() if line.startswith("job ")]
     assert told == ["job 3 of 3 ended"]

@@ -118,9 +118,8 @@ def test_on_a_disk_without_locks_a_killed_run_goes_on(
     assert not list(workplace.folder.glob("**/*.held"))
 
 
-def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -> None:
-    first = workplace.run("train.py", "-m", *FASTEST, "seed=0,1", *TINY)
-    assert first.returncode == 0, first.stderr
+def test_what_other_sweeps_finished_counts_in_the_report(after_two_seeds: Workplace) -> None:
+    workplace = after_two_seeds
     wider = workplace.run("train.py", "-m", *FASTEST, "seed=1,2", *TINY, "resume=true")
     assert wider.returncode == 0, wider.stderr
     assert wider.stdout.count("finished before") == 1
@@ -134,19 +133,19 @@ def test_what_other_sweeps_finished_counts_in_the_report(workplace: Workplace) -
     assert "1 configurations, 2 runs" in report
 
 
-def test_the_preview_says_what_resume_would_do(workplace: Workplace) -> None:
-    assert workplace.run("train.py", "-m", *FASTEST, *TINY).returncode == 0
+def test_the_preview_says_what_resume_would_do(two_seeds: Sweep) -> None:
+    workplace = two_seeds.workplace
     before = len(workplace.runs())
-    asked = ("seed=0,1", "select_by=acc,loss", "preview=true")
+    asked = ("seed=1,2", "select_by=acc,loss", "preview=true")
     process = workplace.run("train.py", "-m", *FASTEST, *TINY, *asked)
     assert process.returncode == 0, process.stderr
     lines = [line.split() for line in process.stdout.splitlines() if line.startswith("lenet")]
     # By what was typed where the run's name does not tell.
     assert [line[:3] for line in lines] == [
-        ["lenet-freeze1-seed0", "select_by=acc", "skip:"],
-        ["lenet-freeze1-seed0", "select_by=loss", "train"],
-        ["lenet-freeze1-seed1", "select_by=acc", "train"],
+        ["lenet-freeze1-seed1", "select_by=acc", "skip:"],
         ["lenet-freeze1-seed1", "select_by=loss", "train"],
+        ["lenet-freeze1-seed2", "select_by=acc", "train"],
+        ["lenet-freeze1-seed2", "select_by=loss", "train"],
     ]
     assert "total: 6 epochs left" in process.stdout
     assert len(workplace.runs()) == before
