@@ -58,21 +58,22 @@ def history(client: MlflowClient, run: Run) -> dict[str, list[tuple[int, float]]
 
 
 def test_a_sweep_killed_twice_ends_as_if_undisturbed(sweep: Sweep, workplace: Workplace) -> None:
-    command = (*sweep.command[1:], "resume=true")
-    # In the second job, and then between two epochs of the fourth.
-    for epochs in (3, 4):
+    # Of the sweep of the contract the jobs of one model: the proof of kills has two.
+    command = (*sweep.command[1:], "model=mobilenet_v3_small", "resume=true")
+    # Between two epochs of the first job, and then of the second, once the first is finished.
+    for epochs in (1, 2):
         kill_after_epochs(workplace, epochs, *command)
     statuses = [run.info.status for run in workplace.runs()]
     assert statuses.count("RUNNING") == 2, "the run and the sweep that were killed"
     last = workplace.run("train.py", *command)
     assert last.returncode == 0, last.stderr
-    assert last.stdout.count("finished before") == 3
+    assert last.stdout.count("finished before") == 1
     runs = workplace.runs()
-    assert len(runs) == 5
+    assert len(runs) == 3
     assert {run.info.status for run in runs} == {"FINISHED"}
     undisturbed = children(sweep.workplace)
     resumed = children(workplace)
-    assert set(resumed) == set(undisturbed)
+    assert set(resumed) == {name for name in undisturbed if name.startswith("mobilenet")}
     for name, run in resumed.items():
         twin = undisturbed[name]
         assert history(workplace.client, run) == history(sweep.workplace.client, twin)
@@ -83,7 +84,7 @@ def test_a_sweep_killed_twice_ends_as_if_undisturbed(sweep: Sweep, workplace: Wo
         assert all((ours[key] == theirs[key]).all() for key in theirs)
         assert not list(workplace.folder.glob("multirun/*/*/*/checkpoints"))
     reports = sorted(workplace.folder.glob("multirun/*/*/report.md"))
-    assert "4 configurations, 4 runs" in reports[-1].read_text()
+    assert "2 configurations, 2 runs" in reports[-1].read_text()
 
 
 def test_an_interrupted_sweep_reports_what_is_done(workplace: Workplace) -> None:
