@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.trainings import trainer_of
+from transfer.features.stored import StoredFeatures
+from transfer.models.cut import cut_at
 from transfer.models.families import family_of
 from transfer.system.cache import read_tensors, write_tensors
 from transfer.system.errors import ConfigError
@@ -50,6 +53,30 @@ def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:
     assert set(cache.glob("*/*.safetensors")) == set(files)
     assert again[0] == alone[0]
     assert torch.equal(again[1], alone[1])
+
+
+def test_photos_go_through_a_few_at_a_time_and_give_what_they_give_at_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a network makes of a whole batch of them would take gigabytes."""
+    trainer = _trainer("frozen_features=cache", "image_size=224")
+    cut, passed = cut_at(trainer.model, "head", 224), list[int]()
+
+    def counted(images: torch.Tensor) -> torch.Tensor:
+        passed.append(len(images))
+        return cut.features(images)
+
+    def features() -> torch.Tensor:
+        counting = replace(cut, features=counted)
+        others = trainer.data, trainer.config, trainer.device, trainer.normalization
+        return StoredFeatures(counting, *others).train(1)
+
+    found = features()
+    assert passed == [17, 17, 16]
+    shutil.rmtree(cache)
+    monkeypatch.setattr("transfer.features.stored._PIXELS", 10**9)
+    assert torch.equal(features(), found)
+    assert passed[3:] == [50]
 
 
 def test_folds_share_one_pass_over_all_images(cache: Path) -> None:

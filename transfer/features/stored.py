@@ -9,7 +9,9 @@ the seconds that the pass took are kept as
 well: they count in every training that uses it, whoever made it, so that times compare.
 """
 
+import math
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from importlib.metadata import version
 
@@ -27,6 +29,10 @@ from transfer.system.seeds import numbered_generator
 
 # The same for every batch size of training: a matmul may round by the size of its batch.
 _BATCH_SIZE = 256
+# What a network makes of more pixels than that takes gigabytes, for which a CPU waits: a batch of
+# photos goes through in parts. These are of so many images at least, for with fewer oneDNN takes
+# other convolutions, which round otherwise.
+_PIXELS, _FEWEST = 2**20, 16
 # Part of every key: to be raised when something else is kept under it.
 _VERSION = 2
 
@@ -162,12 +168,20 @@ class StoredFeatures:
         batches = Batches(split, _BATCH_SIZE, self._device, resident=self._data.resident)
         with closing(batches.in_order()) as ordered:
             for images, _ in ordered:
-                inputs = preprocess(images, preprocess.draw(images, generator))
-                with autocast(self._device, config.precision):
-                    part = self._cut.features(inputs)
-                if done == 0:
-                    # As a whole from the start, for a list and its concatenation take it twice.
-                    features = torch.empty(len(split), *part.shape[1:], dtype=part.dtype)
-                features[done : done + len(part)] = part
-                done += len(part)
+                whole = preprocess(images, preprocess.draw(images, generator))
+                for inputs in self._parts(whole):
+                    with autocast(self._device, config.precision):
+                        part = self._cut.features(inputs)
+                    if done == 0:
+                        # As a whole from the start, for a list and its concatenation take it twice.
+                        features = torch.empty(len(split), *part.shape[1:], dtype=part.dtype)
+                    features[done : done + len(part)] = part
+                    done += len(part)
         return features
+
+    def _parts(self, inputs: Tensor) -> Sequence[Tensor]:
+        """What of float [N, 3, H, W] goes through the network at a time. A GPU takes all."""
+        if self._device.type != "cpu":
+            return [inputs]
+        needed = math.ceil(inputs[:, 0].numel() / _PIXELS)
+        return inputs.tensor_split(max(1, min(needed, len(inputs) // _FEWEST)))
