@@ -13,6 +13,7 @@ from tests.gpu.device import DEVICE
 from transfer.config.schema import AugmentConfig
 from transfer.job import prepare
 
+_TWO_AT_ONCE = "hydra.launcher.n_jobs=2"
 MODEL = ("model=resnet18", *TINY, f"device={DEVICE}")
 
 
@@ -47,8 +48,8 @@ def test_jobs_share_a_gpu_or_are_dealt_to_several(
     new_workplace: Callable[[], Workplace],
 ) -> None:
     place = new_workplace()
-    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    chosen = "auto" if DEVICE == "cuda" else DEVICE
+    chosen, at_once = ("auto", "jobs_per_gpu=2") if DEVICE == "cuda" else (DEVICE, _TWO_AT_ONCE)
+    launcher = ("hydra/launcher=joblib", at_once)
     done = place.run("train.py", "-m", *MODEL, f"device={chosen}", "seed=0,1,2,3", *launcher)
     assert done.returncode == 0, done.stderr
     runs = children(place).values()

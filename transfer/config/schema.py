@@ -235,6 +235,7 @@ class Config:
     batch_size: int = key(64, low=2, unit="images")
     seed: int = key(0, low=0, high=_LARGEST_SEED, compared=False)
     device: str = key("auto", **_CIRCUMSTANCE)
+    jobs_per_gpu: int | None = key(None, low=1, high=100, unit="jobs", **_CIRCUMSTANCE)
     # What "auto" comes to is a circumstance, as the device is; what was asked for is a choice.
     precision: str = key("auto", choices=("auto", "float32", "bfloat16"))
     cuda_graphs: bool = key(True, **_CIRCUMSTANCE)

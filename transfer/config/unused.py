@@ -47,14 +47,22 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["data.folds"] = "data.fold, such as data.fold='range(5)'"
     else:
         unused["data.test_fraction"] = "data.fold=null: a fold is one of data.folds equal parts"
-    if config.deploy is None:
-        unused["deploy_rows"] = f"deploy, such as {EXAMPLE}"
-    if config.stop_after is not None and config.stop_after >= config.epochs:
-        unused["stop_after"] = f"a number below epochs={config.epochs}"
+    unused |= _unused_circumstances(config)
     if protocol.validation == "test":
         unused["data.validation_fraction"] = "protocol.validation=held_out"
     if protocol.augment_evaluation_of and config.model.name not in protocol.augment_evaluation_of:
         unused["protocol.augment_evaluation_of"] = f"a list with {config.model.name} in it"
+    return unused
+
+
+def _unused_circumstances(config: Config) -> dict[str, str]:
+    unused = dict[str, str]()
+    if config.device == "cpu":
+        unused["jobs_per_gpu"] = "device=auto, cuda or mps"
+    if config.deploy is None:
+        unused["deploy_rows"] = f"deploy, such as {EXAMPLE}"
+    if config.stop_after is not None and config.stop_after >= config.epochs:
+        unused["stop_after"] = f"a number below epochs={config.epochs}"
     return unused
 
 

@@ -22,6 +22,7 @@ from transfer.sweep.compose import (
 )
 from transfer.sweep.deployment import take_as_one_value
 from transfer.sweep.endings import one_line_for_people
+from transfer.sweep.gpu_sharing import share_gpus
 from transfer.sweep.loader import share_files
 from transfer.system import interrupt
 
@@ -49,6 +50,7 @@ class SweepCallback(Callback):
             require_one_place(config)
             take_as_one_value(config)
             workers = has_workers(config)
+            share_gpus(config)
             if workers:
                 from transfer.sweep.launchers import require_launcher
 

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +29,7 @@ from transfer.sweep.endings import (
     one_line_for_people,
     resume_command,
 )
+from transfer.sweep.gpu_sharing import place_on_machine, refuse_sharing
 from transfer.sweep.reader import outlive_reader
 from transfer.system import interrupt
 from transfer.system.bars import silence_bars
@@ -52,7 +53,8 @@ class JobContext:
 
     Attributes:
         folder: where Hydra lets the job write.
-        number: among the jobs that share the machine at the same time; 0 for one alone.
+        number: the place among the jobs that share the machine's GPUs at the same time; 0 for one
+            alone.
         sweep: the sweep that the job is part of.
         watch: passes on the epochs of the training, to show how far it has come.
     """
@@ -149,6 +151,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
         raise ConfigError("experiment", "choose", "chooses among many jobs; type -m before it")
     refuse_budget(config.budget)
     refuse_deployment(config.deploy)
+    refuse_sharing(config.jobs_per_gpu)
     # Imported here, so that a wrong value is answered at once.
     from transfer.tracking.sync import EXIT_CODE, noted_folders
 
@@ -199,14 +202,16 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         outcome = Outcome(overrides, status, reason, str(folder), *took)
         note_outcome(of_sweep, number, outcome)
 
-    place = number if _in_worker() else 0
     try:
         with progress:
             chosen = read_rung(of_sweep).pin(typed_config(composed))
             config = read_auto_weights(of_sweep).pin(chosen)
             watch = _watch(progress, of_sweep, number, config)
-            context = JobContext(folder, place, read_sweep(of_sweep), watch)
-            with entry_named(config.model.name, hydra.overrides.task):
+            with (
+                _place(config, of_sweep) as place,
+                entry_named(config.model.name, hydra.overrides.task),
+            ):
+                context = JobContext(folder, place, read_sweep(of_sweep), watch)
                 result = train(config, composed, context)
     except KeyboardInterrupt:
         note("interrupted")
@@ -226,6 +231,15 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     note("paused" if result.paused else "finished")
     progress.job_ended()
     return result.score
+
+
+def _place(config: Config, of_sweep: Path) -> AbstractContextManager[int]:
+    """The job's place among those that share this machine's GPUs; 0 where nothing is dealt out."""
+    from transfer.system.device import count_gpus
+
+    if not _in_worker() or config.device != "auto" or count_gpus("auto") < 2:
+        return nullcontext(0)
+    return place_on_machine(of_sweep)
 
 
 def _watch(

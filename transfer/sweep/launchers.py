@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.config.launchers import check_launcher
+from transfer.sweep.gpu_sharing import NUM_GPUS, SHARED
 from transfer.system.errors import ConfigError
 
 # What launchers run jobs by: a package, which an extra of this project brings, and a program.
@@ -43,8 +44,15 @@ def require_launcher(config: DictConfig) -> None:
     if program and which(program) is None:
         problem = f"there is no {program} here; type it where Slurm's commands are"
         raise ConfigError("hydra/launcher", choice, problem)
-    if not OmegaConf.select(config, "preview"):
+    if OmegaConf.select(config, "preview"):
+        return
+    try:
         _ask(kind, config.hydra.launcher)
+    except ConfigError as error:
+        shared = OmegaConf.select(config, SHARED)
+        if shared is None or error.key != NUM_GPUS:
+            raise
+        raise ConfigError(SHARED, shared, "no node of the cluster has a GPU to share") from error
 
 
 def _ask(kind: str, launcher: DictConfig) -> None:

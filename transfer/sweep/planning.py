@@ -71,7 +71,7 @@ def plan_sweep(
     deployment = plan_deployment(config)
     halving = plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    started = ("resume=", "stop_after=", "budget=", "deploy")
+    started = ("resume=", "stop_after=", "budget=", "deploy", "jobs_per_gpu=")
     overrides = [each for each in typed(config, "task") if not each.startswith(started)]
     resume = bool(OmegaConf.select(config, "resume"))
     auto = auto_weights(client, [job for job, _ in jobs], overrides if resume else None)

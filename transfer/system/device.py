@@ -45,6 +45,14 @@ def resolve_device(choice: str, number: int = 0) -> torch.device:
     return device
 
 
+def count_gpus(choice: str) -> int:
+    """How many GPUs jobs with `device=choice` are dealt out to; starts none of them."""
+    if choice == "auto":
+        # Apple's is one.
+        return torch.cuda.device_count() or int(torch.backends.mps.is_available())
+    return int(choice != "cpu")
+
+
 def assign_gpu(number: int, gpus: int) -> str:
     """The GPU of job `number`, where there are `gpus` of them."""
     return f"cuda:{number % gpus}" if gpus > 1 else "cuda"
