@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transfer.data import image_data
+from transfer.data import copies, image_data
+from transfer.data.copies import thumbnails
 from transfer.data.image_data import Source, Split, channel_statistics
+from transfer.system.digest import hex_digest
 
 
 def _source(seed: int = 0, classes: tuple[str, ...] = ("a", "b")) -> Source:
@@ -64,6 +66,8 @@ def test_no_name_of_data_changes_with_the_pieces_that_are_read(
         (0.27710908332275386, 0.28560145429581796, 0.28970065139765044),
     )
     assert channel_statistics(few)[0][1] == 0.48015686274509806
+    monkeypatch.setattr(copies, "_AT_ONCE", 1 + piece_bytes)
+    assert hex_digest([thumbnails(split).numpy().data]) == "238ed59d23addbb8"
 
 
 def test_a_subset_copies_no_image() -> None:

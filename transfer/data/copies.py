@@ -25,6 +25,7 @@ _MOST_PAIRS = 3 * 10**8
 # Levels, 0 to 255, of what is no more than a border.
 _BLACK = 12
 _NAMED = 3
+_AT_ONCE = 256
 _HARM = {
     "test": "test accuracies are too good",
     "validation": "validation accuracies are too good, and choose the wrong epoch",
@@ -34,8 +35,17 @@ _HARM = {
 def thumbnails(split: Split) -> Tensor:
     """Each image as 8x8 grey levels: uint8 [N, 64]."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    small = [F.adaptive_avg_pool2d(piece.float(), 8) for piece in split.pieces()]
-    return (torch.cat(small) * weights).sum(1).round().byte().flatten(1)
+    # Made as a whole: what is kept of each piece would lie between the pieces, and memory would
+    # grow with their number as if none of them were freed.
+    found = torch.empty((len(split), 64), dtype=torch.uint8)
+    done = 0
+    for piece in split.pieces():
+        # As floats, few at a time.
+        for part in piece.split(_AT_ONCE):
+            grey = (F.adaptive_avg_pool2d(part.float(), 8) * weights).sum(1)
+            found[done : done + len(part)] = grey.round().byte().flatten(1)
+            done += len(part)
+    return found
 
 
 def file_copies(split: Split, other: Split) -> Tensor:
@@ -69,11 +79,13 @@ def two_classes_lines(splits: Sequence[Split]) -> Iterator[str]:
     """A line where files with the same bytes are of two classes."""
     seen: dict[int, tuple[int, str]] = {}
     torn: dict[int, tuple[str, str]] = {}
+    several = _files_there_twice(splits)
     for split in splits:
-        names = split.file_names(torch.arange(len(split)))
-        if split.files is None or names is None:
+        if split.files is None or split.names is None:
             continue
-        each = zip(split.files.tolist(), split.labels.tolist(), names, strict=True)
+        found = torch.isin(split.files, several).nonzero().flatten()
+        names = split.file_names(found) or []
+        each = zip(split.files[found].tolist(), split.labels[found].tolist(), names, strict=True)
         for file, label, name in each:
             former, first = seen.setdefault(file, (label, name))
             if former != label:
@@ -82,6 +94,15 @@ def two_classes_lines(splits: Sequence[Split]) -> Iterator[str]:
         count = "1 picture is" if len(torn) == 1 else f"{len(torn)} pictures are"
         remedy = "leave each in the one where it belongs"
         yield f"{count} in two classes, file for file: {_such_as(list(torn.values()))}; {remedy}"
+
+
+def _files_there_twice(splits: Sequence[Split]) -> Tensor:
+    """The hashes (int64) of those files, few of a million: only these are looked at one by one."""
+    files = [split.files for split in splits if split.files is not None]
+    if not files:
+        return torch.empty(0, dtype=torch.int64)
+    each, counts = torch.cat(files).unique(return_counts=True)
+    return each[counts > 1]
 
 
 def copy_lines(train: Split, val: Split, test: Split) -> Iterator[str]:
@@ -150,4 +171,4 @@ def _detail(image: Tensor) -> Tensor:
 def _unit(vectors: Tensor) -> Tensor:
     """[N, D] with the mean of each taken off, of length 1 unless it is plain."""
     centred = vectors - vectors.mean(1, keepdim=True)
-    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1)
+    return centred.div_(centred.norm(dim=1, keepdim=True).clamp_(min=1))

@@ -119,14 +119,16 @@ class Split:
         """`sums`; a pass over the images where nobody has added them up yet."""
         if self.sums is not None:
             return self.sums
-        sums, level = [], np.arange(256)
+        # Made as a whole: what is kept of each piece would lie between the pieces, and memory would
+        # grow with their number as if none of them were freed.
+        sums, done = np.empty((len(self), 2, 3), np.int64), 0
         for piece in self.pieces():
-            channels = piece.flatten(2).flatten(0, 1).numpy()
             # numpy's, for torch's threads cost more than they bring on so few pixels.
-            counts = np.stack([np.bincount(each, minlength=256) for each in channels])
-            both = np.stack([counts @ level, counts @ level**2], axis=1)
-            sums.append(torch.from_numpy(both.reshape(-1, 3, 2).transpose(0, 2, 1)))
-        return torch.cat(sums)
+            channels, end = piece.flatten(2).numpy(), done + len(piece)
+            sums[done:end, 0] = channels.sum(2, dtype=np.int64)
+            sums[done:end, 1] = (channels.astype(np.uint16) ** 2).sum(2, dtype=np.int64)
+            done = end
+        return torch.from_numpy(sums)
 
 
 def pack_names(names: Sequence[str] | None) -> Tensor | None:
