@@ -58,3 +58,13 @@ def test_keeps_so_many_a_class() -> None:
     kept = keep_per_class(LABELS, 10, seed=0)
     assert torch.bincount(LABELS[kept]).tolist() == [10, 10, 2]
     assert torch.equal(kept, keep_per_class(LABELS, 10, seed=0))
+
+
+def test_draws_from_each_class_in_the_order_of_the_labels() -> None:
+    """What was drawn once is drawn again, however classes are looked for."""
+    labels = torch.randint(40, (1000,), generator=torch.Generator().manual_seed(0))
+    draw, expected = torch.Generator().manual_seed(5), []
+    for label in range(40):
+        members = (labels == label).nonzero().squeeze(1)
+        expected += members[torch.randperm(len(members), generator=draw)][:3].tolist()
+    assert keep_per_class(labels, 3, seed=5).tolist() == sorted(expected)
