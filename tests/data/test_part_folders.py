@@ -71,6 +71,15 @@ def test_a_folder_of_the_usual_name_comes_first_and_the_rest_is_named(
     )
 
 
+def test_a_folder_that_comes_later_is_seen(tmp_path: Path) -> None:
+    """By another job of the same process."""
+    write_images(tmp_path, FEW)
+    assert part_folders(_config(tmp_path)) == {"train": "."}
+    (tmp_path / "dog" / "train").mkdir()
+    with pytest.raises(ConfigError, match=r"needs a folder train/; there is one in dog/"):
+        part_folders(_config(tmp_path))
+
+
 def test_class_folders_alone_are_the_training_images(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

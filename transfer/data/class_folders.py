@@ -42,7 +42,20 @@ def class_folders(folder: Path) -> list[str]:
     Raises:
         ConfigError: it cannot be read.
     """
-    return [name for name in _names_in(folder) if is_folder(folder / name)]
+    try:
+        with os.scandir(folder) as entries:
+            # Of all but links the disk has told what they are.
+            return sorted(
+                entry.name
+                for entry in entries
+                if is_wanted(entry.name)
+                and (
+                    entry.is_dir(follow_symlinks=False)
+                    or (entry.is_symlink() and is_folder(Path(entry.path)))
+                )
+            )
+    except OSError as error:
+        _refuse_folder(error)
 
 
 def list_images(folder: Path, no_classes: Collection[Path] = ()) -> Listing:

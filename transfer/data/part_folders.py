@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -147,16 +148,31 @@ def _called(root: Path, part: str) -> list[str]:
     return [name for name in class_folders(root) if name.lower() in _NAMES[part]]
 
 
+def _folders_within(folder: Path) -> tuple[str, ...]:
+    """Those in a class's folder, which may hold a thousand files as well; it is read again when
+    something was put there or taken away: all jobs of a sweep ask."""
+    try:
+        changed = folder.stat().st_mtime_ns
+    except OSError:
+        return tuple(class_folders(folder))
+    return _folders_at(folder, changed)
+
+
+@lru_cache(maxsize=2**16)
+def _folders_at(folder: Path, changed: int) -> tuple[str, ...]:
+    return tuple(class_folders(folder))
+
+
 def _class_folders_alone(config: ImageFolderConfig, root: Path) -> str:
     """ "." where the folders of `data.root` are classes and nothing else."""
     parts = {name for part in _NAMES for name in _called(root, part)}
     names = [name for name in class_folders(root) if name not in parts]
-    inside = {name: class_folders(root / name) for name in names}
+    inside = {name: _folders_within(root / name) for name in names}
     for name, below in inside.items():
         if any(each.lower() in _NAMES["train"] for each in below):
             problem = f"needs a folder train/; there is one in {name}/: data.root={root / name}"
             raise ConfigError("data.root", config.root, problem)
-    for one, other in combinations(names, 2):
+    for one, other in combinations([name for name in names if len(inside[name]) > 1], 2):
         if len(same := sorted(set(inside[one]) & set(inside[other]))) > 1:
             keys = f"data.train_folder={one}, data.test_folder={other} or the like name them"
             problem = f"needs a folder train/; {one}/ and {other}/ both hold {some(same)}: {keys}"
