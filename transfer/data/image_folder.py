@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -55,11 +55,8 @@ def read_image_folder(
     splits = {}
     for part, listing in found.items():
         labels = [label for path, label in listing.samples if path not in bad]
-        names = [
-            _name_of(path.relative_to(root / folders[part]), folders[part])
-            for path, _ in listing.samples
-            if path not in bad
-        ]
+        good = [path for path, _ in listing.samples if path not in bad]
+        names = list(_names_of(good, root / folders[part], folders[part]))
         _require_every_class(root / folders[part], listing, labels, bad)
         count = len(labels)
         splits[part] = Split(
@@ -104,12 +101,21 @@ def _list_parts(root: Path, folders: dict[str, str]) -> Iterator[tuple[str, List
             raise ConfigError(error.key, error.value, f"{error.problem}; {otherwise}") from error
 
 
-def _name_of(path: Path, folder: str) -> str:
-    """What a file is called in results, which others may read: not where this machine has it."""
+def _names_of(paths: Iterable[Path], around: Path, folder: str) -> Iterator[str]:
+    """What files are called in results, which others may read: not where this machine has them.
+
+    Args:
+        around: the folder that they are below.
+        folder: what that is called on the command line.
+    """
     top = PurePath(folder)
     if top.is_absolute() or ".." in top.parts:
         top = PurePath(top.name)
-    return printable((top / path).as_posix())
+    start = "" if top == PurePath() else f"{top.as_posix()}/"
+    # A path takes many times as long as its text, and there may be a million.
+    left_out = 0 if around == Path() else len(around.as_posix().rstrip("/")) + 1
+    for path in paths:
+        yield printable(f"{start}{path.as_posix()[left_out:]}")
 
 
 def _read_into(

@@ -14,6 +14,9 @@ def is_for_people(error: BaseException) -> bool:
 def printable(text: str) -> str:
     """`text` in one line, for a terminal and for UTF-8: control characters, line breaks and bytes
     that are no UTF-8 (as Python reads them from file names) become escapes such as \\n."""
+    # Nearly all names: none of their characters is one of those kinds.
+    if text.isprintable():
+        return text
     return "".join(
         char.encode("unicode_escape").decode()
         if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
