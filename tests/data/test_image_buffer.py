@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +91,25 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with files_up_to(100_000), pytest.raises(ConfigError, match=r"resident_gb=0: .* too large"):
         for _ in range(1000):
             buffer.append(np.zeros((3, 32, 32), np.uint8))
+
+
+def test_a_disk_that_is_too_small_is_named_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 4 * 3 * 32**2
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    fits, too_many = (ImageBuffer(tmp_path / f"{most}", most, 32, 0) for most in (4, 5))
+    fits.append(np.zeros((3, 32, 32), np.uint8))
+    words = r"resident_gb=0: 5 decoded images of 32 px are more.* \(No space left on device\)"
+    with pytest.raises(ConfigError, match=words):
+        too_many.append(np.zeros((3, 32, 32), np.uint8))
+    assert not (tmp_path / "5").exists()
+    # What is there already makes room for itself when it grows.
+    grows = ImageBuffer(tmp_path / "grows", 4, 32, 0)
+    grows.append(np.zeros((3, 16, 16), np.uint8))
+    (tmp_path / "grows").write_bytes(bytes(3 * 16**2))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free - 3 * 16**2))
+    grows.append(np.zeros((3, 32, 32), np.uint8))
 
 
 def test_what_still_waits_to_be_written_finds_the_full_disk_too(tmp_path: Path) -> None:

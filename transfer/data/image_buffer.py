@@ -2,6 +2,8 @@
 
 import errno
 import math
+import os
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,10 +73,18 @@ class ImageBuffer:
             self._array = np.empty((self._most, 3, side, side), np.uint8)
             return
         self._array = None
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._require_room()
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             # Open until all images are there, so in no `with`.
             self._file = self._path.open("w+b")
+
+    def _require_room(self) -> None:
+        """Raise OSError where not all images would have room on the disk: that would be found out
+        after hours of decoding."""
+        there = 0 if self._file is None else self._path.stat().st_size
+        if self._most * 3 * self._side**2 > shutil.disk_usage(self._path.parent).free + there:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _enlarge(self) -> None:
         """Bring what is there to `image_size`, in the same file if it is in one."""
