@@ -12,6 +12,8 @@ what=…,…:
   race       experiment=fast against the tutorial's loop, each to its end: time and accuracy
   heads      six head-only runs a model over learning rates, exact and on stored features
   growth     time and memory by images, image size, batch and number of runs
+  folders    time to the first batch, memory and disk by pictures in many class folders: a fifth, a
+             half and all of images=…, which are copied from data.root; up to a thousand classes
   streaming  images a second of unfrozen epochs, resident and streamed
   predict    pictures a second from files to a table, against torchvision's usual loop
   gpu        the article's training and experiment=fast to their end, and the share of the device's
@@ -27,6 +29,7 @@ import torch
 from experiments.arguments import run
 from experiments.speed.augment import augment_table
 from experiments.speed.epochs import epochs_table, streaming_table
+from experiments.speed.folders import folders_table
 from experiments.speed.gpu import gpu_table
 from experiments.speed.growth import growth_table
 from experiments.speed.heads import heads_table
@@ -45,6 +48,7 @@ _TABLES = {
     "race": race_table,
     "heads": heads_table,
     "growth": growth_table,
+    "folders": folders_table,
     "streaming": streaming_table,
     "predict": predictions_table,
     "gpu": gpu_table,

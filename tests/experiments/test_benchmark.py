@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.speed import folders
 from experiments.speed.contest import endless, job_of, reference
 from experiments.speed.epochs import streaming_table
 from experiments.speed.options import Options
@@ -16,6 +17,7 @@ from experiments.speed.reference_loop import article_transforms
 from experiments.speed.timing import ratios
 from tests.conftest import Workplace, write_images
 from transfer.config.schema import AugmentConfig
+from transfer.system.errors import ConfigError
 
 _FEW = ("model=mobilenet_v3_small", "image_size=32")
 
@@ -92,6 +94,27 @@ def test_predictions_are_timed_over_the_same_files_damaged_ones_among_them(
     assert [row[2:4] for row in rows] == [*map(list, zip(loops, ("1", "64", "256"), strict=True))]
     assert rows[0][-1].startswith("1.0 ")
     assert table.endswith("300 pictures, 2 damaged.")
+
+
+def test_a_start_is_measured_over_growing_copies_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, for others take seconds to start."""
+    monkeypatch.setattr(folders, "_apart", folders._first_batch)
+    write_images(tmp_path / "train", {"a": 60, "b": 40})
+    words = ["weights=none", "data=image_folder", f"data.root={tmp_path}"]
+    table = folders.folders_table(Options(words, models="simple_cnn", images=100, clock="cpu"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert [row[:3] for row in rows] == [
+        [count, "2", start] for count in ("20", "50", "100") for start in ("empty cache", "again")
+    ]
+    # Files and cache hold as much after either, and more of more pictures.
+    sizes = [float(row[-2]) for row in rows]
+    assert sizes[0] == sizes[1] and sizes == sorted(sizes)
+    with pytest.raises(ConfigError, match=r"^images=101: .*/train holds only 100$"):
+        folders.folders_table(Options(words, models="simple_cnn", images=101))
+    with pytest.raises(ConfigError, match=r"^what=folders: takes copies of pictures: data=image_"):
+        folders.folders_table(Options(["weights=none"], models="simple_cnn"))
 
 
 def test_the_reference_has_the_tutorials_transforms_in_its_order() -> None:
