@@ -1,6 +1,7 @@
 """What Hydra will make of a command line, before it does: jobs, their processes, their folder."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,8 @@ from transfer.config.space import Space, space_of
 from transfer.system.errors import ConfigError
 
 _NUMBER = "${hydra.job.num}"
+# The time of a sweep is the same in all its jobs.
+_TIME = r"\$\{now:[^${}]*\}"
 
 
 def plans_all(config: DictConfig) -> bool:
@@ -145,6 +148,11 @@ class _Folders:
 
     def __init__(self, config: DictConfig) -> None:
         self._own = str(config.hydra.sweep.dir)
+        # As the folders of nearly all sweeps are written: what they come to is known without asking
+        # OmegaConf, which takes longer than all else here.
+        written = _written(config)
+        plain = written["subdir"] == _NUMBER and "${" not in re.sub(_TIME, "", written["dir"])
+        self._plain = written if plain else None
         self._used = {os.path.normpath(self._own): "the sweep itself"}
 
     def claim(self, number: int, job: DictConfig) -> None:
@@ -153,17 +161,27 @@ class _Folders:
         Raises:
             ConfigError: another one has it, or the sweep's own is not the same in this job.
         """
-        own = self._own
-        with read_write(job), open_dict(job):
-            job.hydra.job.num, job.hydra.job.id = number, f"job_{number}"
-        if str(job.hydra.sweep.dir) != own:
-            problem = "is one folder for all jobs; what differs between them belongs into"
-            raise ConfigError("hydra.sweep.dir", own, f"{problem} hydra.sweep.subdir")
-        subdir, mine = str(job.hydra.sweep.subdir), f"job {number}"
+        own, mine = self._own, f"job {number}"
+        subdir = str(number) if _written(job) == self._plain else self._subdir(number, job)
         other = self._used.setdefault(folder := os.path.normpath(Path(own) / subdir), mine)
         if other != mine:
             problem = f"{mine} would write into {folder}, which {other} has; add the number"
             raise ConfigError("hydra.sweep.subdir", subdir, f"{problem}: {subdir}-{_NUMBER}")
+
+    def _subdir(self, number: int, job: DictConfig) -> str:
+        with read_write(job), open_dict(job):
+            job.hydra.job.num, job.hydra.job.id = number, f"job_{number}"
+        if str(job.hydra.sweep.dir) != self._own:
+            problem = "is one folder for all jobs; what differs between them belongs into"
+            raise ConfigError("hydra.sweep.dir", self._own, f"{problem} hydra.sweep.subdir")
+        return str(job.hydra.sweep.subdir)
+
+
+def _written(config: DictConfig) -> dict[str, str]:
+    """A sweep's folder and those of its jobs, with what refers to other keys as it stands."""
+    sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    assert isinstance(sweep, dict)
+    return {name: str(sweep[name]) for name in ("dir", "subdir")}
 
 
 def require_one_place(config: DictConfig) -> None:
