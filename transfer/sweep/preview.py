@@ -24,7 +24,6 @@ from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord, find_all_of, find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
-from transfer.tracking.start import params_of
 from transfer.tracking.store import Client, answering
 from transfer.tracking.sweep_run import PlannedJob, find_former_folder
 
@@ -164,8 +163,13 @@ def _look(
     former = find_previous_run(client, job.fingerprint, known)
     # An estimate from the latest run of its kind.
     each = seconds_an_image(*_alike(job).items())
-    anew = former.record is None and job.config.resume
     dropped = Dropped.of(former.record.tags) if former.record is not None else None
+    params = None
+    if former.record is None and job.config.resume:
+        # With what logs a run, and pandas, which a preview mostly has no use for.
+        from transfer.tracking.start import params_of
+
+        params = params_of(job)
     behind = dropped is not None and dropped.why != "time" and former.state == "interrupted"
     return _Found(
         name=job.name,
@@ -174,7 +178,7 @@ def _look(
         epochs_left=_epochs_left(job, former),
         epoch_s=None if each is None else len(job.data.train) * each,
         size=(f"{job.parameters / 1e6:.2f} M", f"{job.macs / 1e6:.1f} M"),
-        anew=params_of(job) if anew else None,
+        anew=params,
         dropped=f"dropped at epoch {dropped.epoch}" if dropped and behind else "",
     )
 

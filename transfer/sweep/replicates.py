@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from transfer.config.halving import share_of
 from transfer.sweep import state
-from transfer.sweep.runners import Runners
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
+    from transfer.sweep.runners import Runners
 
 # What replicates of a configuration differ in.
 _KEYS = ("seed", "data.seed", "data.fold")
