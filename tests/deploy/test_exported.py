@@ -71,6 +71,9 @@ def written(
     classifier: Classifier, data: ImageData, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Written]:
     folder = tmp_path_factory.mktemp("exported")
+    # As a kill leaves it.
+    (folder / "unfinished-forms").mkdir()
+    (folder / "unfinished-forms" / "float.onnx").write_bytes(b"half a fi")
     forms = write_forms(classifier, _describe(classifier), data, list(FORMS), folder)
     found = {each.form: each for each in forms}
     write_card(found["onnx"].path, {})

@@ -1,8 +1,9 @@
 """Forms of a trained classifier, each a file that is checked before it is left: `pt2` and `onnx` in
 float32, and `onnx_int8`."""
 
-import tempfile
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,10 +66,10 @@ def write_forms(
     images = network_inputs(_some(data.test), description)
     with torch.inference_mode():
         expected = torch.cat([network(each) for each in _batches(images)])
-    with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as unfinished:
-        float_onnx = Path(unfinished) / "float.onnx"
+    with _unfinished(folder) as unfinished:
+        float_onnx = unfinished / "float.onnx"
         for form in forms:
-            path = Path(unfinished) / FORMS[form]
+            path = unfinished / FORMS[form]
             if form == "onnx_int8":
                 if not float_onnx.exists():
                     WRITERS["onnx"](program, float_onnx, description)
@@ -83,6 +84,19 @@ def write_forms(
             if form == "onnx":
                 float_onnx = path
             yield Written(form, path, open_own(path), difference, len(images))
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """A folder below this one for files that are not checked yet."""
+    # Always of the same name, so that what a kill has left does not stay.
+    path = folder / "unfinished-forms"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def all_scores(classifier: ExportedClassifier, test: Split, title: str) -> Tensor:
