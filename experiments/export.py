@@ -50,8 +50,8 @@ class Options:
     )
     rows: str | None = option(
         None,
-        "which configurations of sweep, or of the latest: front, those on the front of accuracy"
-        " against multiply-accumulates, as with sweep alone, or all",
+        "which configurations of sweep, or of the latest: front, the first and those on the front"
+        " of accuracy against multiply-accumulates, as with sweep alone, or all",
     )
     to: str = option("onnx", "onnx, pt2 or onnx,pt2")
     int8: str = option("false", "true: ONNX in int8 as well")

@@ -87,4 +87,9 @@ def test_networks_to_use() -> None:
     # Of a, which has a fifth of the multiply-accumulates.
     assert [run.id for run in chosen["front"]] == ["b-0-1", "a-0-0"]
     assert [run.id for run in chosen["all"]] == ["b-0-1", "a-0-0", "c-0-0"]
+    # The best on validation is to be taken, whatever the test images say.
+    unlucky = make_run("e", 0, 0, 0.8)
+    unlucky.metrics["best/val_acc"] = 0.95
+    front = networks_to_use([*runs, unlucky], "front")
+    assert [run.id for run in front] == ["e-0-0", "b-0-1", "a-0-0"]
     assert networks_to_use([], "all") == []
