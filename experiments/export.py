@@ -30,6 +30,7 @@ from transfer.sweep.exporting import (
     logits_of,
     network_folder,
 )
+from transfer.system import interrupt
 from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, printable
 from transfer.tracking.find import RunRecord, find_job_run
@@ -90,6 +91,7 @@ def main(options: Options) -> None:
     except OSError as error:
         problem = f"the folder {out} cannot be made ({error.strerror}); name another place"
         raise ConfigError("out", out, problem) from error
+    interrupt.listen("stopped")
     try:
         if len(runs) > 1:
             failed = export_all(client, runs, how, out)
@@ -97,7 +99,8 @@ def main(options: Options) -> None:
             failed = 0
             _export_one(client, runs[0], how, out, options)
     except Exception as error:
-        # Libraries raise errors of their own for a full disk.
+        # Libraries raise errors of their own for an interruption, and for a full disk.
+        interrupt.raise_if_requested()
         if (fault := disk_fault(error)) is None:
             raise
         print(f"{fault}: {printable(str(out))}; what is there is whole", file=sys.stderr)

@@ -27,6 +27,7 @@ from transfer.deploy.exported import open_own
 from transfer.deploy.timing import NotTimedError, time_form
 from transfer.deploy.write import Written
 from transfer.sweep.export_words import fault_of
+from transfer.system import interrupt
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.find import RunRecord
@@ -254,6 +255,12 @@ def test_networks_that_cannot_be_exported_leave_the_others(
     # Figures of an earlier file are not taken for those of this one.
     known = forms_of(exported.run.data.metrics)["onnx"].known()
     assert known == card["measures"]
+
+    # What a library makes an error of its own of, such as Ctrl-C, ends it for all.
+    monkeypatch.setattr(interrupt, "_state", interrupt._State(requested_at=0.0))
+    with pytest.raises(KeyboardInterrupt):
+        export.main(options)
+    assert "lost" not in capsys.readouterr().err
 
 
 def test_measures_that_are_not_known_are_not_logged() -> None:

@@ -91,6 +91,8 @@ def export_all(client: Client, runs: Sequence[RunRecord], how: Exporting, out: P
             # Why not was said.
             failed += not all(each.timed for each in files)
         except Exception as error:
+            # Compiled libraries make errors of their own of an interruption.
+            interrupt.raise_if_requested()
             if not isinstance(error, ConfigError) and disk_fault(error) is not None:
                 raise
             # What a library says of itself says more with its kind.
