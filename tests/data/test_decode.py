@@ -212,6 +212,9 @@ def test_a_huge_jpeg_is_decoded_small_and_a_small_one_exactly(
     photo.save(path)
     exact = decode.resize_square(decode_or_refuse(path, key="image"), 32)
     assert decode_or_refuse(path, key="image", side=32).tobytes() == exact.tobytes()
+    # Of bytes that are no file of their own, likewise.
+    named = decode_or_refuse(Path("in/an/archive.jpg"), key="image", content=path.read_bytes())
+    assert decode.resize_square(named, 32).tobytes() == exact.tobytes()
     # 12 million pixels, as of a telephone.
     photo.resize((4000, 3000)).save(path)
     whole = decode_or_refuse(path, key="image")

@@ -12,6 +12,7 @@ What is in the file is what Pillow makes of it, with these decisions:
 """
 
 import ctypes
+import io
 import logging
 import stat
 import threading
@@ -19,6 +20,7 @@ import warnings
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
@@ -75,6 +77,7 @@ def decode_or_refuse(
     path: Path,
     *,
     key: str,
+    content: bytes | None = None,
     side: int | None = None,
     fit: str = "crop",
     interpolation: str = "bilinear",
@@ -82,6 +85,8 @@ def decode_or_refuse(
     """Open one image as upright RGB.
 
     Args:
+        content: of a picture that is no file of its own, and that `path` then only names; None:
+            that of the file.
         side: in pixels; None: the whole image. Else a square of at most this side: the image
             itself if it is one, and what `resize_square` makes of it if it is not; the image's
             shape then is its `info["shape"]`, width and height. Of a JPEG of more than 4 million
@@ -94,12 +99,14 @@ def decode_or_refuse(
     """
     _silence_remarks()
     try:
-        return _decode(path, side, fit, interpolation)
+        with _opened(path, content) as file:
+            return _decode(file, side, fit, interpolation)
     # Decoders fail over damaged bytes in whatever way the damage leads them to: KeyError,
     # struct.error, MemoryError… To the user all of them mean one thing.
     except Exception as error:
         reason, would_do = _reason(error), "repair or remove this file"
-        if isinstance(error, UnidentifiedImageError) and (kind := kind_of_content(path)):
+        unknown = isinstance(error, UnidentifiedImageError)
+        if unknown and (kind := kind_of_content(path, content)):
             reason, would_do = f"it is {kind.name}", kind.would_do
         problem = f"cannot be read ({reason}); {would_do}"
         raise ConfigError(key, path, problem) from error
@@ -128,18 +135,26 @@ class _RefusedError(Exception):
     """Its words are the reason."""
 
 
-def _decode(path: Path, side: int | None, fit: str, interpolation: str) -> Image.Image:
-    # Opening a pipe would wait forever, and a device never ends.
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise _RefusedError("not a regular file")
-    if status.st_size == 0:
+def _opened(path: Path, content: bytes | None) -> BinaryIO:
+    if content is None:
+        # Opening a pipe would wait forever, and a device never ends.
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _RefusedError("not a regular file")
+        size = status.st_size
+    else:
+        size = len(content)
+    if size == 0:
         raise _RefusedError("empty")
-    if status.st_size > MAX_BYTES:
-        raise _RefusedError(f"{status.st_size / 2**30:.1f} GiB; the limit is 1 GiB")
+    if size > MAX_BYTES:
+        raise _RefusedError(f"{size / 2**30:.1f} GiB; the limit is 1 GiB")
     # The file object keeps Pillow from mapping the file into memory, where a file that shrinks
     # meanwhile would kill the process.
-    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
+    return path.open("rb") if content is None else io.BytesIO(content)
+
+
+def _decode(file: BinaryIO, side: int | None, fit: str, interpolation: str) -> Image.Image:
+    with Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _RefusedError(_TOO_MANY_PIXELS)
         if side is not None and image.width * image.height > _LARGE_PIXELS:

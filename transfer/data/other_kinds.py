@@ -73,11 +73,14 @@ def kind_by_suffix(suffix: str) -> Kind | None:
     return next((kind for kind in _KINDS if suffix in kind.suffixes), None)
 
 
-def kind_of_content(path: Path) -> Kind | None:
-    """The kind of a file by its first bytes; None for others, and for what cannot be read."""
+def kind_of_content(path: Path, content: bytes | None = None) -> Kind | None:
+    """The kind of a file by its first bytes; None for others, and for what cannot be read.
+
+    Args:
+        content: of what is no file of its own; None: that of the file.
+    """
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
+        head = _first_bytes(path) if content is None else content[:_HEAD]
     except OSError:
         return None
     if head[4:8] == b"ftyp":
@@ -94,3 +97,8 @@ def kind_of_content(path: Path) -> Kind | None:
         if head.startswith(beginning) or start.lower().startswith(beginning):
             return kind
     return None
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)
