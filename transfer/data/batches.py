@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from transfer.data.image_data import Split
+from transfer.data.image_data import Split, decoding_threads
 from transfer.system.prefetch import ordered_prefetch
 
 Batch = tuple[Tensor, Tensor]
@@ -97,7 +97,10 @@ class Batches:
             # From pinned memory a GPU copies while it, and Python, do something else.
             return (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
 
-        with closing(ordered_prefetch(take, batches, threads=_THREADS, ahead=_AHEAD)) as taken:
+        threads, ahead = _THREADS, _AHEAD
+        if self._split.is_encoded:
+            threads = ahead = max(_THREADS, decoding_threads())
+        with closing(ordered_prefetch(take, batches, threads=threads, ahead=ahead)) as taken:
             for images, labels in taken:
                 yield (
                     images.to(device, non_blocking=pinned),

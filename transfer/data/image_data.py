@@ -1,7 +1,9 @@
 """The one form that every data set takes in memory."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -11,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transfer.data.encoded import EncodedImages
 from transfer.system.digest import hex_digest
+from transfer.system.prefetch import ordered_prefetch
 
 # What is hashed or counted at a time: a split may be larger than the memory.
 _PIECE_BYTES = 16 * 10**6
@@ -23,7 +27,8 @@ class Split:
 
     Attributes:
         stored: uint8 [K, 3, H, W], 0 to 255, in red, green, blue: the split's images, or more than
-            those. Perhaps a mapped file, which must not be written to.
+            those. Perhaps a mapped file, which must not be written to, or pictures that are decoded
+            when they are taken.
         labels: int64 [N], 0 to the number of classes - 1.
         rows: int64 [N], where in `stored` each image is; None: they are all of it, in its order.
         files: int64 [N], a hash of each image's file, whatever size it is decoded at; None where
@@ -33,20 +38,22 @@ class Split:
         sums: int64 [N, 2, 3], of each image's channels the sum of the levels and that of their
             squares; None where nobody has added them up yet.
         thumbnails: uint8 [N, 64], each image as 8x8 grey levels; None where images have no files.
+        shards: int64 [N], the number of the shard that holds each image; None where there are none.
     """
 
-    stored: Tensor
+    stored: Tensor | EncodedImages
     labels: Tensor
     rows: Tensor | None = None
     files: Tensor | None = None
     names: Tensor | None = None
     sums: Tensor | None = None
     thumbnails: Tensor | None = None
+    shards: Tensor | None = None
 
     def __post_init__(self) -> None:
-        assert self.stored.dtype == torch.uint8 and self.stored.ndim == 4
-        assert self.stored.shape[1] == 3
-        assert len(self.labels) == len(self.stored if self.rows is None else self.rows)
+        assert isinstance(self.stored, EncodedImages) or self.stored.dtype == torch.uint8
+        assert len(self.stored.shape) == 4 and self.stored.shape[1] == 3
+        assert len(self.labels) == (self.stored.shape[0] if self.rows is None else len(self.rows))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,7 +61,14 @@ class Split:
     @property
     def images(self) -> Tensor:
         """uint8 [N, 3, H, W], in memory as a whole; a copy, unless they are all that is stored."""
-        return self.stored if self.rows is None else self.take(torch.arange(len(self)))
+        if self.rows is None and isinstance(self.stored, Tensor):
+            return self.stored
+        return self.in_memory().images if self.is_encoded else self.take(torch.arange(len(self)))
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether images are decoded when they are taken, which costs much more than copying."""
+        return isinstance(self.stored, EncodedImages)
 
     @property
     def nbytes(self) -> int:
@@ -67,14 +81,21 @@ class Split:
         return hex_digest(self.content())
 
     def content(self) -> Iterator[bytes | memoryview]:
-        """What a hash of the images is taken of: their shape and their levels."""
+        """What a hash of the images is taken of: their shape and their levels; of those that are
+        decoded when they are taken, what decides the levels."""
         yield str((len(self), *self.stored.shape[1:])).encode()
+        if isinstance(self.stored, EncodedImages):
+            # To decode them all would take as long as an epoch.
+            yield from self.stored.content(self.rows)
+            return
         for piece in self.pieces():
             yield piece.numpy().data
 
     def take(self, indices: Tensor) -> Tensor:
         """A copy of the images at `indices` (int64 [M], on the CPU): uint8 [M, 3, H, W]."""
         rows = indices if self.rows is None else self.rows[indices]
+        if isinstance(self.stored, EncodedImages):
+            return self.stored.take(rows)
         # numpy's is many times faster than torch's indexing here, releases Python's lock, and
         # leaves the cores alone that torch's own threads compute on.
         return torch.from_numpy(np.take(self.stored.numpy(), rows.numpy(), axis=0))
@@ -90,8 +111,16 @@ class Split:
 
     def pieces(self) -> Iterator[Tensor]:
         """Copies of all images in their order, 16 MB at a time, or one image where that is more."""
-        count = max(1, _PIECE_BYTES // self.stored.shape[1:].numel())
-        return map(self.take, torch.arange(len(self)).split(count))
+        each = self.stored.shape[1:].numel()
+        if not self.is_encoded:
+            count = max(1, _PIECE_BYTES // each)
+            yield from map(self.take, torch.arange(len(self)).split(count))
+            return
+        threads = decoding_threads()
+        count = max(1, _PIECE_BYTES // (2 * threads * each))
+        parts = torch.arange(len(self)).split(count)
+        with closing(ordered_prefetch(self.take, parts, threads=threads, ahead=threads)) as taken:
+            yield from taken
 
     def subset(self, indices: Tensor) -> Self:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
@@ -107,13 +136,18 @@ class Split:
             files=chosen(self.files),
             sums=chosen(self.sums),
             thumbnails=chosen(self.thumbnails),
+            shards=chosen(self.shards),
         )
 
     def in_memory(self) -> Self:
         """The same with the images, and no others, copied into memory."""
-        every = torch.arange(len(self))
-        names = pack_names(self.file_names(every))
-        return replace(self, stored=self.take(every), rows=None, names=names)
+        names = pack_names(self.file_names(torch.arange(len(self))))
+        images = torch.empty((len(self), *self.stored.shape[1:]), dtype=torch.uint8)
+        done = 0
+        for piece in self.pieces():
+            images[done : done + len(piece)] = piece
+            done += len(piece)
+        return replace(self, stored=images, rows=None, names=names)
 
     def channel_sums(self) -> Tensor:
         """`sums`; a pass over the images where nobody has added them up yet."""
@@ -129,6 +163,11 @@ class Split:
             sums[done:end, 1] = (channels.astype(np.uint16) ** 2).sum(2, dtype=np.int64)
             done = end
         return torch.from_numpy(sums)
+
+
+def decoding_threads() -> int:
+    """How many threads decode: Pillow does it outside Python's lock."""
+    return min(os.cpu_count() or 1, 16)
 
 
 def pack_names(names: Sequence[str] | None) -> Tensor | None:

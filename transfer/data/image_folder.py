@@ -16,7 +16,7 @@ from transfer.data.class_folders import Listing, list_images, require_same_class
 from transfer.data.copies import thumbnails, two_classes_lines
 from transfer.data.decode import decode_or_refuse
 from transfer.data.image_buffer import ImageBuffer, Pixels
-from transfer.data.image_data import Source, Split, pack_names
+from transfer.data.image_data import Source, Split, decoding_threads, pack_names
 from transfer.data.part_folders import folder_root, no_classes, part_folders, unused_lines
 from transfer.system.bars import bar
 from transfer.system.errors import ConfigError, printable
@@ -75,8 +75,8 @@ def read_image_folder(
     remarks = (
         *unused_lines(config, folders),
         *_left_out_lines(folders, found),
-        *_skipped_lines(skipped, len(paths)),
-        *_cut_off_line(config.fit, cut_off),
+        *skipped_lines(skipped, len(paths)),
+        *cut_off_line(config.fit, cut_off),
         *two_classes_lines(list(splits.values())),
     )
     return Source(
@@ -150,8 +150,7 @@ def _read_into(
         shape = image.info["shape"]
         return pixels, _file_hash(path), 1 - min(shape) / max(shape)
 
-    # Pillow decodes outside Python's lock, so threads help.
-    threads = min(os.cpu_count() or 1, 16)
+    threads = decoding_threads()
     with closing(ordered_prefetch(read, paths, threads=threads, ahead=4 * threads)) as done:
         for each in bar(done, desc="reading images", total=len(paths)):
             if each is not None:
@@ -180,7 +179,8 @@ def _require_every_class(
         raise ConfigError("data.on_bad_image", "skip", f"{problem}; {reason}")
 
 
-def _skipped_lines(skipped: Sequence[str], total: int) -> Iterator[str]:
+def skipped_lines(skipped: Sequence[str], total: int) -> Iterator[str]:
+    """What `data.on_bad_image=skip` left out of so many images."""
     if skipped:
         lines = [f"data.on_bad_image=skip: {len(skipped)} of {total} images are left out"]
         lines += skipped[:_LISTED]
@@ -190,7 +190,7 @@ def _skipped_lines(skipped: Sequence[str], total: int) -> Iterator[str]:
         yield "\n  ".join(lines)
 
 
-def _cut_off_line(fit: str, share: float) -> Iterator[str]:
+def cut_off_line(fit: str, share: float) -> Iterator[str]:
     """What is outside the central square may be what a picture shows."""
     if fit == "crop" and share >= _NEGLIGIBLE:
         kept = "data.fit=squash or data.fit=pad keeps all of it"
