@@ -18,7 +18,7 @@ from transfer.config.unused import unused_keys
 from transfer.data import (
     ImageData,
     process_data_sets,
-    refuse_idle_seed,
+    refuse_idle_draws,
     training_batches,
     uneven_classes,
 )
@@ -221,7 +221,7 @@ def _macs(name: str, image_size: int, classes: int) -> int:
 def _load_data(config: Config, weights: Weights) -> ImageData:
     """The images as the network is to have them: by the interpolation that the weights know, and
     larger than it reads them where parts are taken."""
-    refuse_idle_seed(config)
+    refuse_idle_draws(config)
     # Of images as they are, stored features know no parts.
     whole = "augment.crop_scale" in unused_keys(config)
     size = stored_size(config.image_size, 1.0 if whole else config.augment.crop_scale)

@@ -81,14 +81,13 @@ def test_every_key_stands_in_its_file(path: Path) -> None:
 
 def test_what_files_say_is_the_default() -> None:
     """Names leave defaults out, so that a default must be what a job gets without a choice."""
+    own = ("image_folder", "shards")
     for group, choices in GROUPS.items():
         for choice in choices:
-            config = config_of(
-                f"{group}={choice}", *["data.root=data"] * (choice == "image_folder")
-            )
+            config = config_of(f"{group}={choice}", *["data.root=data"] * (choice in own))
             for name, key, value in leaves(config):
                 chosen = name.endswith(".name") or name.startswith(_OF_THE_SET)
-                if not chosen and not (choice == "image_folder" and name == "data.root"):
+                if not chosen and not (choice in own and name == "data.root"):
                     assert value == key.default, f"{group}={choice}: {name}"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import config_of, write_images
 from transfer.config import Config
-from transfer.data import DataSets, ImageData, refuse_idle_seed
+from transfer.data import DataSets, ImageData, refuse_idle_draws
 from transfer.data.part_folders import part_folders
 from transfer.job import prepare
 from transfer.system.errors import ConfigError
@@ -160,7 +160,7 @@ def test_a_data_seed_that_draws_nothing_is_refused(tmp_path: Path) -> None:
         return config_of("data=image_folder", f"data.root={tmp_path}", "data.seed=1", *overrides)
 
     with pytest.raises(ConfigError) as refused:
-        refuse_idle_seed(chosen())
+        refuse_idle_draws(chosen())
     assert str(refused.value) == (
         "data.seed=1: this job does not use it: beside val/ and test/ nothing is drawn; what "
         "would: data.val_folder=null, data.train_per_class, feature_views; seed='range(5)' "
@@ -168,7 +168,7 @@ def test_a_data_seed_that_draws_nothing_is_refused(tmp_path: Path) -> None:
     )
     draw = ("data.train_per_class=2", "feature_views=2", "data.test_folder=null", "data.seed=0")
     for words in (*draw, "data.val_folder=null"):
-        refuse_idle_seed(chosen(words))
+        refuse_idle_draws(chosen(words))
     with pytest.raises(ConfigError, match=r"^data\.seed=1: .* beside test/ nothing is drawn; "):
         shutil.rmtree(tmp_path / "val")
         prepare(chosen("protocol.validation=test", "model=simple_cnn", "weights=none"))

@@ -7,11 +7,13 @@ import itertools
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tests.conftest import PLAIN, files_up_to
+from tests.conftest import PLAIN, files_up_to, write_images
+from tests.data.tars import shards_of
 from tests.trainings import trainer_of
 from transfer.models.head import head_of
 from transfer.system import interrupt
@@ -81,6 +83,24 @@ def heeded() -> Iterator[None]:
     interrupt._state = interrupt._State()
 
 
+def _interrupted(trainer: Trainer, checkpoints: Checkpoints, at_pass: int) -> dict[str, Any]:
+    """What is kept of a training that a signal ends in the forward pass of so many."""
+    passes = itertools.count(1)
+
+    def send(*_: object) -> None:
+        if next(passes) == at_pass:
+            signal.raise_signal(signal.SIGTERM)
+
+    head_of(trainer.model).register_forward_hook(send)
+    with pytest.raises(KeyboardInterrupt), saved_when_interrupted(trainer, checkpoints):
+        for _ in trainer.epochs():
+            keep(trainer, checkpoints)
+    interrupt._state = interrupt._State()
+    state = checkpoints.newest()
+    assert state is not None
+    return state
+
+
 # An epoch is three batches of training images and then one of validation images: the signal comes
 # in the first batch, in the last, in a validation, in the first batch of the second phase, and in
 # the middle of an epoch of that. Earlier checkpoints have no answers of the best epoch.
@@ -93,23 +113,10 @@ def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
     tmp_path: Path, at_pass: int, epoch: int, iteration: int, earlier: bool
 ) -> None:
     whole = _whole(*WITH_DROPOUT)
-    first = _trainer(*WITH_DROPOUT)
-    passes = itertools.count(1)
-
-    def send(*_: object) -> None:
-        if next(passes) == at_pass:
-            signal.raise_signal(signal.SIGTERM)
-
-    head_of(first.model).register_forward_hook(send)
     checkpoints = Checkpoints(tmp_path)
-    with pytest.raises(KeyboardInterrupt), saved_when_interrupted(first, checkpoints):
-        for _ in first.epochs():
-            keep(first, checkpoints)
-    state = checkpoints.newest()
-    assert state is not None
+    state = _interrupted(_trainer(*WITH_DROPOUT), checkpoints, at_pass)
     unfinished = state["unfinished"]
     assert (unfinished["number"], unfinished["iteration"]) == (epoch, iteration)
-    interrupt._state = interrupt._State()
     expected = state["best_answers"]
     if earlier:
         del state["best_answers"]
@@ -119,6 +126,25 @@ def test_a_training_that_a_signal_ended_in_an_epoch_is_bit_identical(
     assert all(map(torch.equal, second.best_answers, expected))
     list(second.epochs())
     _require_identical(whole, second)
+
+
+@pytest.mark.usefixtures("heeded")
+def test_over_shards_it_is_the_training_over_the_folder_of_the_same_files(tmp_path: Path) -> None:
+    """Images decoded for each batch, out of tar files, and a signal in the middle of an epoch."""
+    write_images(tmp_path / "folder" / "train", {"cat": 40, "dog": 40}, (40, 32))
+    shards_of(tmp_path / "folder" / "train", tmp_path / "shards", 7)
+    folder = (*WITH_DROPOUT, "data=image_folder", f"data.root={tmp_path}/folder")
+    shards = (*WITH_DROPOUT, "data=shards", f"data.root={tmp_path}/shards", "data.resident_gb=0")
+    whole = _trainer(*folder, "batch_size=5")
+    list(whole.epochs())
+    checkpoints = Checkpoints(tmp_path / "kept")
+    state = _interrupted(_trainer(*shards, "batch_size=5"), checkpoints, at_pass=9)
+    assert 0 < state["unfinished"]["iteration"] < 3
+    second = _trainer(*shards, "batch_size=5")
+    assert not second.data.resident and go_on(second, checkpoints)
+    list(second.epochs())
+    _require_identical(whole, second)
+    assert second.data.test_digest == whole.data.test_digest
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_one_before(tmp_path: Path) -> None:

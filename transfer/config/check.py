@@ -11,9 +11,11 @@ from transfer.config.key import Key, leaves
 from transfer.config.schema import (
     GROUPS,
     Config,
+    DataConfig,
     DownloadedConfig,
     ImageFolderConfig,
     SgdConfig,
+    ShardsConfig,
 )
 from transfer.config.tune import CHOICES, is_tune
 from transfer.system.errors import ConfigError
@@ -83,6 +85,15 @@ def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
         yield "deploy", config.deploy, f"{made}; tracking.weights=all, or best"
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", config.device):
         yield "device", config.device, "choose from auto, cpu, cuda, cuda:<number>, mps"
+    yield from _without_place(data)
+    if data.fold is not None:
+        yield from _unfoldable(config, data.fold)
+    if isinstance(optimizer, SgdConfig) and optimizer.nesterov and optimizer.momentum == 0:
+        yield "optimizer.nesterov", True, "needs optimizer.momentum above 0"
+
+
+def _without_place(data: DataConfig) -> Iterator[tuple[str, object, str]]:
+    """Likewise, of one's own images, where they lie."""
     if isinstance(data, ImageFolderConfig):
         if not data.root:
             yield "data.root", data.root, "give the folder that holds train/<class>/"
@@ -90,10 +101,9 @@ def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
             folder = getattr(data, name)
             if folder is not None and not folder.strip():
                 yield f"data.{name}", "''", "give the folder's name below data.root"
-    if data.fold is not None:
-        yield from _unfoldable(config, data.fold)
-    if isinstance(optimizer, SgdConfig) and optimizer.nesterov and optimizer.momentum == 0:
-        yield "optimizer.nesterov", True, "needs optimizer.momentum above 0"
+    if isinstance(data, ShardsConfig) and not data.root:
+        names = "give the folder of the .tar files, or their names"
+        yield "data.root", data.root, f"{names}: 'data.root=\"photos-{{000000..000099}}.tar\"'"
 
 
 def _unfoldable(config: Config, fold: int) -> Iterator[tuple[str, object, str]]:

@@ -121,13 +121,24 @@ class FashionMnistConfig(DownloadedConfig):
 
 
 @dataclass
-class ImageFolderConfig(DataConfig):
-    train_folder: str = key("train", **_CIRCUMSTANCE)
-    val_folder: str | None = key("val", **_CIRCUMSTANCE)
-    test_folder: str | None = key("test", **_CIRCUMSTANCE)
+class PicturesConfig(DataConfig):
+    """Your own, of whatever size, as a camera or the web gives them."""
+
     fit: str = key("crop", choices=("crop", "squash", "pad"))
     stored_size: int | None = key(None, low=8, high=2048, unit="pixels")
     on_bad_image: str = key("fail", choices=("fail", "skip"), **_CIRCUMSTANCE)
+
+
+@dataclass
+class ImageFolderConfig(PicturesConfig):
+    train_folder: str = key("train", **_CIRCUMSTANCE)
+    val_folder: str | None = key("val", **_CIRCUMSTANCE)
+    test_folder: str | None = key("test", **_CIRCUMSTANCE)
+
+
+@dataclass
+class ShardsConfig(PicturesConfig):
+    split_by: str = key("image", choices=("image", "shard"))
 
 
 @dataclass
@@ -262,6 +273,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "cifar100": Cifar100Config,
         "fashion_mnist": FashionMnistConfig,
         "image_folder": ImageFolderConfig,
+        "shards": ShardsConfig,
     },
     "augment": {
         "none": NoAugmentConfig,

@@ -36,9 +36,11 @@ def unused_keys(config: Config) -> dict[str, str]:
         unused["feature_views"] = "an augmentation, such as augment=photo"
     unused |= _unused_augmentation(config, stored_only=(all_frozen or last) and cached)
     if config.data.name == "digits":
-        unused["data.root"] = "data=image_folder, data=cifar10, data=cifar100, data=fashion_mnist"
+        unused["data.root"] = ", ".join(
+            f"data={name}" for name in GROUPS["data"] if name != "digits"
+        )
     if isinstance(config.data, DownloadedConfig):
-        without = "a set without a test split: data=digits, data=image_folder"
+        without = "a set without a test split: data=digits, data=image_folder, data=shards"
         unused["data.test_fraction"] = unused["data.folds"] = without
         drawn = protocol.validation == "held_out" or config.data.train_per_class is not None
         if not drawn and not config.feature_views:

@@ -4,7 +4,7 @@ from transfer.data.batches import Batches, training_batches
 from transfer.data.class_sizes import uneven_classes
 from transfer.data.data_sets import DataSets, process_data_sets
 from transfer.data.image_data import ImageData, Split
-from transfer.data.part_folders import refuse_idle_seed
+from transfer.data.own_parts import refuse_idle_draws
 
 __all__ = [
     "Batches",
@@ -12,7 +12,7 @@ __all__ = [
     "ImageData",
     "Split",
     "process_data_sets",
-    "refuse_idle_seed",
+    "refuse_idle_draws",
     "training_batches",
     "uneven_classes",
 ]

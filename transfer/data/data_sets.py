@@ -5,19 +5,21 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from transfer.config.schema import DataConfig, ImageFolderConfig
+from transfer.config.schema import DataConfig, ImageFolderConfig, PicturesConfig, ShardsConfig
 from transfer.data.copies import copy_lines, file_copies
 from transfer.data.decoded_cache import read_through_cache
 from transfer.data.image_data import ImageData, Source, Split
 from transfer.data.image_folder import read_image_folder
-from transfer.data.part_folders import own_test_folder, part_folders, refuse_fractions
+from transfer.data.own_parts import refuse_fractions, refuse_own_test
+from transfer.data.shards import decoded, read_shards
 from transfer.data.sources import READERS, original_files
-from transfer.data.split import fold_split, keep_per_class, stratified_split
+from transfer.data.split import fold_split, keep_per_class, split_whole, stratified_split
 from transfer.system.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -54,9 +56,8 @@ class DataSets:
         Raises:
             ConfigError: the data is missing, damaged, or too small to split.
         """
-        if isinstance(config, ImageFolderConfig):
-            if config.fold is not None:
-                _refuse_own_test_folder(config, config.fold)
+        if isinstance(config, PicturesConfig):
+            refuse_own_test(config)
             refuse_fractions(config, validation)
         source = self._read(config, stored_size, interpolation)
         settings = {name: value for name, value in asdict(config).items() if name not in _LATER}
@@ -80,7 +81,7 @@ class DataSets:
             if name in ("name", "on_bad_image", "fit") or "folder" in name
         }
         side = None
-        if isinstance(config, ImageFolderConfig):
+        if isinstance(config, PicturesConfig):
             side = config.stored_size or stored_size
             if interpolation != "bilinear":
                 what["interpolation"] = interpolation
@@ -88,25 +89,30 @@ class DataSets:
         # What is kept is the same, whether it is read into memory or mapped.
         at_hand = (key, config.resident_gb)
         if at_hand not in self._last_read:
-
-            def read(file: Path) -> Source:
-                if isinstance(config, ImageFolderConfig):
-                    size = config.stored_size or stored_size
-                    return read_image_folder(config, size, file, interpolation)
-                return READERS[config.name](config)
-
             # First, for what was split of it is as large.
             self._last_split.clear()
             self._last_read.clear()
-            self._last_read[at_hand] = read_through_cache(
-                key, original_files(config), read, config.resident_gb
-            )
+            self._last_read[at_hand] = _read_anew(config, key, side or 0, interpolation)
             self._say(config, self._last_read[at_hand].remarks)
         return self._last_read[at_hand]
 
 
 # The ones of this process.
 process_data_sets = cache(DataSets)
+
+
+def _read_anew(config: DataConfig, key: str, side: int, interpolation: str) -> Source:
+    """A data set; side is in pixels, and that of one's own pictures."""
+    if isinstance(config, ShardsConfig):
+        source = read_shards(config, side, interpolation)
+        return decoded(source) if source.nbytes <= config.resident_gb * 10**9 else source
+
+    def read(file: Path) -> Source:
+        if isinstance(config, ImageFolderConfig):
+            return read_image_folder(config, side, file, interpolation)
+        return READERS[config.name](config)
+
+    return read_through_cache(key, original_files(config), read, config.resident_gb)
 
 
 def _split(
@@ -117,16 +123,12 @@ def _split(
 ) -> ImageData:
     train, test = source.train, source.test
     if test is None:
-        if config.fold is None:
-            kept, held_out = stratified_split(train.labels, config.test_fraction, config.seed)
-        else:
-            _require_foldable(config, source)
-            kept, held_out = fold_split(train.labels, config.fold, config.folds, config.seed)
-        train, test = train.subset(kept), train.subset(held_out)
+        least = 2 if config.fold is None else config.folds
+        train, test = _part(config, train, _test_split(config, source), least)
     val = test if validation == "test" else source.val
     if val is None:
-        kept, held_out = stratified_split(train.labels, config.validation_fraction, config.seed)
-        train, val = train.subset(kept), train.subset(held_out)
+        stratified = partial(stratified_split, fraction=config.validation_fraction)
+        train, val = _part(config, train, partial(stratified, seed=config.seed))
     if config.train_per_class is not None:
         train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
     _require_every_class(config, train, val, test, source.classes)
@@ -153,14 +155,38 @@ def _split(
     )
 
 
-def _refuse_own_test_folder(config: ImageFolderConfig, fold: int) -> None:
-    """Before hours of decoding."""
-    if folder := own_test_folder(config):
-        own = f"there is a test set of its own in {folder}"
-        problem = f"{own}; data.test_folder=null folds all of {config.train_folder}/"
-        if "val" not in part_folders(config):
-            problem += "; data.seed='range(5)' repeats the split of the others"
-        raise ConfigError("data.fold", fold, problem)
+def _test_split(config: DataConfig, source: Source) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """What holds test images out, by the labels."""
+    if config.fold is None:
+        return partial(stratified_split, fraction=config.test_fraction, seed=config.seed)
+    if not _by_shard(config):
+        _require_foldable(config, source)
+    return partial(fold_split, fold=config.fold, folds=config.folds, seed=config.seed)
+
+
+def _part(
+    config: DataConfig,
+    split: Split,
+    how: Callable[[Tensor], tuple[Tensor, Tensor]],
+    least: int = 2,
+) -> tuple[Split, Split]:
+    """The images that are kept, and those that are held out; where whole shards are, of so many at
+    least."""
+    if split.shards is None or not _by_shard(config):
+        kept, held_out = how(split.labels)
+    else:
+        count = len(split.shards.unique())
+        if count < least:
+            shards = "1 shard is" if count == 1 else f"{count} shards are"
+            needed = f"{shards} left to hold some out of, and {least} are needed"
+            problem = f"{needed}; write more and smaller ones"
+            raise ConfigError("data.split_by", "shard", f"{problem}, or take data.split_by=image")
+        kept, held_out = split_whole(split.shards, how)
+    return split.subset(kept), split.subset(held_out)
+
+
+def _by_shard(config: DataConfig) -> bool:
+    return isinstance(config, ShardsConfig) and config.split_by == "shard"
 
 
 def _require_foldable(config: DataConfig, source: Source) -> None:
@@ -190,7 +216,10 @@ def _require_every_class(
         counts = torch.bincount(split.labels, minlength=len(classes))
         missing = [classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
         if missing:
-            problem = f"no {name} image is left of {', '.join(missing[:5])}; give it more images"
+            remedy = "give it more images"
+            if _by_shard(config):
+                remedy = "shards that hold images of every class do, or data.split_by=image"
+            problem = f"no {name} image is left of {', '.join(missing[:5])}; {remedy}"
             raise ConfigError("data", config.name, problem)
     if len(train) < 2:
         raise ConfigError("data", config.name, "at least two training images are needed")

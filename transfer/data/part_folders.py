@@ -6,20 +6,19 @@ from functools import lru_cache
 from itertools import combinations, permutations
 from pathlib import Path
 
-from transfer.config.schema import Config, ImageFolderConfig
-from transfer.config.unused import DRAWS
+from transfer.config.schema import DataConfig, ImageFolderConfig
 from transfer.data.class_folders import class_folders, is_folder, some
 from transfer.system.errors import ConfigError
 
 # What people and tools call them, in any case. The first is the default of data.<part>_folder.
-_NAMES = {
+PART_NAMES = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
 
 
-def folder_root(config: ImageFolderConfig) -> Path:
+def folder_root(config: DataConfig) -> Path:
     """`data.root`, with ~ for the home folder."""
     # Path.expanduser raises where there is no such user.
     return Path(os.path.expanduser(config.root or ""))  # noqa: PTH111
@@ -41,7 +40,7 @@ def part_folders(config: ImageFolderConfig) -> dict[str, str]:
         problem = unpack if root.is_file() else "there is no such folder"
         raise ConfigError("data.root", config.root, problem)
     folders = {}
-    for part in _NAMES:
+    for part in PART_NAMES:
         name = getattr(config, f"{part}_folder")
         found = None if name is None else _find(root, part, name)
         if found is not None:
@@ -62,44 +61,13 @@ def own_test_folder(config: ImageFolderConfig) -> Path | None:
     return None if name is None else folder_root(config) / name
 
 
-def refuse_fractions(config: ImageFolderConfig, validation: str) -> None:
-    """Raise ConfigError where a share was chosen of what nothing is held out for."""
-    folders = part_folders(config)
-    used = {"test": "test", "val": "validation"} if validation != "test" else {"test": "test"}
-    for part, word in used.items():
-        name, default = f"{word}_fraction", ImageFolderConfig()
-        share = getattr(config, name)
-        if part in folders and share != getattr(default, name):
-            own = f"this job does not use it: {word} images lie in {folders[part]}/"
-            would = f"data.{part}_folder=null holds them out of {folders['train']}/"
-            raise ConfigError(f"data.{name}", share, f"{own}; what would: {would}")
-
-
-def refuse_idle_seed(config: Config) -> None:
-    """Raise ConfigError where a data seed was chosen and draws nothing: runs over several would
-    pass for several splits."""
-    data = config.data
-    if not isinstance(data, ImageFolderConfig) or data.seed == ImageFolderConfig().seed:
-        return
-    folders = part_folders(data)
-    drawn = [part for part in ("val", "test") if part not in folders]
-    if config.protocol.validation == "test":
-        drawn = [part for part in drawn if part == "test"]
-    if not drawn and data.train_per_class is None and not config.feature_views:
-        names = " and ".join(f"{folders[part]}/" for part in ("val", "test") if part in folders)
-        null = "data.val_folder=null" if "val" in folders else "data.test_folder=null"
-        own = f"this job does not use it: beside {names} nothing is drawn"
-        problem = f"{own}; what would: {null}, {DRAWS}; seed='range(5)' repeats the training"
-        raise ConfigError("data.seed", data.seed, problem)
-
-
 def no_classes(root: Path, folders: dict[str, str]) -> set[Path]:
     """Folders in the train folder that are parts themselves, or are called so beside the classes
     in `data.root`: they are not classes."""
     train = (root / folders["train"]).resolve()
     parts = {(root / name).resolve() for part, name in folders.items() if part != "train"}
     if train == root.resolve():
-        called = (_called(root, part) for part in _NAMES)
+        called = (_called(root, part) for part in PART_NAMES)
         parts |= {(root / name).resolve() for names in called for name in names}
     return parts
 
@@ -108,7 +76,7 @@ def unused_lines(config: ImageFolderConfig, folders: dict[str, str]) -> Iterator
     """What else lies beside the parts: images there would be missed by nobody."""
     root = folder_root(config)
     used = {(root / name).resolve() for name in folders.values()}
-    refused = (part for part in _NAMES if getattr(config, f"{part}_folder") is None)
+    refused = (part for part in PART_NAMES if getattr(config, f"{part}_folder") is None)
     declined = {name for part in refused for name in _called(root, part)}
     alone = root.resolve() in used
     beside = no_classes(root, folders) if alone else {root / name for name in class_folders(root)}
@@ -123,7 +91,7 @@ def unused_lines(config: ImageFolderConfig, folders: dict[str, str]) -> Iterator
         if config.train_folder != ".":
             yield f"{config.root}: has no folder train/; the folders in it are the classes"
         around = root.resolve().parent
-        if root.resolve().name.lower() in _NAMES["train"]:
+        if root.resolve().name.lower() in PART_NAMES["train"]:
             others = [name for part in ("val", "test") for name in _called(around, part)]
             if others:
                 names = some([f"{name}/" for name in others])
@@ -134,7 +102,7 @@ def _find(root: Path, part: str, name: str) -> str | None:
     """The folder that the key of a part means; None where there is none."""
     if is_folder(root / name):
         return name
-    if name != _NAMES[part][0]:
+    if name != PART_NAMES[part][0]:
         return None
     called = _called(root, part)
     if len(called) > 1:
@@ -145,7 +113,7 @@ def _find(root: Path, part: str, name: str) -> str | None:
 
 
 def _called(root: Path, part: str) -> list[str]:
-    return [name for name in class_folders(root) if name.lower() in _NAMES[part]]
+    return [name for name in class_folders(root) if name.lower() in PART_NAMES[part]]
 
 
 def _folders_within(folder: Path) -> tuple[str, ...]:
@@ -165,11 +133,11 @@ def _folders_at(folder: Path, changed: int) -> tuple[str, ...]:
 
 def _class_folders_alone(config: ImageFolderConfig, root: Path) -> str:
     """ "." where the folders of `data.root` are classes and nothing else."""
-    parts = {name for part in _NAMES for name in _called(root, part)}
+    parts = {name for part in PART_NAMES for name in _called(root, part)}
     names = [name for name in class_folders(root) if name not in parts]
     inside = {name: _folders_within(root / name) for name in names}
     for name, below in inside.items():
-        if any(each.lower() in _NAMES["train"] for each in below):
+        if any(each.lower() in PART_NAMES["train"] for each in below):
             problem = f"needs a folder train/; there is one in {name}/: data.root={root / name}"
             raise ConfigError("data.root", config.root, problem)
     for one, other in combinations([name for name in names if len(inside[name]) > 1], 2):

@@ -1,6 +1,6 @@
 """Stratified splits that depend on the data seed, and the fold, alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -45,6 +45,24 @@ def fold_split(labels: Tensor, fold: int, folds: int, seed: int) -> tuple[Tensor
     dealt = torch.cat(list(_shuffled_classes(labels, seed)))
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     held_out[dealt[fold::folds]] = True
+    return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
+
+
+def split_whole(
+    groups: Tensor, split: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Split groups of images as if each were one image, and all were of one class.
+
+    Args:
+        groups: [N], the number of each image's group.
+        split: one of the others, of labels.
+
+    Returns:
+        Indices kept and indices held out, of images, both int64 and ascending.
+    """
+    numbers = groups.unique()
+    _, chosen = split(torch.zeros(len(numbers), dtype=torch.int64))
+    held_out = torch.isin(groups, numbers[chosen])
     return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
 
 

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from transfer.compare.screened import hopeless, placings
 from transfer.config import Config
-from transfer.config.schema import ImageFolderConfig, ProtocolConfig
-from transfer.data.part_folders import part_folders
+from transfer.config.schema import ProtocolConfig
+from transfer.data.own_parts import own_parts
 from transfer.evaluate.cost import count_macs
 from transfer.features.probe import flat_features, linear_probe, nearest_neighbours
 from transfer.features.stored import StoredFeatures
@@ -212,10 +212,9 @@ def _features(job: Job, advance: Callable[[float], None]) -> tuple[Tensor, Tenso
 
 def _has_own_validation(config: Config) -> bool:
     """Whether validation images may differ from training images by more than luck: they have a
-    folder of their own, or there are only a few training images."""
+    place of their own, or there are only a few training images."""
     data = config.data
-    own_folder = isinstance(data, ImageFolderConfig) and "val" in part_folders(data)
-    return own_folder or data.train_per_class is not None
+    return "val" in own_parts(data) or data.train_per_class is not None
 
 
 def _published_accuracy(config: Config) -> float:

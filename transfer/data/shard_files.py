@@ -1,0 +1,185 @@
+"""Which tar files `data.root` means, and which of them are training, validation and test images.
+
+A folder, or names as WebDataset's users write them: `photos-{000000..000099}.tar`, several with
+`::` between them, and `*`. A word in a name says which part a file is: `train-0001.tar`,
+`imagenet1k-validation-12.tar`, `val/0001.tar`. Where no name has one, all are for training.
+"""
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import NoReturn
+
+from transfer.config.schema import ShardsConfig
+from transfer.data.class_folders import some
+from transfer.data.part_folders import PART_NAMES, folder_root
+from transfer.system.errors import ConfigError, printable
+
+Parts = Mapping[str, Sequence[Path]]
+
+# Of names in braces; a mistyped digit makes millions.
+_MOST_FILES = 1_000_000
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4")
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_NO_RANDOM_ACCESS = "a picture in its middle could only be reached through all before it; unpack it"
+
+
+def part_shards(config: ShardsConfig) -> dict[str, list[Path]]:
+    """The tar files of each part that is there, train among them, in the order of their names, or
+    of `data.root` where that lists them.
+
+    Raises:
+        ConfigError: there is none, or none for training; one is missing, compressed or twice there;
+            or nobody can tell which part it is.
+    """
+    files = dict(_files(config))
+    parts: dict[str, list[Path]] = {}
+    unknown = []
+    for path, name in files.items():
+        found = _parts_in(name)
+        if len(found) > 1:
+            both = " and ".join(sorted(found))
+            _refuse(path, f"is called both {both}; rename it so that one of the words is left")
+        if found:
+            parts.setdefault(found.pop(), []).append(path)
+        else:
+            unknown.append(path)
+    if not parts:
+        return {"train": unknown}
+    words = "train, val or test"
+    if unknown:
+        names = some([path.name for path in unknown])
+        problem = f"nothing in their names says which part they are: {names}"
+        _refuse(config.root, f"{problem}; put {words} into each name, or into none")
+    if "train" not in parts:
+        there = " and ".join(f"{part} shards" for part in parts)
+        _refuse(config.root, f"holds {there} and none for training; name those train-*.tar")
+    return {part: parts[part] for part in PART_NAMES if part in parts}
+
+
+def classes_file(config: ShardsConfig) -> Path:
+    """Where the names of the classes are, if they are anywhere: `classes.txt` in the folder of the
+    shards."""
+    root = folder_root(config)
+    return (root if root.is_dir() else part_shards(config)["train"][0].parent) / "classes.txt"
+
+
+def _files(config: ShardsConfig) -> Iterator[tuple[Path, str]]:
+    """Each file, with the name that says which part it is."""
+    root = folder_root(config)
+    if root.is_dir():
+        found = sorted(path for path in root.rglob("*") if path.is_file())
+        visible = [path for path in found if not path.name.startswith(".")]
+        compressed = [path for path in visible if path.name.lower().endswith(_COMPRESSED)]
+        if compressed:
+            _refuse_compressed(compressed[0], "compressed")
+        shards = [path for path in visible if path.suffix.lower() == ".tar"]
+        if not shards:
+            _refuse(config.root, "holds no .tar file; data=image_folder reads folders of images")
+        named = [(path, path.relative_to(root).as_posix()) for path in shards]
+    else:
+        named = [(path, path.name) for path in _listed(config)]
+    seen = set()
+    for path, name in named:
+        _require_tar(path)
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            _refuse(path, "is there twice; its pictures would count double")
+        seen.add((status.st_dev, status.st_ino))
+        yield path, name
+
+
+def _listed(config: ShardsConfig) -> Iterator[Path]:
+    """The files that a pattern means."""
+    for pattern in (config.root or "").split("::"):
+        if re.match(r"pipe:|[a-z0-9]+://", pattern, re.IGNORECASE):
+            problem = "only files on a disk are read, a network's among them, and no command is run"
+            _refuse(config.root, f"{problem}; mount them, or copy them to a disk")
+        for name in _expanded(pattern, config):
+            path = os.path.expanduser(name)  # noqa: PTH111
+            # First as a plain name, which may have brackets in it.
+            if os.path.lexists(path) or not glob.has_magic(path):
+                yield Path(path)
+            elif found := sorted(glob.glob(path)):  # noqa: PTH207
+                yield from map(Path, found)
+            else:
+                _refuse(config.root, f"there is no file {printable(name)}")
+
+
+def _expanded(pattern: str, config: ShardsConfig) -> list[str]:
+    """`a-{08..10}.tar` as a-08.tar, a-09.tar, a-10.tar; `{a,b}.tar` as a.tar, b.tar."""
+    before, brace, _ = pattern.partition("{")
+    if not brace:
+        return [pattern]
+    end = _end_of_braces(pattern, len(before))
+    if end is None:
+        _refuse(config.root, f"{pattern[len(before) :]} lacks a closing brace")
+    heads = _alternatives(pattern[len(before) + 1 : end], config)
+    tails = _expanded(pattern[end + 1 :], config)
+    if len(heads) * len(tails) > _MOST_FILES:
+        _refuse(config.root, f"means more than {_MOST_FILES:,} files")
+    return [f"{before}{head}{tail}" for head in heads for tail in tails]
+
+
+def _end_of_braces(pattern: str, start: int) -> int | None:
+    depth = 0
+    for index in range(start, len(pattern)):
+        depth += {"{": 1, "}": -1}.get(pattern[index], 0)
+        if depth == 0:
+            return index
+    return None
+
+
+def _alternatives(inside: str, config: ShardsConfig) -> list[str]:
+    bounds = re.fullmatch(r"([0-9]+)\.\.([0-9]+)", inside)
+    if bounds is None:
+        # Commas of inner braces are theirs.
+        parts, depth = [""], 0
+        for char in inside:
+            depth += {"{": 1, "}": -1}.get(char, 0)
+            if char == "," and depth == 0:
+                parts.append("")
+            else:
+                parts[-1] += char
+        if len(parts) < 2:
+            problem = f"{{{inside}}} is neither a range such as {{00..99}} nor a list {{a,b}}"
+            _refuse(config.root, problem)
+        return [name for part in parts for name in _expanded(part, config)]
+    first, last = int(bounds[1]), int(bounds[2])
+    if not 0 <= last - first < _MOST_FILES:
+        problem = f"{{{inside}}} must count up, by less than {_MOST_FILES:,}"
+        _refuse(config.root, f"{problem}, as {{000000..000099}} does")
+    # As in a shell: zeros at the front of either ask for as many digits as the longer has.
+    padded = any(re.match("0[0-9]", each) for each in bounds.groups())
+    width = max(map(len, bounds.groups())) if padded else 0
+    return [f"{number:0{width}}" for number in range(first, last + 1)]
+
+
+def _require_tar(path: Path) -> None:
+    if path.name.lower().endswith(_COMPRESSED):
+        _refuse_compressed(path, "compressed")
+    try:
+        if not path.is_file():
+            _refuse(path, "is no file" if path.exists() else "there is no such file")
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        _refuse(path, f"cannot be read ({error.strerror})", error)
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            _refuse_compressed(path, f"compressed with {kind}")
+
+
+def _parts_in(name: str) -> set[str]:
+    words = re.findall("[a-z]+", PurePath(name).with_suffix("").as_posix().lower())
+    return {part for part, called in PART_NAMES.items() if set(called) & set(words)}
+
+
+def _refuse_compressed(path: Path, how: str) -> NoReturn:
+    _refuse(path, f"is {how}: {_NO_RANDOM_ACCESS} (pictures are compressed as they are)")
+
+
+def _refuse(path: str | Path | None, problem: str, cause: Exception | None = None) -> NoReturn:
+    raise ConfigError("data.root", path, problem) from cause

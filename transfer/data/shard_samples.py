@@ -1,0 +1,219 @@
+"""What the tar files of a data set hold, by their headers: pictures with their labels.
+
+WebDataset's convention: members that follow each other and share the name up to the first dot of
+its last part are one sample, `000123.jpg` with `000123.cls` or `000123.json`. A label is the text
+of the `.cls`, else the field `label` of the `.json`, a number or a name. Other members are passed
+over, whatever they are: nothing is extracted, and nothing but these two and pictures is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NoReturn
+
+from transfer.data.class_folders import is_image
+from transfer.data.other_kinds import kind_by_suffix
+from transfer.system.errors import ConfigError, first_line, printable
+
+_MOST_CLS_BYTES = 1000
+_MOST_JSON_BYTES = 10**7
+_BLOCK = 512
+_PIECE = 2**20
+
+
+@dataclass
+class Samples:
+    """Pictures in the order in which they lie in the shards, in few bytes each.
+
+    Attributes:
+        shard: the number of each one's shard.
+        offsets, sizes: where in it the picture begins, and its bytes.
+        label: of each one, the number of its word.
+        words: what labels are called in the shards; numbers without zeros before them.
+        left_out: how many members of which suffix belong to no sample with a picture.
+    """
+
+    shard: array[int] = field(default_factory=lambda: array("q"))
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    label: array[int] = field(default_factory=lambda: array("q"))
+    words: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    _names: bytearray = field(default_factory=bytearray)
+    _ends: array[int] = field(default_factory=lambda: array("q"))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def name(self, index: int) -> str:
+        """What the picture is called in its shard."""
+        start = self._ends[index - 1] if index else 0
+        return self._names[start : self._ends[index]].decode()
+
+
+@dataclass
+class _Sample:
+    """By suffix, the name of each member, its offset and its size."""
+
+    key: str
+    members: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+
+
+def list_samples(shards: Sequence[Path]) -> Samples:
+    """Go through the headers of all shards.
+
+    Raises:
+        ConfigError: a shard is no tar file, cut off or empty; or a sample of it is there twice, or
+            lacks its picture or its label. Names the shard, and the sample.
+    """
+    found = Samples()
+    numbers: dict[str, int] = {}
+    for number, path in enumerate(shards):
+        before = len(found)
+        for (name, offset, size), label in _samples_in(path, found.left_out):
+            found.shard.append(number)
+            found.offsets.append(offset)
+            found.sizes.append(size)
+            found.label.append(numbers.setdefault(label, len(numbers)))
+            found._names += printable(name).encode()
+            found._ends.append(len(found._names))
+        if len(found) == before:
+            _refuse(path, "holds no sample, such as 000123.jpg with 000123.cls; remove it")
+    found.words = list(numbers)
+    return found
+
+
+def _samples_in(path: Path, left_out: Counter[str]) -> Iterator[tuple[tuple[str, int, int], str]]:
+    """Of each sample the picture's name, offset and size, and the label."""
+    with _explained(path) as file:
+        for sample in _grouped(path, file, left_out):
+            yield _picture_of(path, sample), _label_of(path, file, sample)
+
+
+def _grouped(path: Path, file: BinaryIO, left_out: Counter[str]) -> Iterator[_Sample]:
+    sample: _Sample | None = None
+    seen = set()
+    for member in _members(path, file):
+        key, suffix = _split_name(member.name)
+        if key is None:
+            left_out[suffix] += 1
+            continue
+        if sample is None or key != sample.key:
+            if sample is not None:
+                yield sample
+            if key in seen:
+                apart = "and other samples between; the members of one must follow each other"
+                _refuse(path, f"holds sample {key} twice, {apart}")
+            seen.add(key)
+            sample = _Sample(key)
+        if suffix in sample.members:
+            _refuse(path, f"holds {member.name} twice")
+        sample.members[suffix] = (member.name, member.offset_data, member.size)
+    if sample is not None:
+        yield sample
+
+
+def _picture_of(path: Path, sample: _Sample) -> tuple[str, int, int]:
+    # What b.seg.png shows is no picture of the sample but, say, a mask.
+    pictures = [
+        member
+        for suffix, member in sample.members.items()
+        if "." not in suffix and is_image(Path(f"_.{suffix}"))
+    ]
+    if not pictures:
+        members = ", ".join(f".{suffix}" for suffix in sorted(sample.members))
+        problem = f"sample {sample.key} has no picture that is read, but {members}"
+        for suffix in sample.members:
+            if kind := kind_by_suffix(f".{suffix}"):
+                problem += f"; that is {kind.name}: {kind.would_do}"
+        _refuse(path, problem)
+    if len(pictures) > 1:
+        both = " and ".join(name for name, _, _ in pictures[:2])
+        _refuse(path, f"sample {sample.key} has two pictures, {both}; leave one")
+    return pictures[0]
+
+
+def _label_of(path: Path, file: BinaryIO, sample: _Sample) -> str:
+    suffix = "cls" if "cls" in sample.members else "json"
+    label: str | None = None
+    if suffix in sample.members:
+        name, offset, size = sample.members[suffix]
+        most = _MOST_CLS_BYTES if suffix == "cls" else _MOST_JSON_BYTES
+        if size > most:
+            _refuse(path, f"{name} has {size:,} bytes, too many for a label")
+        file.seek(offset)
+        content = file.read(size)
+        try:
+            label = content.decode().strip() if suffix == "cls" else _json_label(content)
+        except (ValueError, RecursionError) as error:
+            _refuse(path, f"{name} cannot be read ({first_line(error)})", error)
+    if not label:
+        needed = "a .cls with a number or a name, or a .json with the field label"
+        _refuse(path, f"sample {sample.key} has no label; it needs {needed}")
+    if printable(label) != label:
+        problem = f"the label of sample {sample.key} must be one line without control characters"
+        _refuse(path, problem)
+    return str(int(label)) if re.fullmatch("[0-9]{1,9}", label) else label
+
+
+def _json_label(content: bytes) -> str | None:
+    fields = json.loads(content)
+    label = fields.get("label") if isinstance(fields, dict) else None
+    if label is not None and (isinstance(label, bool) or not isinstance(label, int | str)):
+        raise ValueError("its label is neither a whole number nor a name")
+    return None if label is None else str(label).strip()
+
+
+def _split_name(name: str) -> tuple[str | None, str]:
+    """The key and the suffix of a member, in lower case; None for what is in no sample."""
+    if re.fullmatch("__.*__", name):
+        return None, name
+    found = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", name, re.DOTALL)
+    if found is None:
+        return None, PurePosixPath(name).suffix.lower() or "without suffix"
+    return found[1], found[2].lower()
+
+
+def _members(path: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """The regular files of a shard whose headers are whole to its end."""
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            # It would keep them all.
+            tar.members.clear()  # type: ignore[attr-defined]
+            if member.isreg() and not member.issparse():
+                yield member
+        end: int = tar.offset
+    # A damaged header looks to tarfile like the end.
+    file.seek(end)
+    mark = file.read(_BLOCK)
+    if not mark:
+        _refuse(path, "is cut off: it lacks the end mark of a tar file; write it again")
+    if any(mark) or len(mark) < _BLOCK:
+        _refuse(path, f"is damaged at byte {end:,}; write it again")
+    while piece := file.read(_PIECE):
+        if any(piece):
+            _refuse(path, "goes on after its end, as joined tar files do; give them one by one")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[BinaryIO]:
+    """A shard opened; what goes wrong with it as one line."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except tarfile.TarError as error:
+        _refuse(path, f"is no whole tar file ({first_line(error)}); write it again", error)
+    except OSError as error:
+        _refuse(path, f"cannot be read ({error.strerror})", error)
+
+
+def _refuse(path: Path, problem: str, cause: BaseException | None = None) -> NoReturn:
+    raise ConfigError("data.root", path, problem) from cause
