@@ -12,6 +12,7 @@ import torch
 from tests.conftest import config_of, write_images
 from tests.data.tars import shards_of, write_tar
 from transfer.data import Batches, DataSets, ImageData, Split, shards
+from transfer.data.encoded import EncodedImages
 from transfer.system.errors import ConfigError, UserError
 
 
@@ -57,7 +58,10 @@ def test_shards_are_the_folder_of_the_same_files(folder: Path, size: int, fit: s
         assert found.test_digest == expected.test_digest
         assert found.pool_digest == expected.pool_digest
         assert found.channel_statistics == expected.channel_statistics
-    assert streamed.digest == resident.digest
+    # The latter comes out of the cache by now, and has its name from the files all the same.
+    again = load(folder.parent / "shards", *words, size=size)
+    assert streamed.digest == resident.digest == again.digest
+    assert _same(resident.train, again.train)
     batches = [
         Batches(each.train, 8, torch.device("cpu"), resident=each.resident)
         for each in (expected, streamed)
@@ -102,6 +106,23 @@ def test_pictures_are_looked_at_once(folder: Path, monkeypatch: pytest.MonkeyPat
     os.utime(root / "photos-000003.tar", ns=(1, 1))
     assert load(root, "data.resident_gb=0").digest == first.digest
     assert len(looked) == 100
+
+
+def test_what_is_in_memory_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, taken = folder.parent / "shards", []
+    take = EncodedImages.take
+    monkeypatch.setattr(EncodedImages, "take", lambda *args: taken.append(1) or take(*args))
+    first = load(root)
+    assert taken
+    taken.clear()
+    again = load(root)
+    assert _same(first.test, again.test) and not taken
+    # The mean and standard deviation of those in no memory, likewise.
+    for _ in range(2):
+        taken.clear()
+        streamed = load(root, "data.resident_gb=0")
+        assert streamed.channel_statistics == first.channel_statistics
+    assert not taken
 
 
 def test_a_shard_that_changes_under_a_training_ends_it(folder: Path) -> None:

@@ -104,10 +104,13 @@ process_data_sets = cache(DataSets)
 def _read_anew(config: DataConfig, key: str, side: int, interpolation: str) -> Source:
     """A data set; side is in pixels, and that of one's own pictures."""
     if isinstance(config, ShardsConfig):
-        source = read_shards(config, side, interpolation)
-        return decoded(source) if source.nbytes <= config.resident_gb * 10**9 else source
+        shards = read_shards(config, side, interpolation)
+        if shards.nbytes > config.resident_gb * 10**9:
+            return shards
 
     def read(file: Path) -> Source:
+        if isinstance(config, ShardsConfig):
+            return decoded(shards)
         if isinstance(config, ImageFolderConfig):
             return read_image_folder(config, side, file, interpolation)
         return READERS[config.name](config)

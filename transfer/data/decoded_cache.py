@@ -24,11 +24,11 @@ from transfer.system.digest import hex_digest
 _IMAGES = "images"
 _SPLITS = ("train", "val", "test")
 # What a split holds beside its images and labels.
-_PER_SPLIT = ("files", "names", "sums", "thumbnails")
+_PER_SPLIT = ("files", "names", "sums", "thumbnails", "shards")
 # What a source holds beside them: tuples of text.
 _OTHERS = ("classes", "skipped", "remarks")
 # To be raised when a source holds something else.
-_VERSION = 6
+_VERSION = 7
 
 
 def read_through_cache(
@@ -115,13 +115,15 @@ def _save(source: Source, folder: Path) -> None:
                     file.write(piece.numpy().data)
     count = sum(len(split) for split in source.splits.values())
     about: dict[str, object] = {name: getattr(source, name) for name in _OTHERS}
-    about |= {"digest": source.digest, "shape": [count, *source.train.stored.shape[1:]]}
+    about |= {"digest": source.digest, "content": source.content_digest}
+    about["shape"] = [count, *source.train.stored.shape[1:]]
     text = bytearray(json.dumps(about).encode())
     tensors = {"about": torch.frombuffer(text, dtype=torch.uint8)}
     for name, split in source.splits.items():
         names = pack_names(split.file_names(torch.arange(len(split))))
         needed = {"labels": split.labels, "sums": split.channel_sums()}
-        parts = needed | {"files": split.files, "names": names, "thumbnails": split.thumbnails}
+        parts = needed | {name: getattr(split, name) for name in _PER_SPLIT if name != "sums"}
+        parts["names"] = names
         tensors |= {f"{name}.{part}": each for part, each in parts.items() if each is not None}
     write_tensors(tensors, folder)
 
@@ -148,5 +150,5 @@ def _load(folder: Path, resident_gb: float) -> Source | None:
             more = {part: tensors.get(f"{name}.{part}") for part in _PER_SPLIT}
             parts[name] = Split(images[: len(labels)], labels, **more)
             images = images[len(labels) :]
-    source = Source(**parts, known_digest=None if resident else about["digest"])
-    return source if source.digest == about["digest"] else None
+    source = Source(**parts, known_digest=about["digest"])
+    return source if not resident or source.content_digest == about["content"] else None

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from transfer.data.encoded import EncodedImages
+from transfer.system.bars import bar
+from transfer.system.cache import disk_cache
 from transfer.system.digest import hex_digest
 from transfer.system.prefetch import ordered_prefetch
 
@@ -122,7 +124,7 @@ class Split:
         count = max(1, _PIECE_BYTES // (2 * threads * each))
         parts = torch.arange(len(self)).split(count)
         with closing(ordered_prefetch(self.take, parts, threads=threads, ahead=threads)) as taken:
-            yield from taken
+            yield from bar(taken, desc="decoding images", total=len(parts))
 
     def subset(self, indices: Tensor) -> Self:
         """The images at `indices` (int64 [M]), in that order. Copies none of them."""
@@ -202,7 +204,12 @@ class Source:
     @cached_property
     def digest(self) -> str:
         """Content hash of what the set holds, not of where it lies: 16 hexadecimal digits."""
-        return self.known_digest or hex_digest(self._content())
+        return self.known_digest or self.content_digest
+
+    @cached_property
+    def content_digest(self) -> str:
+        """Content hash of all images, decoded, their labels and class names."""
+        return hex_digest(self._content())
 
     @cached_property
     def files_digest(self) -> str:
@@ -291,8 +298,15 @@ def _images_digest(classes: tuple[str, ...], split: Split) -> str:
 def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, on a scale of 0 to 1."""
     total = len(split) * split.stored.shape[2:].numel()
+
+    def add_up() -> dict[str, Tensor]:
+        return {"sums": split.channel_sums().sum(0)}
+
+    # Decoding them all takes as long as an epoch, and a preview needs it, too.
+    cached = split.is_encoded
+    sums = disk_cache().tensors("channels", split.digest, add_up) if cached else add_up()
     means, stds = [], []
-    for levels, squares in split.channel_sums().sum(0).T.tolist():
+    for levels, squares in sums["sums"].T.tolist():
         # In whole numbers, and so the same on every machine: sums of floats are taken in an order
         # that depends on the processor.
         variance = Fraction(total * squares - levels**2, (255 * total) ** 2)

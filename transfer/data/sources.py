@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transfer.config.schema import DataConfig, ImageFolderConfig
+from transfer.config.schema import DataConfig, ImageFolderConfig, ShardsConfig
 from transfer.data.image_data import Source, Split
 from transfer.data.part_folders import folder_root, part_folders
+from transfer.data.shard_files import classes_file, part_shards
 from transfer.system.errors import ConfigError, first_line
 from transfer.system.network import require_network
 from transfer.system.torchvision import load_torchvision
@@ -88,6 +89,9 @@ def original_files(config: DataConfig) -> list[Path]:
     """The files and folders that a data set is read from, as far as they are there already."""
     if isinstance(config, ImageFolderConfig):
         return [folder_root(config) / name for name in part_folders(config).values()]
+    if isinstance(config, ShardsConfig):
+        shards = [path for paths in part_shards(config).values() for path in paths]
+        return [*shards, *filter(Path.is_file, [classes_file(config)])]
     if config.name in ("cifar10", "cifar100"):
         kind = _cifar(config)
         # Reading an archive extracts it beside itself.
