@@ -162,3 +162,17 @@ def test_an_average_that_was_interrupted_goes_on_where_it_was() -> None:
     list(second.epochs())
     found, expected = second.model.state_dict(), whole.model.state_dict()
     assert all(torch.equal(found[name], each) for name, each in expected.items())
+
+
+def test_momenta_are_steady_once_they_have_come_down() -> None:
+    """Ten batches average alike, for a momentum of 0.1; what is frozen is not asked."""
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))
+    model[1].eval()
+    momentum = BatchNormMomentum(model, "fitted", iterations=20)
+    momentum.before_epoch()
+    steady = []
+    for _ in range(12):
+        momentum.before_iteration()
+        steady.append(momentum.steady)
+    assert steady == [False] * 9 + [True] * 3
+    assert BatchNormMomentum(model, "published", iterations=20).steady

@@ -1,0 +1,60 @@
+"""A batch's pass repeats the same operations, whatever was drawn; tests/gpu captures it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tests.conftest import config_of
+from transfer.augment import Preprocess
+from transfer.system.device import autocast
+from transfer.training.batch_pass import BatchPass
+from transfer.training.step import TrainingStep
+
+CPU = torch.device("cpu")
+LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def _images() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (6, 3, 12, 12), dtype=torch.uint8, generator=generator)
+
+
+def _pass(*augment: str) -> BatchPass:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 3))
+    preprocess = Preprocess(8, (0.5,) * 3, (0.25,) * 3, config_of(*augment).augment)
+    return BatchPass(network, preprocess, 3, autocast=autocast(CPU, "float32"))
+
+
+@pytest.mark.parametrize("augment", ["article", "crop_flip", "photo", "trivial", "none"])
+def test_all_that_is_random_is_drawn_with_the_batch(augment: str) -> None:
+    """A pass over a drawn batch, given twice, is the same; over the next one, another."""
+    run = _pass(f"augment={augment}", "augment.mixup=0.2", "augment.cutmix=1")
+    generator = torch.Generator().manual_seed(1)
+    batch, other = (run.draw(_images(), LABELS, generator) for _ in range(2))
+    state = torch.get_rng_state(), generator.get_state()
+    losses = [run(each)[0].item() for each in (batch, batch, other)]
+    assert losses[0] == losses[1] != losses[2]
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert torch.equal(generator.get_state(), state[1])
+
+
+def test_a_pass_counts_what_was_right() -> None:
+    run = _pass("augment=none")
+    loss, correct = run({"inputs": _images(), "labels": LABELS})
+    logits = run._network(Preprocess(8, (0.5,) * 3, (0.25,) * 3, config_of().augment)(_images()))
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, LABELS).item())
+    assert correct.item() == (logits.argmax(dim=1) == LABELS).sum()
+
+
+def test_a_step_updates_once_and_captures_nothing_on_a_cpu() -> None:
+    run = _pass("augment=none")
+    optimizer = torch.optim.SGD(run._network.parameters(), lr=0.1)
+    step = TrainingStep(run, optimizer, CPU)
+    losses = [step({"inputs": _images(), "labels": LABELS})[0] for _ in range(70)]
+    assert not step.captured
+    assert not any(each.requires_grad for each in losses)
+    assert losses[-1] < losses[1] < losses[0]
