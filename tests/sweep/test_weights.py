@@ -14,23 +14,22 @@ from transfer.sweep.state import AutoWeights, note, read_auto_weights
 
 
 def test_each_model_gets_what_the_mapping_says(workplace: Workplace) -> None:
-    mapping = "weights={resnet18: auto, simple_cnn: none}"
-    process = workplace.run(
-        "train.py", "-m", "model=resnet18,simple_cnn", mapping, *TINY, "epochs=1", "freeze_epochs=0"
-    )
+    mapping = "weights={mobilenet_v3_small: auto, lenet: none}"
+    models = ("model=mobilenet_v3_small,lenet", "epochs=1", "freeze_epochs=0")
+    process = workplace.run("train.py", "-m", mapping, *TINY, *models)
     assert process.returncode == 0, process.stderr
     runs = children(workplace)
     found = {name.partition("-")[0]: run.data for name, run in runs.items()}
     assert {name: run.params["weights"] for name, run in found.items()} == {
-        "resnet18": "starter",
-        "simple_cnn": "none",
+        "mobilenet_v3_small": "starter",
+        "lenet": "none",
     }
-    assert found["simple_cnn"].params["weights.digest"] == "none"
+    assert found["lenet"].params["weights.digest"] == "none"
     for run in found.values():
         kept = (Path(run.tags["hydra.output_dir"]) / "config.yaml").read_text()
         assert f"\nweights: {run.params['weights']}\n" in kept
     [plan] = workplace.folder.glob("multirun/*/*/weights.json")
-    assert json.loads(plan.read_text()) == {"sources": {"resnet18": "starter"}}
+    assert json.loads(plan.read_text()) == {"sources": {"mobilenet_v3_small": "starter"}}
 
 
 def test_a_sweep_that_goes_on_keeps_to_what_auto_came_to(
