@@ -41,9 +41,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_family_is_exported(row: tuple[str, str, int, int], folder: Path, tmp_path: Path) -> None:
     family, name, *sizes = row
     marks: list[str] = []
-    # With random weights some networks magnify rounding where few pixels are left of an image: what
-    # fails at the smallest size is tried at another.
-    for size in sizes:
+    # With random weights some networks magnify rounding where few pixels are left of an image
+    # (EfficientNetV2's float32 at 48 px is 3e-4 from float64, at 96 px 6e-7): what fails at the
+    # smallest size is tried at others.
+    for size in (*sizes, 96):
         if "no" in marks or not marks:
             tried, marks = size, _try_forms(name, size, folder, tmp_path)
     _compare_or_write(f"| {family} | `{name}` | {tried} | {' | '.join(marks)} |")
