@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import config_of
 from tests.data.tars import write_tar
 from transfer.config.schema import ShardsConfig
-from transfer.data.shard_files import part_shards
+from transfer.data.shard_files import part_shards, require_shards
 from transfer.job import prepare
 from transfer.system.errors import ConfigError
 
@@ -19,6 +19,7 @@ MEMBERS = {"1.jpg": b"", "1.cls": b"0"}
 
 def _parts(root: Path | str) -> dict[str, list[str]]:
     found = part_shards(ShardsConfig(name="shards", root=str(root)))
+    require_shards([path for paths in found.values() for path in paths])
     return {part: [path.name for path in paths] for part, paths in found.items()}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
-from transfer.data.split import fold_split, keep_per_class, stratified_split
+from transfer.data.split import fold_split, keep_per_class, split_whole, stratified_split
 
 LABELS = torch.tensor([0] * 100 + [1] * 50 + [2] * 2)
 
@@ -68,3 +70,14 @@ def test_draws_from_each_class_in_the_order_of_the_labels() -> None:
         members = (labels == label).nonzero().squeeze(1)
         expected += members[torch.randperm(len(members), generator=draw)][:3].tolist()
     assert keep_per_class(labels, 3, seed=5).tolist() == sorted(expected)
+
+
+def test_groups_are_held_out_whole() -> None:
+    groups = torch.arange(10).repeat_interleave(3) + 5
+    kept, held_out = split_whole(groups, partial(stratified_split, fraction=0.2, seed=0))
+    assert len(held_out) == 6 and len(groups[held_out].unique()) == 2
+    assert torch.cat([kept, held_out]).sort().values.tolist() == list(range(30))
+    dealt = [
+        split_whole(groups, partial(fold_split, fold=fold, folds=5, seed=0))[1] for fold in range(5)
+    ]
+    assert torch.cat(dealt).sort().values.tolist() == list(range(30))

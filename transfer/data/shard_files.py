@@ -28,16 +28,15 @@ _NO_RANDOM_ACCESS = "a picture in its middle could only be reached through all b
 
 def part_shards(config: ShardsConfig) -> dict[str, list[Path]]:
     """The tar files of each part that is there, train among them, in the order of their names, or
-    of `data.root` where that lists them.
+    of `data.root` where that lists them. By their names alone: of thousands on a network's disk, to
+    look at each takes seconds, and each job of a sweep asks.
 
     Raises:
-        ConfigError: there is none, or none for training; one is missing, compressed or twice there;
-            or nobody can tell which part it is.
+        ConfigError: there is none, or none for training; or nobody can tell which part one is.
     """
-    files = dict(_files(config))
     parts: dict[str, list[Path]] = {}
     unknown = []
-    for path, name in files.items():
+    for path, name in _files(config):
         found = _parts_in(name)
         if len(found) > 1:
             both = " and ".join(sorted(found))
@@ -59,6 +58,17 @@ def part_shards(config: ShardsConfig) -> dict[str, list[Path]]:
     return {part: parts[part] for part in PART_NAMES if part in parts}
 
 
+def require_shards(shards: Sequence[Path]) -> None:
+    """Raise ConfigError where a file is missing, compressed or twice there."""
+    seen = set()
+    for path in shards:
+        _require_tar(path)
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            _refuse(path, "is there twice; its pictures would count double")
+        seen.add((status.st_dev, status.st_ino))
+
+
 def classes_file(config: ShardsConfig) -> Path:
     """Where the names of the classes are, if they are anywhere: `classes.txt` in the folder of the
     shards."""
@@ -69,26 +79,17 @@ def classes_file(config: ShardsConfig) -> Path:
 def _files(config: ShardsConfig) -> Iterator[tuple[Path, str]]:
     """Each file, with the name that says which part it is."""
     root = folder_root(config)
-    if root.is_dir():
-        found = sorted(path for path in root.rglob("*") if path.is_file())
-        visible = [path for path in found if not path.name.startswith(".")]
-        compressed = [path for path in visible if path.name.lower().endswith(_COMPRESSED)]
-        if compressed:
-            _refuse_compressed(compressed[0], "compressed")
-        shards = [path for path in visible if path.suffix.lower() == ".tar"]
-        if not shards:
-            _refuse(config.root, "holds no .tar file; data=image_folder reads folders of images")
-        named = [(path, path.relative_to(root).as_posix()) for path in shards]
-    else:
-        named = [(path, path.name) for path in _listed(config)]
-    seen = set()
-    for path, name in named:
-        _require_tar(path)
-        status = path.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            _refuse(path, "is there twice; its pictures would count double")
-        seen.add((status.st_dev, status.st_ino))
-        yield path, name
+    if not root.is_dir():
+        yield from ((path, path.name) for path in _listed(config))
+        return
+    visible = [path for path in sorted(root.rglob("*.[tT]*")) if not path.name.startswith(".")]
+    compressed = [path for path in visible if path.name.lower().endswith(_COMPRESSED)]
+    if compressed:
+        _refuse_compressed(compressed[0], "compressed")
+    shards = [path for path in visible if path.suffix.lower() == ".tar"]
+    if not shards:
+        _refuse(config.root, "holds no .tar file; data=image_folder reads folders of images")
+    yield from ((path, path.relative_to(root).as_posix()) for path in shards)
 
 
 def _listed(config: ShardsConfig) -> Iterator[Path]:

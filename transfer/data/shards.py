@@ -31,7 +31,7 @@ from transfer.data.image_data import Source, Split, decoding_threads
 from transfer.data.image_folder import cut_off_line, skipped_lines
 from transfer.data.part_folders import folder_root
 from transfer.data.shard_classes import classes_and_labels
-from transfer.data.shard_files import Parts, part_shards
+from transfer.data.shard_files import Parts, part_shards, require_shards
 from transfer.data.shard_samples import Samples, list_samples
 from transfer.system.bars import bar
 from transfer.system.cache import disk_cache
@@ -58,6 +58,7 @@ def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear"
     """
     parts = part_shards(config)
     shards = [path for paths in parts.values() for path in paths]
+    require_shards(shards)
     index = _kept_index(config, shards)
     about = json.loads(index["about"].numpy().tobytes())
     # The index may have been made where they were skipped.
