@@ -248,3 +248,6 @@ def test_an_mlflow_model_gives_the_saved_logits(workplace: Workplace) -> None:
     place = Path(logged.artifact_location.removeprefix("file://"))
     assert max(path.stat().st_size for path in large) > 40_000_000
     assert all(path.samefile(next(place.rglob(path.name))) for path in large)
+    requirements = (place / "requirements.txt").read_text().splitlines()
+    named = {line.partition("==")[0] for line in requirements}
+    assert named == {"mlflow", "cloudpickle", "numpy", "pandas", "torch", "tqdm"}

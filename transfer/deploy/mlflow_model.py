@@ -1,6 +1,7 @@
 """A trained network as an MLflow model."""
 
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,11 @@ from transfer.deploy.card import card_path
 from transfer.deploy.description import INPUT, Description
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.system.disk import writing
+
+# What loads and runs each of the two. Left to itself, MLflow starts a process that loads the model
+# to see what it imports, and comes to the same after seconds.
+_TORCH = ("cloudpickle", "numpy", "pandas", "torch", "tqdm")
+_ONNX = ("numpy", "onnx", "onnxruntime")
 
 
 def save_mlflow_model(model: nn.Module, image_size: int, folder: Path) -> None:
@@ -35,7 +41,13 @@ def save_mlflow_model(model: nn.Module, image_size: int, folder: Path) -> None:
         signature = infer_signature(example.numpy(), model(example).numpy())
     shutil.rmtree(folder, ignore_errors=True)
     with writing(folder):
-        mlflow.pytorch.save_model(model, folder, signature=signature, input_example=example)
+        mlflow.pytorch.save_model(
+            model,
+            folder,
+            signature=signature,
+            input_example=example,
+            pip_requirements=_pinned(_TORCH),
+        )
 
 
 def save_served_model(path: Path, description: Description, folder: Path) -> None:
@@ -85,5 +97,12 @@ def save_served_model(path: Path, description: Description, folder: Path) -> Non
             onnx_execution_providers=["CPUExecutionProvider"],
             metadata=description.metadata(),
             save_as_external_data=False,
+            pip_requirements=_pinned(_ONNX),
         )
         shutil.copy(card_path(path), folder / "card.json")
+
+
+def _pinned(packages: tuple[str, ...]) -> list[str]:
+    """Requirements in the versions that are installed; MLflow adds its own."""
+    # A build, as in 2.13.0+cpu, is no version that everybody's index has.
+    return [f"{name}=={version(name).partition('+')[0]}" for name in packages]
