@@ -70,3 +70,11 @@ def test_a_cubic_stays_within_black_and_white() -> None:
     cubic = Preprocess(32, (0.0,) * 3, (1.0,) * 3, AugmentConfig(crop_scale=0.5), "bicubic")
     for images in (cubic(stored), _drawn(cubic, stored, 1)):
         assert images.min() == 0 and images.max() == 1
+
+
+def test_the_same_is_drawn_at_every_size() -> None:
+    """Where the padding of small images comes to no pixel, too."""
+    large, small = (draw(6, size, ARTICLE, torch.Generator().manual_seed(0)) for size in (32, 2))
+    assert small["offsets"].unique().tolist() == [0]
+    for name in ("flips", "amounts", "order", "angles"):
+        assert torch.equal(large[name], small[name])

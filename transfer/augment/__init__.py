@@ -40,8 +40,9 @@ def draw(count: int, size: int, config: AugmentConfig, generator: torch.Generato
         generator: CPU generator.
     """
     draws: dict[str, Tensor] = {}
-    if padding := _padding(size, config):
-        draws["offsets"] = random_offsets(count, padding, generator)
+    # Drawn where the padding comes to no pixel, too: what follows is the same at every size.
+    if config.crop_padding:
+        draws["offsets"] = random_offsets(count, _padding(size, config), generator)
     if config.flip:
         draws["flips"] = random_flips(count, generator)
     if config.trivial:
