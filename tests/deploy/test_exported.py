@@ -26,6 +26,7 @@ from transfer.models.families import build_model
 from transfer.models.normalization import Normalization
 from transfer.system.disk import DiskError
 from transfer.system.errors import ConfigError
+from transfer.system.lock import Lock
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,14 @@ def written(
     write_card(found["onnx"].path, {})
     assert {each.name for each in folder.iterdir()} == {*FORMS.values(), "model.onnx.json"}
     return found
+
+
+def test_one_command_exports_into_a_folder(
+    classifier: Classifier, data: ImageData, tmp_path: Path
+) -> None:
+    with Lock(tmp_path / "unfinished-forms.lock"), pytest.raises(ConfigError, match="wait for it"):
+        list(write_forms(classifier, _describe(classifier), data, ["pt2"], tmp_path))
+    assert not list(tmp_path.glob("model*"))
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -3,7 +3,7 @@ float32, and `onnx_int8`."""
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from transfer.deploy.quantize import calibration_images, quantize
 from transfer.evaluate.metrics import evaluation_batch_size
 from transfer.system.bars import bar
 from transfer.system.errors import ConfigError
+from transfer.system.lock import Lock, LockedError
 
 FORMS = {"pt2": "model.pt2", "onnx": "model.onnx", "onnx_int8": "model.int8.onnx"}
 # How far an output may be from torch's, and how many test images are tried.
@@ -88,15 +89,27 @@ def write_forms(
 
 @contextmanager
 def _unfinished(folder: Path) -> Iterator[Path]:
-    """A folder below this one for files that are not checked yet."""
+    """A folder below this one for files that are not checked yet; one command's at a time.
+
+    Raises:
+        ConfigError: another one is exporting there.
+    """
     # Always of the same name, so that what a kill has left does not stay.
-    path = folder / "unfinished-forms"
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
+    path, lock = folder / "unfinished-forms", Lock(folder / "unfinished-forms.lock")
     try:
+        lock.acquire()
+    except LockedError as error:
+        problem = f"another command is exporting there; wait for it{error.advice}"
+        raise ConfigError("out", folder, problem) from error
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(exist_ok=True)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            lock.path.unlink()
+        lock.release()
 
 
 def all_scores(classifier: ExportedClassifier, test: Split, title: str) -> Tensor:
