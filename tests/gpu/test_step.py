@@ -51,10 +51,19 @@ def a_batch(count: int = 8) -> dict[str, Tensor]:
     return {"inputs": inputs, "labels": torch.arange(count, device=DEVICE) % 3}
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_training_is_the_same_either_way(precision: str) -> None:
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ("precision=float32", "augment=none"),
+        ("precision=bfloat16", "augment=none"),
+        ("precision=float32", "augment=article", "augment.mixup=0.2", "class_weights=balanced"),
+        ("precision=float32", "augment=trivial", "freeze_epochs=2"),
+    ],
+)
+def test_a_training_is_the_same_either_way(choices: tuple[str, ...]) -> None:
     """Its last batch, which is smaller, among the rest."""
-    choices = (f"precision={precision}", "data.train_per_class=43", "augment=none")
+    precision = choices[0].partition("=")[2]
+    choices += ("data.train_per_class=43",)
     whole, each = (on_device(*choices, f"cuda_graphs={on}") for on in ("true", "false"))
     for one, other in zip(whole.epochs(), each.epochs(), strict=True):
         close = pytest.approx(other.iteration_losses, rel=CLOSE[precision], abs=CLOSE[precision])
@@ -135,6 +144,7 @@ def test_a_network_that_waits_goes_on_as_before(
     assert not step.captured
     assert len(caplog.records) == warnings
     assert torch.tensor(losses).isfinite().all()
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
     # The generator is whole, and another network's pass is captured.
     other = step_of(nn.Sequential(nn.Dropout(), nn.Linear(4, 3)).to(DEVICE))
     assert len({other(a_batch())[0].item() for _ in range(12)}) == 12

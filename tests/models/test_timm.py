@@ -67,6 +67,8 @@ def test_what_is_not_there_is_said_in_one_line(name: str, problem: str) -> None:
         ("swin_tiny_patch4_window7_224", 64, (768,)),
         ("dla34", 64, (512, 1, 1)),
         ("volo_d1_224", 64, (384,)),
+        # It keeps a tensor of each pass.
+        ("efficientvit_m0", 64, (192,)),
     ],
 )
 def test_a_model_is_built_for_the_size_that_is_asked_for(

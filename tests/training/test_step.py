@@ -58,3 +58,22 @@ def test_a_step_updates_once_and_captures_nothing_on_a_cpu() -> None:
     assert not step.captured
     assert not any(each.requires_grad for each in losses)
     assert losses[-1] < losses[1] < losses[0]
+
+
+class Keeping(nn.Flatten):
+    """A layer that keeps a tensor of a pass in a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, Tensor] = {}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.kept["last"] = super().forward(inputs)
+        return self.kept["last"]
+
+
+def test_a_pass_that_keeps_tensors_is_not_repeated() -> None:
+    run = BatchPass(network := nn.Sequential(Keeping()), None, 3, autocast=autocast(CPU, "float32"))
+    assert run.repeats and BatchPass(nn.BatchNorm1d(3), None, 3, autocast=run._autocast).repeats
+    network(torch.zeros(2, 3))
+    assert not run.repeats

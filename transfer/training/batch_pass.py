@@ -41,6 +41,21 @@ class BatchPass:
         self._smoothing = smoothing
         self._autocast = autocast
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the next pass reads the tensors that this one did.
+
+        A layer that keeps tensors beside its parameters and buffers may replace them, as timm's
+        TinyViT does with the biases of its attention whenever a mode is set.
+        """
+        return not any(
+            isinstance(each, Tensor)
+            for module in self._network.modules()
+            for kept in vars(module).values()
+            for each in (kept.values() if type(kept) is dict else (kept,))
+            if kept is not module._parameters and kept is not module._buffers
+        )
+
     def draw(self, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """A batch with all that is random about it, which is drawn on the CPU.
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from transfer.system.device import send, synchronize
+from transfer.training.batch_pass import BatchPass
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,14 @@ class TrainingStep:
     do all where a pass waits for the GPU.
 
     Args:
-        run: a pass forward, to the loss; the same operations for every batch of a shape.
+        run: a pass forward, to the loss.
         optimizer: over what trains.
         device: where the network is.
         capture: whether a pass may be captured.
     """
 
     def __init__(
-        self, run: Pass, optimizer: Optimizer, device: torch.device, *, capture: bool = True
+        self, run: BatchPass, optimizer: Optimizer, device: torch.device, *, capture: bool = True
     ) -> None:
         self._run = run
         self._optimizer = optimizer
@@ -90,6 +91,8 @@ class TrainingStep:
         """A pass; some of one shape are timed, and after one whose launch takes longest, one is
         seen not to wait."""
         if batch["inputs"].shape != self._shape:
+            if self._launch_bound:
+                return self._forward_backward(batch)
             self._shape, self._passes = batch["inputs"].shape, 0
         self._passes += 1
         if self._launch_bound:
@@ -109,7 +112,8 @@ class TrainingStep:
         return results
 
     def _seen_not_to_wait(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], bool]:
-        """The results of a pass, and whether nothing in it waited for the GPU."""
+        """The results of a pass, and whether a graph can repeat it: nothing in it waited for the
+        GPU."""
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             torch.cuda.set_sync_debug_mode("warn")
@@ -119,21 +123,22 @@ class TrainingStep:
                 torch.cuda.set_sync_debug_mode("default")
         # The mode itself warns once that it is a prototype.
         waits = ("called a synchronizing" in str(each.message) for each in warned)
-        return results, not any(waits)
+        return results, self._run.repeats and not any(waits)
 
     def _capture(self, batch: Batch) -> None:
         self._pays = False
         groups = self._optimizer.param_groups
         trained = [parameter for group in groups for parameter in group["params"]]
         generator = torch.cuda.default_generators[self._device.index or 0]
-        state = generator.get_state()
+        state, stream = generator.get_state(), torch.cuda.current_stream(self._device)
         try:
             self._captured = CapturedPass(self._forward_backward, batch, trained, self._device)
         except RuntimeError as error:
             # There is no memory for a second set of activations, say.
             first, *_ = str(error).splitlines()
             log.warning("each kernel of this network is launched by itself: %s", first)
-            # A capture that fails leaves the generator as if it went on.
+            # A capture that fails leaves its stream, and the generator, as if it went on.
+            torch.cuda.set_stream(stream)
             fresh = torch.Generator(self._device)
             fresh.set_state(state)
             generator.graphsafe_set_state(fresh)

@@ -99,7 +99,9 @@ def shared_meta_model(name: str, image_size: int, num_classes: int = 2) -> nn.Mo
     with torch.device("meta"):
         model = build_model(name, 2, image_size)
     try:
-        model.eval()(torch.zeros(1, 3, image_size, image_size, device="meta"))
+        # What a layer keeps of a pass could not be copied, if it had a gradient.
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, image_size, image_size, device="meta"))
     except (AssertionError, RuntimeError, ValueError) as error:
         # timm's models assert, some without a word.
         reason = f" ({first_line(error)})" if str(error) else ""
