@@ -70,6 +70,15 @@ def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
         assert top not in FORBIDDEN.get(room, ()), f"{room} imports {module}"
 
 
+def test_libraries_with_operators_of_their_own_are_loaded_by_the_one_door() -> None:
+    """Without it they do not load beside a CPU build of torch. Commands of the tests would not
+    notice, for they are forked from a process that has them."""
+    experiments = (ROOT / "experiments").rglob("*.py")
+    for path in (*MODULES, *experiments, ROOT / "train.py"):
+        tops = {module.partition(".")[0] for module in _imports(path)}
+        assert not tops & {"torchvision", "timm"}, path
+
+
 def test_transfer_holds_folders_and_at_most_three_modules() -> None:
     folder = ROOT / "transfer"
     assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 3

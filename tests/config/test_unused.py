@@ -31,6 +31,7 @@ def _typed(*overrides: str) -> Config:
             "optimizer.weight_decay above 0",
         ),
         ("deploy_rows=all", "deploy_rows", "deploy=onnx,int8"),
+        ("device=cpu cuda_graphs=false", "cuda_graphs", "device=auto or cuda"),
         ("tune=head freeze_epochs=5", "freeze_epochs", "tune=all, tune=last:<k>, tune=norm"),
         ("tune=head optimizer.lr=1", "optimizer.lr", "or else optimizer.head_lr"),
         ("tune=head optimizer.layer_decay=0.9", "optimizer.layer_decay", "tune=all"),

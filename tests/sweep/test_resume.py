@@ -134,8 +134,8 @@ def test_what_other_sweeps_finished_counts_in_the_report(after_two_seeds: Workpl
     assert "1 configurations, 2 runs" in report
 
 
-def test_the_preview_says_what_resume_would_do(two_seeds: Sweep) -> None:
-    workplace = two_seeds.workplace
+def test_the_preview_says_what_resume_would_do(after_two_seeds: Workplace) -> None:
+    workplace = after_two_seeds
     before = len(workplace.runs())
     asked = ("seed=1,2", "select_by=acc,loss", "preview=true")
     process = workplace.run("train.py", "-m", *FASTEST, *TINY, *asked)

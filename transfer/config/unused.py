@@ -61,6 +61,8 @@ def _unused_circumstances(config: Config) -> dict[str, str]:
     unused = dict[str, str]()
     if config.device == "cpu":
         unused["jobs_per_gpu"] = "device=auto, cuda or mps"
+    if config.device in ("cpu", "mps"):
+        unused["cuda_graphs"] = "device=auto or cuda"
     if config.deploy is None:
         unused["deploy_rows"] = f"deploy, such as {EXAMPLE}"
     if config.stop_after is not None and config.stop_after >= config.epochs:
