@@ -221,6 +221,12 @@ def test_a_huge_jpeg_is_decoded_small_and_a_small_one_exactly(
     small = decode_or_refuse(path, key="image", side=64)
     difference = np.asarray(small).astype(int) - np.asarray(decode.resize_square(whole, 64))
     assert np.abs(difference).mean() < 1
+    # Its shape is the file's, upright: by it, one tells whether all are squares of one size.
+    assert small.info["shape"] == (4000, 3000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (2104, 2100)).save(path, exif=exif)
+    assert decode_or_refuse(path, key="image", side=64).info["shape"] == (2100, 2104)
 
 
 def test_a_square_up_to_the_side_is_kept(tmp_path: Path) -> None:

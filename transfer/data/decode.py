@@ -53,6 +53,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# From here on width and height change places.
+_ON_ITS_SIDE = 5
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262
 _WHITE_IS_ZERO = 0
@@ -91,7 +93,7 @@ def decode_or_refuse(
             itself if it is one, and what `resize_square` makes of it if it is not; the image's
             shape then is its `info["shape"]`, width and height. Of a JPEG of more than 4 million
             pixels only a half, a quarter or an eighth of the resolution is then decoded, as long as
-            four times `side` remain.
+            four times `side` remain; its shape is the file's all the same.
         fit, interpolation: as `resize_square` has them.
 
     Raises:
@@ -157,16 +159,21 @@ def _decode(file: BinaryIO, side: int | None, fit: str, interpolation: str) -> I
     with Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise _RefusedError(_TOO_MANY_PIXELS)
+        declared = image.size
         if side is not None and image.width * image.height > _LARGE_PIXELS:
             image.draft(None, (4 * side, 4 * side))
+        reduced = image.size != declared
         with _large if image.width * image.height > _LARGE_PIXELS else nullcontext():
             image.load()
-            method = _UPRIGHT.get(_orientation(image))
+            orientation = _orientation(image)
+            method = _UPRIGHT.get(orientation)
             rgb = _to_rgb(image)
             upright = rgb if method is None else rgb.transpose(method)
             if side is None:
                 return upright
             shape = upright.size
+            if reduced:
+                shape = declared[::-1] if orientation >= _ON_ITS_SIDE else declared
             if not upright.width == upright.height <= side:
                 upright = resize_square(upright, side, fit, interpolation)
             upright.info["shape"] = shape
