@@ -77,6 +77,14 @@ def test_samples_are_found_where_they_lie(tmp_path: Path) -> None:
         ([("1.jpg", b""), ("1.json", b"[" * 99_999)], "1.json cannot be read ("),
         ([("1.jpg", b""), ("1.cls", b"\xff")], "1.cls cannot be read ('utf-8' codec"),
         ([("1.jpg", b""), ("1.cls", b"a\nb")], "label of sample 1 must be one line without"),
+        (
+            [("1.jpg", b""), ("1.cls", b"0"), ("1.txt", b"x"), ("2.jpg", b""), ("2.txt", b"x")],
+            ".txt",
+        ),
+        ([("1.jpg", b""), ("1.json", b'{"cls": 1}')], "the fields of the .json: cls"),
+        ([("1.jpg", b""), ("1.cls", b"-1")], "the label of sample 1 is -1; numbers count from 0"),
+        ([("1.jpg", b""), ("1.json", b'{"label": "%s"}' % (b"9" * 4301))], "has 4,301 characters"),
+        ([(f"I.{n}.png", b"") for n in range(9)], ".4.png and 4 more; what precedes the first dot"),
         ([("1.jpg", b""), ("1.cls", bytes(2000))], "1.cls has 2,000 bytes, too many for a label"),
         ([("1.cls", b"0"), ("1.txt", b"")], "sample 1 has no picture that is read, but .cls, .txt"),
         ([("1.heic", b""), ("1.cls", b"0")], "that is HEIC: save it as JPEG or PNG"),
@@ -114,17 +122,47 @@ def test_a_shard_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     assert "cannot be read (No such file" in _refusal(path)
 
 
-def test_links_and_folders_are_no_pictures(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for name, kind in (("d.jpg", tarfile.DIRTYPE), ("l.jpg", tarfile.SYMTYPE)):
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (tarfile.DIRTYPE, None),
+        (tarfile.SYMTYPE, "holds l.jpg as a link to another file; write its content"),
+        (tarfile.LNKTYPE, "holds l.jpg as a link to another member; write its content"),
+        (tarfile.FIFOTYPE, "holds l.jpg as no file; remove it"),
+    ],
+)
+def test_links_and_folders_are_no_pictures(tmp_path: Path, kind: bytes, words: str | None) -> None:
+    def write(name: str) -> None:
+        with tarfile.open(tmp_path / "a.tar", "w") as tar:
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, "/etc/passwd"
             tar.addfile(member)
-        for name, content in SAMPLE.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    assert len(list_samples([tmp_path / "a.tar"])) == 1
+            for each, content in SAMPLE.items():
+                member = tarfile.TarInfo(each)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+
+    write("l.jpg")
+    if words is not None:
+        assert words in _refusal(tmp_path / "a.tar")
+        # Beside the samples, it is as any other file.
+        write("l.txt")
+    found = list_samples([tmp_path / "a.tar"])
+    assert len(found) == 1 and found.left_out == ({".txt": 1} if words else {})
+
+
+@pytest.mark.parametrize("kind", [b"0", b"S", b"V", b"L", b"x"])
+@pytest.mark.parametrize("size", [-(2**62), -(2**40), -512, -1, 2**40, 2**62, 2**80])
+def test_sizes_that_cannot_be_are_refused(tmp_path: Path, kind: bytes, size: int) -> None:
+    path = write_tar(tmp_path / "a.tar", SAMPLE)
+    header = bytearray(path.read_bytes()[:512])
+    header[156:157] = kind
+    header[124:136] = (b"\xff" if size < 0 else b"\x80") + (size % 2**88).to_bytes(11, "big")
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + sum(header[156:]) + 8 * 32)
+    path.write_bytes(path.read_bytes()[:2048] + header + bytes(10240))
+    words = ("is no whole tar file (", "is damaged at byte 2,048", "as a sparse file")
+    line = _refusal(path)
+    assert any(each in line for each in words)
 
 
 def test_what_webdataset_writes_is_read_as_it_reads_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ over, whatever they are: nothing is extracted, and nothing but these two and pic
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 from array import array
@@ -19,12 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NoReturn
 
-from transfer.data.class_folders import is_image
+from transfer.data.class_folders import is_image, some
 from transfer.data.other_kinds import kind_by_suffix
 from transfer.system.errors import ConfigError, first_line, printable
 
+# The members that say what a picture shows, the first before the other.
+_LABELS = ("cls", "json")
 _MOST_CLS_BYTES = 1000
 _MOST_JSON_BYTES = 10**7
+# A name; Python reads no number of more than 4,300 digits.
+_MOST_CHARACTERS = 200
 _BLOCK = 512
 _PIECE = 2**20
 
@@ -38,7 +43,8 @@ class Samples:
         offsets, sizes: where in it the picture begins, and its bytes.
         label: of each one, the number of its word.
         words: what labels are called in the shards; numbers without zeros before them.
-        left_out: how many members of which suffix belong to no sample with a picture.
+        left_out: how many members of which suffix are no part of a sample, by their names, or no
+            files. What else a sample has is not counted.
     """
 
     shard: array[int] = field(default_factory=lambda: array("q"))
@@ -103,6 +109,11 @@ def _grouped(path: Path, file: BinaryIO, left_out: Counter[str]) -> Iterator[_Sa
     seen = set()
     for member in _members(path, file):
         key, suffix = _split_name(member.name)
+        if other := _no_plain_file(member):
+            if key is not None and (suffix in _LABELS or is_image(Path(f"_.{suffix}"))):
+                _refuse(path, f"holds {member.name} as {other}")
+            left_out[suffix if key is None else f".{suffix}"] += 1
+            continue
         if key is None:
             left_out[suffix] += 1
             continue
@@ -129,8 +140,10 @@ def _picture_of(path: Path, sample: _Sample) -> tuple[str, int, int]:
         if "." not in suffix and is_image(Path(f"_.{suffix}"))
     ]
     if not pictures:
-        members = ", ".join(f".{suffix}" for suffix in sorted(sample.members))
+        members = some(sorted(f".{suffix}" for suffix in sample.members))
         problem = f"sample {sample.key} has no picture that is read, but {members}"
+        if any("." in suffix for suffix in sample.members):
+            problem += "; what precedes the first dot is the sample's name: write none within it"
         for suffix in sample.members:
             if kind := kind_by_suffix(f".{suffix}"):
                 problem += f"; that is {kind.name}: {kind.would_do}"
@@ -142,8 +155,8 @@ def _picture_of(path: Path, sample: _Sample) -> tuple[str, int, int]:
 
 
 def _label_of(path: Path, file: BinaryIO, sample: _Sample) -> str:
-    suffix = "cls" if "cls" in sample.members else "json"
-    label: str | None = None
+    suffix = next((each for each in _LABELS if each in sample.members), "json")
+    label, fields = "", ""
     if suffix in sample.members:
         name, offset, size = sample.members[suffix]
         most = _MOST_CLS_BYTES if suffix == "cls" else _MOST_JSON_BYTES
@@ -152,24 +165,38 @@ def _label_of(path: Path, file: BinaryIO, sample: _Sample) -> str:
         file.seek(offset)
         content = file.read(size)
         try:
-            label = content.decode().strip() if suffix == "cls" else _json_label(content)
+            if suffix == "cls":
+                label = content.decode().strip()
+            else:
+                label, fields = _json_label(content)
         except (ValueError, RecursionError) as error:
             _refuse(path, f"{name} cannot be read ({first_line(error)})", error)
     if not label:
         needed = "a .cls with a number or a name, or a .json with the field label"
-        _refuse(path, f"sample {sample.key} has no label; it needs {needed}")
+        has = some(sorted(f".{each}" for each in sample.members))
+        _refuse(path, f"sample {sample.key} has no label; it needs {needed}, and has {has}{fields}")
     if printable(label) != label:
         problem = f"the label of sample {sample.key} must be one line without control characters"
         _refuse(path, problem)
-    return str(int(label)) if re.fullmatch("[0-9]{1,9}", label) else label
+    if len(label) > _MOST_CHARACTERS:
+        problem = f"the label of sample {sample.key} has {len(label):,} characters"
+        _refuse(path, f"{problem}, and may have {_MOST_CHARACTERS}")
+    if re.fullmatch("-[0-9]+", label):
+        _refuse(path, f"the label of sample {sample.key} is {label}; numbers count from 0")
+    return str(int(label)) if re.fullmatch("[0-9]+", label) else label
 
 
-def _json_label(content: bytes) -> str | None:
-    fields = json.loads(content)
-    label = fields.get("label") if isinstance(fields, dict) else None
-    if label is not None and (isinstance(label, bool) or not isinstance(label, int | str)):
+def _json_label(content: bytes) -> tuple[str, str]:
+    """The label, or nothing and what there is in its place."""
+    read = json.loads(content)
+    if not isinstance(read, dict):
+        return "", "; the .json holds no fields"
+    label = read.get("label")
+    if label is None:
+        return "", f"; the fields of the .json: {printable(some([*read]) or 'none')}"
+    if isinstance(label, bool) or not isinstance(label, int | str):
         raise ValueError("its label is neither a whole number nor a name")
-    return None if label is None else str(label).strip()
+    return str(label).strip(), ""
 
 
 def _split_name(name: str) -> tuple[str | None, str]:
@@ -183,24 +210,44 @@ def _split_name(name: str) -> tuple[str | None, str]:
 
 
 def _members(path: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The regular files of a shard whose headers are whole to its end."""
+    """What a shard holds that is no folder; its headers are whole to its end."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as tar:
+        before = 0
         while (member := tar.next()) is not None:
             # It would keep them all.
             tar.members.clear()  # type: ignore[attr-defined]
-            if member.isreg() and not member.issparse():
+            end = tar.offset
+            if member.size < 0 or end <= before:
+                _refuse_damaged(path, before)
+            if end > length:
+                raise tarfile.ReadError("unexpected end of data")
+            before = end
+            if not member.isdir():
                 yield member
-        end: int = tar.offset
+        end = tar.offset
     # A damaged header looks to tarfile like the end.
     file.seek(end)
     mark = file.read(_BLOCK)
     if not mark:
         _refuse(path, "is cut off: it lacks the end mark of a tar file; write it again")
     if any(mark) or len(mark) < _BLOCK:
-        _refuse(path, f"is damaged at byte {end:,}; write it again")
+        _refuse_damaged(path, end)
     while piece := file.read(_PIECE):
         if any(piece):
             _refuse(path, "goes on after its end, as joined tar files do; give them one by one")
+
+
+def _no_plain_file(member: tarfile.TarInfo) -> str | None:
+    """What a member is whose bytes do not lie behind its name, and what would do."""
+    if member.islnk():
+        return "a link to another member; write its content, as tar --hard-dereference does"
+    if member.issym():
+        return "a link to another file; write its content, as tar --dereference does"
+    if member.issparse():
+        return "a sparse file; write it as a whole, without tar --sparse"
+    return None if member.isreg() else "no file; remove it"
 
 
 @contextmanager
@@ -211,8 +258,15 @@ def _explained(path: Path) -> Iterator[BinaryIO]:
             yield file
     except tarfile.TarError as error:
         _refuse(path, f"is no whole tar file ({first_line(error)}); write it again", error)
+    # What a damaged header makes of tarfile: sizes beyond the memory, texts that are no numbers.
+    except (MemoryError, ArithmeticError, ValueError, LookupError, RecursionError) as error:
+        _refuse(path, "is no whole tar file (a header is damaged); write it again", error)
     except OSError as error:
         _refuse(path, f"cannot be read ({error.strerror})", error)
+
+
+def _refuse_damaged(path: Path, offset: int) -> NoReturn:
+    _refuse(path, f"is damaged at byte {offset:,}; write it again")
 
 
 def _refuse(path: Path, problem: str, cause: BaseException | None = None) -> NoReturn:
