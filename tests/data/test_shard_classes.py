@@ -10,6 +10,7 @@ import torch
 from tests.data.tars import write_tar
 from transfer.config.schema import ShardsConfig
 from transfer.data.shard_classes import classes_and_labels
+from transfer.data.shard_files import classes_file
 from transfer.system.errors import ConfigError
 
 
@@ -30,7 +31,8 @@ def _classes(
 def test_numbers_are_names_where_there_are_no_others(tmp_path: Path) -> None:
     assert _classes(tmp_path, ["10", "9", "10"]) == (("9", "10"), [1, 0, 1])
     assert _classes(tmp_path, ["dog", "cat"], ["cat"]) == (("cat", "dog"), [1, 0])
-    (tmp_path / "classes.txt").write_text("dog\n cat\nBär\n\n", "utf-8")
+    # A mark before the text is none of it.
+    (tmp_path / "classes.txt").write_text("dog\n cat\nBär\n\n", "utf-8-sig")
     assert _classes(tmp_path, ["1", "dog", "2"]) == (("dog", "cat", "Bär"), [1, 0, 2])
 
 
@@ -45,6 +47,8 @@ def test_numbers_are_names_where_there_are_no_others(tmp_path: Path) -> None:
         ("dog\ndog", ["0"], "a name of its own in each line, without control characters; line 2"),
         ("dog\n\ncat", ["0"], "line 2 has none"),
         ("", ["0"], "line 1 has none"),
+        ("2\n1\n0", ["0", "1"], "calls line 0, counted from 0, 2, as if it were another line"),
+        ("dog\ncat\ncow", ["1", "dog"], "has names that no training image has as its label: cow"),
     ],
 )
 def test_labels_that_are_no_class_are_refused(
@@ -55,6 +59,30 @@ def test_labels_that_are_no_class_are_refused(
     with pytest.raises(ConfigError) as refused:
         _classes(tmp_path, train)
     assert words in str(refused.value)
+
+
+def test_numbers_may_be_the_names_of_their_own_lines(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("0\n1\nnone\n")
+    assert _classes(tmp_path, ["1", "0", "none"]) == (("0", "1", "none"), [1, 0, 2])
+
+
+def test_the_names_lie_beside_the_shards_or_around_them(tmp_path: Path) -> None:
+    inside = write_tar(tmp_path / "train" / "0.tar", {}).parent
+    write_tar(tmp_path / "val" / "0.tar", {})
+    written = [str(tmp_path), f"{tmp_path}/{{train,val}}/0.tar", f"{inside}/0.tar"]
+    configs = [ShardsConfig(name="shards", root=root) for root in written]
+    assert [classes_file(config) for config in configs] == [None] * 3
+    above = tmp_path / "classes.txt"
+    above.write_text("dog\ncat")
+    # Around the shards of all parts, that is.
+    assert [classes_file(config) for config in configs] == [above, above, None]
+    beside = inside / "classes.txt"
+    beside.write_text("dog\ncat")
+    assert [classes_file(config) for config in configs] == [beside] * 3
+    beside.write_text("cat\ndog")
+    for config in configs[:2]:
+        with pytest.raises(ConfigError, match=r"train/classes.txt: differs from .*; leave one"):
+            classes_file(config)
 
 
 def test_other_parts_have_no_classes_of_their_own(tmp_path: Path) -> None:

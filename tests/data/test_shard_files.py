@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.conftest import config_of
 from tests.data.tars import write_tar
 from transfer.config.schema import ShardsConfig
-from transfer.data.shard_files import part_shards, require_shards
+from transfer.data.shard_files import part_shards, require_shards, shard_names
 from transfer.job import prepare
 from transfer.system.errors import ConfigError
 
@@ -57,13 +58,50 @@ def test_a_word_in_the_name_says_the_part(tmp_path: Path) -> None:
         "val": ["set-validation-0.tar"],
         "test": ["0.tar", "1.tar"],
     }
-    # Of names in a list, the folders say nothing.
+    # The folder that all names have in common says nothing.
     assert _parts(f"{tmp_path}/testing/*.tar") == {"train": ["0.tar", "1.tar"]}
     _make(tmp_path, "more.tar")
     assert "nothing in their names says which part they are: more.tar" in _refusal(tmp_path)
     (tmp_path / "more.tar").rename(tmp_path / "train-val.tar")
     assert "train-val.tar: is called both train and val" in _refusal(tmp_path)
     assert "holds val shards and none for training" in _refusal(f"{tmp_path}/*validation-0.tar")
+
+
+def test_folders_say_the_part_however_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("train", "val", "test"):
+        _make(tmp_path / "testing" / part, "0.tar", "1.tar")
+    # By a link as well, but not what is hidden or left behind.
+    (tmp_path / "testing" / "val").rename(tmp_path / "elsewhere")
+    (tmp_path / "testing" / "val").symlink_to("../elsewhere")
+    for clutter in (".old", "@eaDir", "train/.trash"):
+        _make(tmp_path / "testing" / clutter, "2.tar")
+    every = {part: ["0.tar", "1.tar"] for part in ("train", "val", "test")}
+    monkeypatch.chdir(tmp_path / "testing")
+    for root in (
+        tmp_path / "testing",
+        f"{tmp_path}/testing/*/*.tar",
+        f"{tmp_path}/testing/{{train,val,test}}/{{0..1}}.tar",
+        "{train/{0..1},val/{0..1},test/{0..1}}.tar",
+        f"train/{{0..1}}.tar::{tmp_path}/testing/val/*.tar::test/?.tar",
+    ):
+        assert _parts(root) == every
+        config = ShardsConfig(name="shards", root=str(root))
+        assert shard_names(config, part_shards(config)["val"]) == ["val/0.tar", "val/1.tar"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
+def test_what_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    _make(tmp_path / "shards", "0.tar")
+    _make(tmp_path / "shards" / "val", "0.tar")
+    for folder, root in {
+        "shards/val": tmp_path / "shards",
+        "shards": f"{tmp_path}/shards/{{0..0}}.tar",
+    }.items():
+        (tmp_path / folder).chmod(0)
+        assert "cannot be read (Permission denied)" in _refusal(root)
+        (tmp_path / folder).chmod(0o755)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +118,12 @@ def test_a_word_in_the_name_says_the_part(tmp_path: Path) -> None:
         ("empty", "holds no .tar file"),
         ("one.tar::one.tar", "is there twice"),
         ("one.tar::link.tar", "is there twice"),
+        ("one.tar::", "has an empty name before or behind ::"),
+        ("nowhere.tar", "is a link that leads nowhere"),
+        ("links", "is a link that leads nowhere"),
+        ("shards", "is a link that leads nowhere"),
+        ("x" * 300, "cannot be read (File name too long)"),
+        (f"{{{','.join('abc' * 90)}}}.tar", "there is no such file"),
     ],
 )
 def test_names_that_mean_nothing_are_refused(
@@ -88,8 +132,10 @@ def test_names_that_mean_nothing_are_refused(
     monkeypatch.chdir(tmp_path)
     _make(tmp_path, "one.tar")
     (tmp_path / "link.tar").symlink_to("one.tar")
-    for folder in ("folder.tar/inside", "empty"):
+    for folder in ("folder.tar/inside", "empty", "links", "shards"):
         (tmp_path / folder).mkdir(parents=True)
+    for link in ("nowhere.tar", "links/val", "shards/0.tar"):
+        (tmp_path / link).symlink_to(tmp_path / "gone")
     assert words in _refusal(name if name != "folder.tar" else "one.tar::folder.tar")
 
 

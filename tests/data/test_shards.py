@@ -168,6 +168,35 @@ def test_a_bad_picture_is_refused_or_left_out(
     assert torch.equal(skipping.train.images, without.train.images)
 
 
+@pytest.mark.parametrize("lost", ["any", "cat", "val"])
+def test_a_class_is_not_left_out_with_its_last_picture(folder: Path, lost: str) -> None:
+    shards_of(folder / "train", folder.parent / "lost", 7, prefix="val")
+    of_cats = "images of cat in the {} shards"
+    what = {"any": "50 images", "cat": f"20 {of_cats}", "val": f"20 {of_cats}"}[lost]
+    for path in (folder / "train").rglob("*.jpg"):
+        if lost == "any" or path.parent.name == "cat":
+            path.write_bytes(b"?")
+    root = folder.parent / ("lost" if lost == "val" else "damaged")
+    if lost == "val":
+        for path in list(root.iterdir()):
+            path.rename(root / path.name.replace("val", "train"))
+    shards_of(folder / "train", root, 7, prefix="val" if lost == "val" else "photos")
+    with pytest.raises(ConfigError) as refused:
+        load(root, "data.on_bad_image=skip")
+    line = f"data.on_bad_image=skip: none of the {what.format('val' if lost == 'val' else 'train')}"
+    assert str(refused.value).startswith(f"{line} can be read; the first, {root}/")
+
+
+def test_names_are_those_of_the_way_that_the_shards_are_called(tmp_path: Path) -> None:
+    for number in range(2):
+        _write_shards(tmp_path / str(number), 1)
+    both = f"{tmp_path}/{{0,1}}/shards/000.tar"
+    for _ in range(2):
+        for root, top in ((tmp_path, ""), (both, ""), (f"{tmp_path}/1/shards/*.tar", "000.tar")):
+            names = load(root).train.file_names(torch.arange(2)) or []
+            assert all(name.startswith(top or ("0/shards/", "1/shards/")) for name in names)
+
+
 def test_parts_of_their_own_are_taken(folder: Path) -> None:
     root = folder.parent / "parts"
     for number, part in enumerate(("train", "validation", "test")):

@@ -28,7 +28,7 @@ def classes_and_labels(
     """
     there = {part: {words[each] for each in used[part].unique().tolist()} for part in used}
     path = classes_file(config)
-    if path.is_file():
+    if path is not None:
         classes = _read_names(path)
         lines = {name: number for number, name in enumerate(classes)}
         numbers = {word: _line_of(word, lines, path) for word in words}
@@ -42,6 +42,11 @@ def classes_and_labels(
     if len(classes) < 2:
         only = f"one class only ({', '.join(classes)})" if classes else "no class"
         _refuse(config.root, f"has {only}; a classifier needs two or more")
+    if path is not None:
+        known = {numbers[word] for word in there["train"]}
+        if unused := [name for number, name in enumerate(classes) if number not in known]:
+            problem = f"has names that no training image has as its label: {some(unused)}"
+            _refuse(path, f"{problem}; give those images, or take them out of the file")
     return classes, torch.tensor([numbers.get(word, 0) for word in words], dtype=torch.int64)
 
 
@@ -58,7 +63,8 @@ def _sorted(config: ShardsConfig, words: set[str]) -> tuple[str, ...]:
 
 def _read_names(path: Path) -> tuple[str, ...]:
     try:
-        names = [line.strip() for line in path.read_text("utf-8").rstrip().split("\n")]
+        # Editors of Windows put a mark before the text.
+        names = [line.strip() for line in path.read_text("utf-8-sig").rstrip().split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         _refuse(path, "cannot be read as text in UTF-8", error)
     seen = set[str]()
@@ -66,6 +72,9 @@ def _read_names(path: Path) -> tuple[str, ...]:
         if not name or printable(name) != name or name in seen:
             problem = "must have a name of its own in each line, without control characters"
             _refuse(path, f"{problem}; line {number + 1} has {name or 'none'}")
+        if name.isdecimal() and name != str(number):
+            problem = f"calls line {number}, counted from 0, {name}, as if it were another line"
+            _refuse(path, f"{problem}; give it a name that is no number")
         seen.add(name)
     return tuple(names)
 

@@ -2,7 +2,8 @@
 
 A folder, or names as WebDataset's users write them: `photos-{000000..000099}.tar`, several with
 `::` between them, and `*`. A word in a name says which part a file is: `train-0001.tar`,
-`imagenet1k-validation-12.tar`, `val/0001.tar`. Where no name has one, all are for training.
+`imagenet1k-validation-12.tar`, `val/0001.tar`. Where no name has one, all are for training. A name
+begins below the folder, or below the last one that all the names written have in common.
 """
 
 import glob
@@ -13,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import NoReturn
 
 from transfer.config.schema import ShardsConfig
-from transfer.data.class_folders import some
+from transfer.data.class_folders import is_folder, is_wanted, some, walk_wanted
 from transfer.data.part_folders import PART_NAMES, folder_root
 from transfer.system.errors import ConfigError, printable
 
@@ -36,7 +37,8 @@ def part_shards(config: ShardsConfig) -> dict[str, list[Path]]:
     """
     parts: dict[str, list[Path]] = {}
     unknown = []
-    for path, name in _files(config):
+    paths = _files(config)
+    for path, name in zip(paths, shard_names(config, paths), strict=True):
         found = _parts_in(name)
         if len(found) > 1:
             both = " and ".join(sorted(found))
@@ -69,32 +71,81 @@ def require_shards(shards: Sequence[Path]) -> None:
         seen.add((status.st_dev, status.st_ino))
 
 
-def classes_file(config: ShardsConfig) -> Path:
-    """Where the names of the classes are, if they are anywhere: `classes.txt` in the folder of the
-    shards."""
-    root = folder_root(config)
-    return (root if root.is_dir() else part_shards(config)["train"][0].parent) / "classes.txt"
+def shard_names(config: ShardsConfig, shards: Sequence[Path]) -> list[str]:
+    """What shards are called in results, which others may read: by where they lie below the folder
+    of all, and not by where this machine has that."""
+    top = _top(config)
+    return [printable(PurePath(os.path.relpath(path, top)).as_posix()) for path in shards]
 
 
-def _files(config: ShardsConfig) -> Iterator[tuple[Path, str]]:
-    """Each file, with the name that says which part it is."""
+def classes_file(config: ShardsConfig) -> Path | None:
+    """`classes.txt` beside the first training shard, or in a folder around that, up to the one of
+    all shards; None where there is none.
+
+    Raises:
+        ConfigError: there are several that differ.
+    """
+    first = part_shards(config)["train"][0]
+    depth = len(PurePath(os.path.relpath(first, _top(config))).parts)
+    folders = [first.parent, *first.parent.parents][:depth]
+    paths = [folder / "classes.txt" for folder in folders if is_file(folder / "classes.txt")]
+    for other in paths[1:]:
+        try:
+            same = other.read_bytes() == paths[0].read_bytes()
+        except OSError as error:
+            _refuse(error.filename, f"cannot be read ({error.strerror})", error)
+        if not same:
+            _refuse(paths[0], f"differs from {other}; leave one of the two")
+    return paths[0] if paths else None
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is one that can be reached; Path.is_file raises where that is forbidden."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _top(config: ShardsConfig) -> str:
+    """The folder below which the names of shards begin: `data.root`, or the last one that all of
+    its patterns lie below, whatever they expand into."""
     root = folder_root(config)
-    if not root.is_dir():
-        yield from ((path, path.name) for path in _listed(config))
-        return
-    visible = [path for path in sorted(root.rglob("*.[tT]*")) if not path.name.startswith(".")]
-    compressed = [path for path in visible if path.name.lower().endswith(_COMPRESSED)]
-    if compressed:
-        _refuse_compressed(compressed[0], "compressed")
-    shards = [path for path in visible if path.suffix.lower() == ".tar"]
+    if is_folder(root):
+        return os.path.abspath(root)  # noqa: PTH100
+    fixed = [re.split(r"[{*?\[]", pattern)[0] for pattern in (config.root or "").split("::")]
+    heads = [os.path.dirname(os.path.expanduser(each)) for each in fixed]  # noqa: PTH111, PTH120
+    return os.path.commonpath([os.path.abspath(head) for head in heads])  # noqa: PTH100
+
+
+def _files(config: ShardsConfig) -> list[Path]:
+    root = folder_root(config)
+    if not is_folder(root):
+        return list(_listed(config))
+    paths = [
+        Path(folder, name) for folder, names in walk_wanted(root, _refuse_folder) for name in names
+    ]
+    shards = []
+    for path in sorted(paths):
+        if path.name.lower().endswith(_COMPRESSED):
+            _refuse_compressed(path, "compressed")
+        if path.suffix.lower() == ".tar":
+            shards.append(path)
+        else:
+            # It may have been a folder full of shards.
+            _require_leading(path)
     if not shards:
         _refuse(config.root, "holds no .tar file; data=image_folder reads folders of images")
-    yield from ((path, path.relative_to(root).as_posix()) for path in shards)
+    return shards
 
 
 def _listed(config: ShardsConfig) -> Iterator[Path]:
     """The files that a pattern means."""
+    top = _top(config)
+
+    def wanted(path: str) -> bool:
+        return all(map(is_wanted, PurePath(os.path.relpath(path, top)).parts))
+
     for pattern in (config.root or "").split("::"):
+        if not pattern:
+            _refuse(config.root, "has an empty name before or behind ::")
         if re.match(r"pipe:|[a-z0-9]+://", pattern, re.IGNORECASE):
             problem = "only files on a disk are read, a network's among them, and no command is run"
             _refuse(config.root, f"{problem}; mount them, or copy them to a disk")
@@ -103,10 +154,11 @@ def _listed(config: ShardsConfig) -> Iterator[Path]:
             # First as a plain name, which may have brackets in it.
             if os.path.lexists(path) or not glob.has_magic(path):
                 yield Path(path)
-            elif found := sorted(glob.glob(path)):  # noqa: PTH207
+            elif found := sorted(filter(wanted, glob.glob(path))):  # noqa: PTH207
                 yield from map(Path, found)
             else:
-                _refuse(config.root, f"there is no file {printable(name)}")
+                unreadable = "or its folder cannot be read"
+                _refuse(config.root, f"there is no file {printable(name)}, {unreadable}")
 
 
 def _expanded(pattern: str, config: ShardsConfig) -> list[str]:
@@ -162,6 +214,10 @@ def _require_tar(path: Path) -> None:
     if path.name.lower().endswith(_COMPRESSED):
         _refuse_compressed(path, "compressed")
     try:
+        if path.is_dir():
+            alone = "is no file but a folder, which would have to be the whole of data.root"
+            _refuse(path, f"{alone}; beside others, name its files: {path}/*.tar")
+        _require_leading(path)
         if not path.is_file():
             _refuse(path, "is no file" if path.exists() else "there is no such file")
         with path.open("rb") as file:
@@ -173,9 +229,18 @@ def _require_tar(path: Path) -> None:
             _refuse_compressed(path, f"compressed with {kind}")
 
 
+def _require_leading(path: Path) -> None:
+    if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110
+        _refuse(path, "is a link that leads nowhere; mend or remove it")
+
+
 def _parts_in(name: str) -> set[str]:
     words = re.findall("[a-z]+", PurePath(name).with_suffix("").as_posix().lower())
     return {part for part, called in PART_NAMES.items() if set(called) & set(words)}
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    _refuse(error.filename, f"cannot be read ({error.strerror})", error)
 
 
 def _refuse_compressed(path: Path, how: str) -> NoReturn:

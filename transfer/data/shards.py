@@ -29,9 +29,8 @@ from transfer.data.decoded_cache import files_digest
 from transfer.data.encoded import EncodedImages, content_hash, read_at
 from transfer.data.image_data import Source, Split, decoding_threads
 from transfer.data.image_folder import cut_off_line, skipped_lines
-from transfer.data.part_folders import folder_root
 from transfer.data.shard_classes import classes_and_labels
-from transfer.data.shard_files import Parts, part_shards, require_shards
+from transfer.data.shard_files import Parts, part_shards, require_shards, shard_names
 from transfer.data.shard_samples import Samples, list_samples
 from transfer.system.bars import bar
 from transfer.system.cache import disk_cache
@@ -40,9 +39,13 @@ from transfer.system.errors import ConfigError, printable
 from transfer.system.prefetch import ordered_prefetch
 
 # Part of every key: to be raised when the index holds something else.
-_VERSION = 1
+_VERSION = 2
 # Pixels of the squares as which pictures are looked at when they are listed.
 _LOOKED_AT = 64
+
+# A picture that cannot be read: the number of its shard, its name there, why, and the number of the
+# word that is its label.
+_Bad = tuple[int, str, str, int]
 
 
 def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear") -> Source:
@@ -54,21 +57,33 @@ def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear"
 
     Raises:
         ConfigError: a shard is missing, damaged or empty; a sample has no picture or no label; the
-            parts' classes differ; or a picture cannot be read.
+            parts' classes differ; a picture cannot be read; or of those skipped, one was the last
+            of its class.
     """
     parts = part_shards(config)
     shards = [path for paths in parts.values() for path in paths]
     require_shards(shards)
-    index = _kept_index(config, shards)
+    names = shard_names(config, shards)
+    index = _kept_index(config, shards, names)
     about = json.loads(index["about"].numpy().tobytes())
     # The index may have been made where they were skipped.
     if about["bad"] and config.on_bad_image == "fail":
-        shard, name, problem = about["bad"][0]
+        shard, name, problem, _ = about["bad"][0]
         _refuse_bad(shards[shard] / name, problem)
     ends = torch.searchsorted(index["shard"], torch.tensor(_ends(parts), dtype=torch.int32))
     bounds = dict(zip(parts, pairwise([0, *ends.tolist()]), strict=True))
     words = {part: index["label"][begin:end] for part, (begin, end) in bounds.items()}
-    classes, number_of = classes_and_labels(config, about["words"], words)
+    bad = _by_part(parts, about["bad"])
+    bad_words = {part: torch.tensor([word for *_, word in bad[part]]).long() for part in parts}
+    used = {part: torch.cat([words[part], bad_words[part]]) for part in parts}
+    classes, number_of = classes_and_labels(config, about["words"], used)
+    for part in parts:
+        lost = set(number_of[bad_words[part]].tolist()) - set(number_of[words[part]].tolist())
+        if lost:
+            number = min(lost)
+            of_class = [each for each in bad[part] if number_of[each[3]] == number]
+            what = f"images of {classes[number]} in the {part} shards"
+            _refuse_all_bad(config, shards, of_class, what)
     labels = number_of[index["label"]]
     # As a folder's: all as they are, if they are squares of one size, and no larger.
     edge = about["edge"]
@@ -94,8 +109,7 @@ def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear"
             thumbnails=index["thumbnails"][begin:end],
             shards=index["shard"][begin:end],
         )
-    names = _names(config, shards)
-    skipped = tuple(f"{names[shard]}/{name}: {problem}" for shard, name, problem in about["bad"])
+    skipped = tuple(f"{names[shard]}/{name}: {problem}" for shard, name, problem, _ in about["bad"])
     remarks = (
         *about["remarks"],
         *skipped_lines(skipped, len(labels) + len(skipped)),
@@ -130,18 +144,31 @@ def _content(
             yield each.contiguous().numpy().data
 
 
-def _kept_index(config: ShardsConfig, shards: Sequence[Path]) -> dict[str, Tensor]:
-    key = [_VERSION, [str(path) for path in shards], files_digest(shards), PIL.__version__]
-    return disk_cache().tensors("shards", key, lambda: _make_index(config, shards))
+def _by_part(parts: Parts, bad: Sequence[_Bad]) -> dict[str, list[_Bad]]:
+    ends = _ends(parts)
+    return {
+        part: [each for each in bad if end - len(parts[part]) <= each[0] < end]
+        for part, end in zip(parts, ends, strict=True)
+    }
 
 
-def _make_index(config: ShardsConfig, shards: Sequence[Path]) -> dict[str, Tensor]:
+def _kept_index(
+    config: ShardsConfig, shards: Sequence[Path], names: Sequence[str]
+) -> dict[str, Tensor]:
+    # The names are in it, and depend on how data.root is written.
+    key = [_VERSION, list(names), files_digest(shards), PIL.__version__]
+    return disk_cache().tensors("shards", key, lambda: _make_index(config, shards, names))
+
+
+def _make_index(
+    config: ShardsConfig, shards: Sequence[Path], names: Sequence[str]
+) -> dict[str, Tensor]:
     """Of the pictures that are whole, in their order: the number of the `shard`, `offset` and
     `size` in it, `hash`, `label` (the number of a word), `thumbnails` and `names`; and `about` all,
     as JSON."""
-    samples, names = list_samples(shards), _names(config, shards)
+    samples = list_samples(shards)
     good, hashes, looks = array("q"), array("q"), bytearray()
-    outside, edges, bad = 0.0, set[int](), []
+    outside, edges, bad = 0.0, set[int](), list[_Bad]()
     # Of Python's objects, a million would take more than the index.
     texts = bytearray()
     threads = decoding_threads()
@@ -155,7 +182,7 @@ def _make_index(config: ShardsConfig, shards: Sequence[Path]) -> dict[str, Tenso
         for index, seen in enumerate(bar(done, desc="looking at images", total=len(samples))):
             shard, name = samples.shard[index], samples.name(index)
             if isinstance(seen, ConfigError):
-                bad.append((shard, name, seen.problem))
+                bad.append((shard, name, seen.problem, samples.label[index]))
                 continue
             good.append(index)
             hashes.append(seen.hash)
@@ -164,6 +191,8 @@ def _make_index(config: ShardsConfig, shards: Sequence[Path]) -> dict[str, Tenso
             outside += 1 - min(seen.shape) / max(seen.shape)
             edges.add(width if width == height else 0)
             texts += (b"\0" if texts else b"") + f"{names[shard]}/{name}".encode()
+    if not good:
+        _refuse_all_bad(config, shards, bad, "images")
     about = {
         "words": samples.words,
         "bad": bad,
@@ -171,7 +200,7 @@ def _make_index(config: ShardsConfig, shards: Sequence[Path]) -> dict[str, Tenso
         "edge": edges.pop() if len(edges) == 1 else 0,
         "remarks": list(_left_out_line(samples)),
     }
-    kept = np.frombuffer(good, np.int64) if good else np.empty(0, np.int64)
+    kept = np.frombuffer(good, np.int64)
 
     def of_good(values: array[int], kind: type) -> Tensor:
         return torch.from_numpy(np.frombuffer(values, np.int64)[kept].astype(kind))
@@ -182,10 +211,8 @@ def _make_index(config: ShardsConfig, shards: Sequence[Path]) -> dict[str, Tenso
         "size": of_good(samples.sizes, np.int64),
         "label": of_good(samples.label, np.int64),
         "hash": torch.tensor(hashes, dtype=torch.int64),
-        "thumbnails": torch.frombuffer(looks or bytearray(1), dtype=torch.uint8)[: len(looks)].view(
-            -1, 64
-        ),
-        "names": torch.frombuffer(texts or bytearray(1), dtype=torch.uint8)[: len(texts)],
+        "thumbnails": torch.frombuffer(looks, dtype=torch.uint8).view(-1, 64),
+        "names": torch.frombuffer(texts, dtype=torch.uint8),
         "about": torch.frombuffer(bytearray(json.dumps(about).encode()), dtype=torch.uint8),
     }
 
@@ -226,17 +253,17 @@ def _refuse_bad(path: Path, problem: str, cause: Exception | None = None) -> NoR
     raise ConfigError("data.root", path, f"{problem}, or {skip}") from cause
 
 
-def _names(config: ShardsConfig, shards: Sequence[Path]) -> list[str]:
-    """What shards are called in results, which others may read: not where this machine has them."""
-    root = folder_root(config)
-    inside = root.is_dir()
-    return [
-        printable(path.relative_to(root).as_posix() if inside else path.name) for path in shards
-    ]
+def _refuse_all_bad(
+    config: ShardsConfig, shards: Sequence[Path], bad: Sequence[_Bad], what: str
+) -> NoReturn:
+    shard, name, problem, _ = bad[0]
+    none = f"none of the {len(bad)} {what} can be read"
+    reason = f"the first, {shards[shard] / name}, {problem}"
+    raise ConfigError("data.on_bad_image", config.on_bad_image, f"{none}; {reason}")
 
 
 def _left_out_line(samples: Samples) -> Iterator[str]:
     if samples.left_out:
         most = samples.left_out.most_common(5)
         kinds = ", ".join(f"{count} {printable(suffix)}" for suffix, count in most)
-        yield f"left out what is no part of a sample by its name: {kinds}"
+        yield f"left out what is no part of a sample by its name, or no file: {kinds}"

@@ -91,7 +91,8 @@ def original_files(config: DataConfig) -> list[Path]:
         return [folder_root(config) / name for name in part_folders(config).values()]
     if isinstance(config, ShardsConfig):
         shards = [path for paths in part_shards(config).values() for path in paths]
-        return [*shards, *filter(Path.is_file, [classes_file(config)])]
+        named = classes_file(config)
+        return shards if named is None else [*shards, named]
     if config.name in ("cifar10", "cifar100"):
         kind = _cifar(config)
         # Reading an archive extracts it beside itself.
