@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from transfer.data import copies, image_data
+from transfer.data.channels import channel_statistics
 from transfer.data.copies import thumbnails
-from transfer.data.image_data import Source, Split, channel_statistics
+from transfer.data.image_data import Source, Split
 from transfer.system.digest import hex_digest
 
 

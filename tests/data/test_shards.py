@@ -249,10 +249,41 @@ def test_whole_shards_are_held_out(tmp_path: Path) -> None:
     assert len(_shards_of(by_image.train)) == 10
 
 
+def test_other_shards_of_the_same_pictures_are_other_images_where_shards_are_drawn(
+    tmp_path: Path,
+) -> None:
+    write_images(tmp_path / "folder", {"cat": 12, "dog": 12}, (12, 12))
+    pictures = [path for pair in zip(*_by_class(tmp_path / "folder"), strict=True) for path in pair]
+    for name, count in (("four", 4), ("again", 4), ("six", 6)):
+        for number in range(0, 24, count):
+            members = {}
+            for path in pictures[number : number + count]:
+                members[f"{path.parent.name}{path.name}"] = path.read_bytes()
+                members[f"{path.parent.name}{path.stem}.cls"] = path.parent.name.encode()
+            write_tar(tmp_path / name / f"{number:02}.tar", members)
+    for gb in (0, 1):
+        by_shard, by_image = (
+            [
+                load(tmp_path / name, f"data.split_by={how}", f"data.resident_gb={gb}")
+                for name in ("four", "again", "six")
+            ]
+            for how in ("shard", "image")
+        )
+        for of in ("digest", "pool_digest"):
+            four, again, six = (getattr(each, of) for each in by_shard)
+            assert four == again != six
+            [image] = {getattr(each, of) for each in by_image}
+            assert image not in (four, six)
+
+
+def _by_class(folder: Path) -> list[list[Path]]:
+    return [sorted((folder / name).iterdir()) for name in ("cat", "dog")]
+
+
 def test_whole_shards_that_cannot_be_held_out_are_refused(tmp_path: Path) -> None:
     root = _write_shards(tmp_path, 3)
     assert len(load(root, "data.split_by=shard").train) == 6
-    with pytest.raises(ConfigError, match="3 shards are left to hold some out of, and 5 are"):
+    with pytest.raises(ConfigError, match=r"3 shards are left .* 5 are .*data\.folds=3 or fewer"):
         load(root, "data.split_by=shard", "data.fold=0")
     (root / "002.tar").unlink()
     with pytest.raises(ConfigError, match="1 shard is left to hold some out of, and 2 are needed"):

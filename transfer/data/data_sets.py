@@ -19,7 +19,13 @@ from transfer.data.image_folder import read_image_folder
 from transfer.data.own_parts import refuse_fractions, refuse_own_test
 from transfer.data.shards import decoded, read_shards
 from transfer.data.sources import READERS, original_files
-from transfer.data.split import fold_split, keep_per_class, split_whole, stratified_split
+from transfer.data.split import (
+    fold_split,
+    keep_per_class,
+    split_whole,
+    stratified_split,
+    with_groups,
+)
 from transfer.system.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -125,6 +131,9 @@ def _split(
     say: Callable[[DataConfig, Iterable[str]], None],
 ) -> ImageData:
     train, test = source.train, source.test
+    groups = None
+    if train.shards is not None and _by_shard(config):
+        groups = train.shards.unique(return_inverse=True)[1]
     if test is None:
         least = 2 if config.fold is None else config.folds
         train, test = _part(config, train, _test_split(config, source), least)
@@ -149,8 +158,9 @@ def _split(
         train=train,
         val=val,
         test=test,
-        digest=source.digest,
+        digest=with_groups(source.digest, groups),
         files_digest=source.files_digest,
+        groups=groups,
         pool=source.train if source.test is None else None,
         skipped=source.skipped,
         shared_images=shared,
@@ -183,6 +193,8 @@ def _part(
             shards = "1 shard is" if count == 1 else f"{count} shards are"
             needed = f"{shards} left to hold some out of, and {least} are needed"
             problem = f"{needed}; write more and smaller ones"
+            if 1 < count < least == config.folds:
+                problem += f", take data.folds={count} or fewer"
             raise ConfigError("data.split_by", "shard", f"{problem}, or take data.split_by=image")
         kept, held_out = split_whole(split.shards, how)
     return split.subset(kept), split.subset(held_out)

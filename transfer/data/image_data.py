@@ -1,11 +1,9 @@
 """The one form that every data set takes in memory."""
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from typing import Self
 
@@ -13,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transfer.data.channels import channel_statistics
 from transfer.data.encoded import EncodedImages
+from transfer.data.split import with_groups
 from transfer.system.bars import bar
-from transfer.system.cache import disk_cache
 from transfer.system.digest import hex_digest
 from transfer.system.prefetch import ordered_prefetch
 
@@ -255,6 +254,8 @@ class ImageData:
         resident: whether the images lie on the training device as a whole, or are streamed to it.
         shared_images: how many files of the test split are, byte for byte, among the training or
             validation images, too.
+        groups: int64 [N], where whole shards were held out, each pool image's shard, numbered in
+            order; part of `digest` and `pool_digest`. None where images were drawn one by one.
     """
 
     name: str
@@ -268,6 +269,7 @@ class ImageData:
     skipped: tuple[str, ...] = ()
     resident: bool = True
     shared_images: int = 0
+    groups: Tensor | None = None
 
     @cached_property
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -284,7 +286,9 @@ class ImageData:
     def pool_digest(self) -> str | None:
         """The same of `pool`, whatever was drawn of it: of runs that share it, those with the same
         fold, or fraction, and data seed tested on the same images."""
-        return None if self.pool is None else _images_digest(self.classes, self.pool)
+        if self.pool is None:
+            return None
+        return with_groups(_images_digest(self.classes, self.pool), self.groups)
 
 
 def _images_digest(classes: tuple[str, ...], split: Split) -> str:
@@ -293,24 +297,3 @@ def _images_digest(classes: tuple[str, ...], split: Split) -> str:
         return Source(classes, split).digest
     content = (each.contiguous().numpy().data for each in (split.files, split.labels))
     return hex_digest(["\n".join(classes).encode(), *content])
-
-
-def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, on a scale of 0 to 1."""
-    total = len(split) * split.stored.shape[2:].numel()
-
-    def add_up() -> dict[str, Tensor]:
-        return {"sums": split.channel_sums().sum(0)}
-
-    # Decoding them all takes as long as an epoch, and a preview needs it, too.
-    cached = split.is_encoded
-    sums = disk_cache().tensors("channels", split.digest, add_up) if cached else add_up()
-    means, stds = [], []
-    for levels, squares in sums["sums"].T.tolist():
-        # In whole numbers, and so the same on every machine: sums of floats are taken in an order
-        # that depends on the processor.
-        variance = Fraction(total * squares - levels**2, (255 * total) ** 2)
-        means.append(float(Fraction(levels, 255 * total)))
-        # A constant channel (all black, say) must not divide by zero.
-        stds.append(max(math.sqrt(variance), 1e-3))
-    return tuple(means), tuple(stds)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from transfer.system.digest import hex_digest
+
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Hold out `fraction` of each class.
@@ -64,6 +66,13 @@ def split_whole(
     _, chosen = split(torch.zeros(len(numbers), dtype=torch.int64))
     held_out = torch.isin(groups, numbers[chosen])
     return (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
+
+
+def with_groups(digest: str, groups: Tensor | None) -> str:
+    """The digest of images of which whole groups are drawn: in others, others would be."""
+    if groups is None:
+        return digest
+    return hex_digest([digest.encode(), groups.contiguous().numpy().data])
 
 
 def keep_per_class(labels: Tensor, count: int, seed: int) -> Tensor:
