@@ -47,6 +47,7 @@ def _shared(*overrides: str) -> DictConfig:
         (2, ["jobs_per_gpu=3", "device=cuda:1"], 3),
         (2, ["jobs_per_gpu=null"], 16),
         (0, ["jobs_per_gpu=3"], 16),
+        (2, ["jobs_per_gpu=3", "device=cpu"], 16),
     ],
 )
 def test_joblib_runs_as_many_jobs_as_share_the_gpus(
@@ -63,6 +64,9 @@ def test_joblib_runs_as_many_jobs_as_share_the_gpus(
     assert jobs_at_once(config) == at_once
     if gpus == 0:
         assert caplog.messages == ["jobs_per_gpu=3 changes nothing here: there is no GPU"]
+    elif "device=cpu" in typed:
+        # Each job refuses it, and one line is enough.
+        assert not caplog.messages
     elif "null" not in typed[0]:
         assert f": at most {at_once} jobs at once on " in caplog.messages[0]
 
@@ -88,7 +92,7 @@ def test_ray_gives_each_job_its_part() -> None:
     [
         (["hydra/launcher=basic"], "=2: jobs run one at a time anyway; hydra/launcher=joblib"),
         (["hydra/launcher=submitit_slurm"], r"=2: Slurm itself .* hydra\.launcher\.gres=shard:1"),
-        (["hydra/launcher=submitit_local"], "=2: this launcher runs all jobs at once"),
+        (["hydra/launcher=submitit_local"], "=2: this launcher .* runs as many as share the GPUs$"),
         (["hydra/launcher=ray", f"{NUM_GPUS}=0.5"], f"=2: {NUM_GPUS}=0.5 says it already; leave"),
         (["hydra/launcher=ray", f"{NUM_GPUS}=0"], f"=2: {NUM_GPUS}=0 says it already; leave"),
         (["hydra/launcher=joblib", "jobs_per_gpu=0"], "=0: must be from 1 to 100 jobs$"),

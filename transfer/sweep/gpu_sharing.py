@@ -31,7 +31,7 @@ _REFUSED = {
     "SlurmLauncher": "Slurm itself deals out the GPUs; of a cluster that has shards of them, ask "
     "for one a job: hydra.launcher.gres=shard:1",
     "LocalLauncher": "this launcher runs all jobs at once, as a trial of Slurm; "
-    "hydra/launcher=joblib",
+    "hydra/launcher=joblib runs as many as share the GPUs",
 }
 
 
@@ -117,6 +117,10 @@ def _share_by_workers(config: DictConfig, shared: int) -> None:
 
     gpus = count_gpus(OmegaConf.select(config, "device"))
     if gpus == 0:
+        keys = [each.key_or_group for each in parse_overrides(typed(config, "task"))]
+        if SHARED in keys and OmegaConf.select(config, "device") == "cpu":
+            # Refused as unused, in the same words for a job alone.
+            return
         log.warning("%s=%d changes nothing here: there is no GPU", SHARED, shared)
         return
     room = gpus * shared
