@@ -55,7 +55,7 @@ def class_folders(folder: Path) -> list[str]:
                 )
             )
     except OSError as error:
-        _refuse_folder(error)
+        refuse_folder(error)
 
 
 def list_images(folder: Path, no_classes: Collection[Path] = ()) -> Listing:
@@ -78,21 +78,21 @@ def list_images(folder: Path, no_classes: Collection[Path] = ()) -> Listing:
             if printable(name) != name:
                 # It goes into tables, figures and files.
                 problem = "a class's name must be UTF-8 without control characters"
-                _refuse(path, f"{problem}; rename the folder")
+                refuse(path, f"{problem}; rename the folder")
             names.append(name)
         else:
             _leave_out(path, left_out)
     if not names:
         _refuse_without_classes(folder, left_out)
     if len(names) < 2:
-        _refuse(folder, f"holds one class only ({names[0]}); a classifier needs two or more")
+        refuse(folder, f"holds one class only ({names[0]}); a classifier needs two or more")
     samples = []
     for label, name in enumerate(names):
         before = left_out.copy()
         paths = _images_of(folder, folder / name, left_out)
         if not paths:
             would_do = "add some, or remove the folder"
-            _refuse(folder / name, without_images(left_out - before, would_do))
+            refuse(folder / name, without_images(left_out - before, would_do))
         samples += [(path, label) for path in paths]
     _require_no_part(folder, names)
     return Listing(tuple(names), samples, left_out)
@@ -118,13 +118,13 @@ def require_same_classes(
         if alike:
             spelt = ", ".join(f"{here}{one} is {there}{other}" for one, other in alike[:5])
             problem = f"one class is spelt in two ways ({spelt}, but for case or accents)"
-            _refuse(root, f"{problem}; rename one of the folders")
+            refuse(root, f"{problem}; rename one of the folders")
         if extra or missing:
             sides = [(there, missing), (here, extra)]
             only = "; ".join(f"only {side} has {some(names)}" for side, names in sides if names)
             problem = f"{here} and {there} hold different classes: {only}"
             otherwise = f"data.{part}_folder=null holds images out of {there}"
-            _refuse(root, f"{problem}; give both the same folders, or {otherwise}")
+            refuse(root, f"{problem}; give both the same folders, or {otherwise}")
 
 
 def is_folder(path: Path) -> bool:
@@ -166,7 +166,7 @@ def _names_in(folder: Path) -> list[str]:
     try:
         return sorted(filter(is_wanted, (path.name for path in folder.iterdir())))
     except OSError as error:
-        _refuse_folder(error)
+        refuse_folder(error)
 
 
 def _require_no_part(folder: Path, names: Sequence[str]) -> None:
@@ -178,7 +178,7 @@ def _require_no_part(folder: Path, names: Sequence[str]) -> None:
             if len(same) > 1:
                 problem = f"holds {some(same)}, the classes beside it, and so is no class itself"
                 keys = "name it with data.test_folder or data.val_folder, or move it elsewhere"
-                _refuse(folder / name, f"{problem}; {keys}")
+                refuse(folder / name, f"{problem}; {keys}")
 
 
 def walk_wanted(
@@ -205,10 +205,10 @@ def walk_wanted(
 def _images_of(split: Path, top: Path, left_out: Counter[str]) -> list[Path]:
     around = (split.resolve(), *split.resolve().parents)
     inside = []
-    for folder, files in walk_wanted(top, _refuse_folder):
+    for folder, files in walk_wanted(top, refuse_folder):
         # Every other class would be read as one more piece of this one.
         if Path(folder).resolve() in around:
-            _refuse(folder, "is a link to a folder that holds it; remove the link")
+            refuse(folder, "is a link to a folder that holds it; remove the link")
         inside.append((folder, files))
     paths = [Path(folder, name) for folder, files in sorted(inside) for name in files]
     for path in paths:
@@ -223,8 +223,8 @@ def _leave_out(path: Path, left_out: Counter[str]) -> None:
     except OSError as error:
         # It may have been a folder full of images.
         if path.is_symlink():
-            _refuse(path, "is a link that leads nowhere; mend or remove it", error)
-        _refuse_folder(error)
+            refuse(path, "is a link that leads nowhere; mend or remove it", error)
+        refuse_folder(error)
     left_out[path.suffix.lower() or "without suffix"] += 1
 
 
@@ -238,8 +238,8 @@ def _refuse_without_classes(folder: Path, left_out: Counter[str]) -> NoReturn:
     if pictures:
         found = "a picture" if pictures == 1 else f"{pictures} pictures"
         problem = f"holds {found} in no class folder, so that nothing says of which class"
-        _refuse(folder, f"{problem}; put them into one folder a class")
-    _refuse(folder, "holds no class folder; make one a class, with its images")
+        refuse(folder, f"{problem}; put them into one folder a class")
+    refuse(folder, "holds no class folder; make one a class, with its images")
 
 
 def _is_picture(suffix: str) -> bool:
@@ -247,9 +247,11 @@ def _is_picture(suffix: str) -> bool:
     return suffix in _SUFFIXES or (kind is not None and kind.picture)
 
 
-def _refuse_folder(error: OSError) -> NoReturn:
-    _refuse(error.filename, f"cannot be read ({error.strerror})", error)
+def refuse_folder(error: OSError) -> NoReturn:
+    """Say which folder, or file, cannot be read."""
+    refuse(error.filename, f"cannot be read ({error.strerror})", error)
 
 
-def _refuse(path: str | Path, problem: str, cause: Exception | None = None) -> NoReturn:
+def refuse(path: str | Path | None, problem: str, cause: Exception | None = None) -> NoReturn:
+    """Say what is wrong with `data.root`, or with something in it."""
     raise ConfigError("data.root", path, problem) from cause

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from transfer.data.decode import decode_or_refuse, resize_square
 from transfer.system.errors import ConfigError, UserError
+
+_HASH_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +106,18 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
 
 
 def content_hash(content: bytes) -> int:
-    """64 bits, the same as of a file with this content."""
-    digest = hashlib.blake2b(content, digest_size=8).digest()
+    """A hash of 64 bits, as int64 has them."""
+    return _as_number(hashlib.blake2b(content, digest_size=_HASH_BYTES).digest())
+
+
+def file_hash(path: Path) -> int:
+    """`content_hash` of a file; read in pieces, for it may have a gigabyte."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=_HASH_BYTES))
+    return _as_number(digest.digest())
+
+
+def _as_number(digest: bytes) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 

@@ -1,11 +1,9 @@
 """Your own images: one folder a class."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -15,6 +13,7 @@ from transfer.config.schema import ImageFolderConfig
 from transfer.data.class_folders import Listing, list_images, require_same_classes
 from transfer.data.copies import thumbnails, two_classes_lines
 from transfer.data.decode import decode_or_refuse
+from transfer.data.encoded import file_hash
 from transfer.data.image_buffer import ImageBuffer, Pixels
 from transfer.data.image_data import Source, Split, decoding_threads, pack_names
 from transfer.data.part_folders import folder_root, no_classes, part_folders, unused_lines
@@ -148,7 +147,7 @@ def _read_into(
             return None
         pixels = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
         shape = image.info["shape"]
-        return pixels, _file_hash(path), 1 - min(shape) / max(shape)
+        return pixels, file_hash(path), 1 - min(shape) / max(shape)
 
     threads = decoding_threads()
     with closing(ordered_prefetch(read, paths, threads=threads, ahead=4 * threads)) as done:
@@ -159,13 +158,6 @@ def _read_into(
                 outside.append(each[2])
     mean_outside = sum(outside) / max(len(outside), 1)
     return torch.tensor(hashes, dtype=torch.int64), bad, mean_outside
-
-
-def _file_hash(path: Path) -> int:
-    """A hash of the content, 64 bits; read in pieces, for a file may have a gigabyte."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8))
-    return int.from_bytes(digest.digest(), "little", signed=True)
 
 
 def _require_every_class(

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from transfer.config.schema import ShardsConfig
-from transfer.data.class_folders import some
+from transfer.data.class_folders import refuse, some
 from transfer.data.shard_files import classes_file
-from transfer.system.errors import ConfigError, printable
+from transfer.system.errors import printable
 
 
 def classes_and_labels(
@@ -38,15 +37,15 @@ def classes_and_labels(
         for part, names in there.items():
             if unknown := sorted(names - there["train"]):
                 problem = f"the {part} shards have classes that the train shards lack"
-                _refuse(config.root, f"{problem}: {some(unknown)}")
+                refuse(config.root, f"{problem}: {some(unknown)}")
     if len(classes) < 2:
         only = f"one class only ({', '.join(classes)})" if classes else "no class"
-        _refuse(config.root, f"has {only}; a classifier needs two or more")
+        refuse(config.root, f"has {only}; a classifier needs two or more")
     if path is not None:
         known = {numbers[word] for word in there["train"]}
         if unused := [name for number, name in enumerate(classes) if number not in known]:
             problem = f"has names that no training image has as its label: {some(unused)}"
-            _refuse(path, f"{problem}; give those images, or take them out of the file")
+            refuse(path, f"{problem}; give those images, or take them out of the file")
     return classes, torch.tensor([numbers.get(word, 0) for word in words], dtype=torch.int64)
 
 
@@ -57,7 +56,7 @@ def _sorted(config: ShardsConfig, words: set[str]) -> tuple[str, ...]:
     if names and numbers:
         some_of_each = f"numbers ({some(numbers)}) and names ({some(names)})"
         problem = f"its labels are {some_of_each}, and nothing says which number is which"
-        _refuse(config.root, f"{problem}; put a classes.txt beside the shards, a name a line")
+        refuse(config.root, f"{problem}; put a classes.txt beside the shards, a name a line")
     return tuple(names or numbers)
 
 
@@ -66,15 +65,15 @@ def _read_names(path: Path) -> tuple[str, ...]:
         # Editors of Windows put a mark before the text.
         names = [line.strip() for line in path.read_text("utf-8-sig").rstrip().split("\n")]
     except (OSError, UnicodeDecodeError) as error:
-        _refuse(path, "cannot be read as text in UTF-8", error)
+        refuse(path, "cannot be read as text in UTF-8", error)
     seen = set[str]()
     for number, name in enumerate(names):
         if not name or printable(name) != name or name in seen:
             problem = "must have a name of its own in each line, without control characters"
-            _refuse(path, f"{problem}; line {number + 1} has {name or 'none'}")
+            refuse(path, f"{problem}; line {number + 1} has {name or 'none'}")
         if name.isdecimal() and name != str(number):
             problem = f"calls line {number}, counted from 0, {name}, as if it were another line"
-            _refuse(path, f"{problem}; give it a name that is no number")
+            refuse(path, f"{problem}; give it a name that is no number")
         seen.add(name)
     return tuple(names)
 
@@ -83,9 +82,5 @@ def _line_of(word: str, lines: Mapping[str, int], path: Path) -> int:
     line = lines.get(word, int(word) if word.isdecimal() else len(lines))
     if line >= len(lines):
         problem = f"has {len(lines)} names, and none for the label {word}"
-        _refuse(path, f"{problem}; numbers count the lines from 0")
+        refuse(path, f"{problem}; numbers count the lines from 0")
     return line
-
-
-def _refuse(path: str | Path | None, problem: str, cause: Exception | None = None) -> NoReturn:
-    raise ConfigError("data.root", path, problem) from cause

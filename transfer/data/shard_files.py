@@ -14,9 +14,16 @@ from pathlib import Path, PurePath
 from typing import NoReturn
 
 from transfer.config.schema import ShardsConfig
-from transfer.data.class_folders import is_folder, is_wanted, some, walk_wanted
+from transfer.data.class_folders import (
+    is_folder,
+    is_wanted,
+    refuse,
+    refuse_folder,
+    some,
+    walk_wanted,
+)
 from transfer.data.part_folders import PART_NAMES, folder_root
-from transfer.system.errors import ConfigError, printable
+from transfer.system.errors import printable
 
 Parts = Mapping[str, Sequence[Path]]
 
@@ -42,7 +49,7 @@ def part_shards(config: ShardsConfig) -> dict[str, list[Path]]:
         found = _parts_in(name)
         if len(found) > 1:
             both = " and ".join(sorted(found))
-            _refuse(path, f"is called both {both}; rename it so that one of the words is left")
+            refuse(path, f"is called both {both}; rename it so that one of the words is left")
         if found:
             parts.setdefault(found.pop(), []).append(path)
         else:
@@ -53,10 +60,10 @@ def part_shards(config: ShardsConfig) -> dict[str, list[Path]]:
     if unknown:
         names = some([path.name for path in unknown])
         problem = f"nothing in their names says which part they are: {names}"
-        _refuse(config.root, f"{problem}; put {words} into each name, or into none")
+        refuse(config.root, f"{problem}; put {words} into each name, or into none")
     if "train" not in parts:
         there = " and ".join(f"{part} shards" for part in parts)
-        _refuse(config.root, f"holds {there} and none for training; name those train-*.tar")
+        refuse(config.root, f"holds {there} and none for training; name those train-*.tar")
     return {part: parts[part] for part in PART_NAMES if part in parts}
 
 
@@ -67,7 +74,7 @@ def require_shards(shards: Sequence[Path]) -> None:
         _require_tar(path)
         status = path.stat()
         if (status.st_dev, status.st_ino) in seen:
-            _refuse(path, "is there twice; its pictures would count double")
+            refuse(path, "is there twice; its pictures would count double")
         seen.add((status.st_dev, status.st_ino))
 
 
@@ -93,9 +100,9 @@ def classes_file(config: ShardsConfig) -> Path | None:
         try:
             same = other.read_bytes() == paths[0].read_bytes()
         except OSError as error:
-            _refuse(error.filename, f"cannot be read ({error.strerror})", error)
+            refuse_folder(error)
         if not same:
-            _refuse(paths[0], f"differs from {other}; leave one of the two")
+            refuse(paths[0], f"differs from {other}; leave one of the two")
     return paths[0] if paths else None
 
 
@@ -120,7 +127,7 @@ def _files(config: ShardsConfig) -> list[Path]:
     if not is_folder(root):
         return list(_listed(config))
     paths = [
-        Path(folder, name) for folder, names in walk_wanted(root, _refuse_folder) for name in names
+        Path(folder, name) for folder, names in walk_wanted(root, refuse_folder) for name in names
     ]
     shards = []
     for path in sorted(paths):
@@ -132,7 +139,7 @@ def _files(config: ShardsConfig) -> list[Path]:
             # It may have been a folder full of shards.
             _require_leading(path)
     if not shards:
-        _refuse(config.root, "holds no .tar file; data=image_folder reads folders of images")
+        refuse(config.root, "holds no .tar file; data=image_folder reads folders of images")
     return shards
 
 
@@ -145,10 +152,10 @@ def _listed(config: ShardsConfig) -> Iterator[Path]:
 
     for pattern in (config.root or "").split("::"):
         if not pattern:
-            _refuse(config.root, "has an empty name before or behind ::")
+            refuse(config.root, "has an empty name before or behind ::")
         if re.match(r"pipe:|[a-z0-9]+://", pattern, re.IGNORECASE):
             problem = "only files on a disk are read, a network's among them, and no command is run"
-            _refuse(config.root, f"{problem}; mount them, or copy them to a disk")
+            refuse(config.root, f"{problem}; mount them, or copy them to a disk")
         for name in _expanded(pattern, config):
             path = os.path.expanduser(name)  # noqa: PTH111
             # First as a plain name, which may have brackets in it.
@@ -158,7 +165,7 @@ def _listed(config: ShardsConfig) -> Iterator[Path]:
                 yield from map(Path, found)
             else:
                 unreadable = "or its folder cannot be read"
-                _refuse(config.root, f"there is no file {printable(name)}, {unreadable}")
+                refuse(config.root, f"there is no file {printable(name)}, {unreadable}")
 
 
 def _expanded(pattern: str, config: ShardsConfig) -> list[str]:
@@ -168,11 +175,11 @@ def _expanded(pattern: str, config: ShardsConfig) -> list[str]:
         return [pattern]
     end = _end_of_braces(pattern, len(before))
     if end is None:
-        _refuse(config.root, f"{pattern[len(before) :]} lacks a closing brace")
+        refuse(config.root, f"{pattern[len(before) :]} lacks a closing brace")
     heads = _alternatives(pattern[len(before) + 1 : end], config)
     tails = _expanded(pattern[end + 1 :], config)
     if len(heads) * len(tails) > _MOST_FILES:
-        _refuse(config.root, f"means more than {_MOST_FILES:,} files")
+        refuse(config.root, f"means more than {_MOST_FILES:,} files")
     return [f"{before}{head}{tail}" for head in heads for tail in tails]
 
 
@@ -198,12 +205,12 @@ def _alternatives(inside: str, config: ShardsConfig) -> list[str]:
                 parts[-1] += char
         if len(parts) < 2:
             problem = f"{{{inside}}} is neither a range such as {{00..99}} nor a list {{a,b}}"
-            _refuse(config.root, problem)
+            refuse(config.root, problem)
         return [name for part in parts for name in _expanded(part, config)]
     first, last = int(bounds[1]), int(bounds[2])
     if not 0 <= last - first < _MOST_FILES:
         problem = f"{{{inside}}} must count up, by less than {_MOST_FILES:,}"
-        _refuse(config.root, f"{problem}, as {{000000..000099}} does")
+        refuse(config.root, f"{problem}, as {{000000..000099}} does")
     # As in a shell: zeros at the front of either ask for as many digits as the longer has.
     padded = any(re.match("0[0-9]", each) for each in bounds.groups())
     width = max(map(len, bounds.groups())) if padded else 0
@@ -214,24 +221,28 @@ def _require_tar(path: Path) -> None:
     if path.name.lower().endswith(_COMPRESSED):
         _refuse_compressed(path, "compressed")
     try:
-        if path.is_dir():
-            alone = "is no file but a folder, which would have to be the whole of data.root"
-            _refuse(path, f"{alone}; beside others, name its files: {path}/*.tar")
-        _require_leading(path)
         if not path.is_file():
-            _refuse(path, "is no file" if path.exists() else "there is no such file")
+            _refuse_no_file(path)
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
-        _refuse(path, f"cannot be read ({error.strerror})", error)
+        refuse(path, f"cannot be read ({error.strerror})", error)
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             _refuse_compressed(path, f"compressed with {kind}")
 
 
+def _refuse_no_file(path: Path) -> NoReturn:
+    _require_leading(path)
+    if path.is_dir():
+        alone = "is no file but a folder, which would have to be the whole of data.root"
+        refuse(path, f"{alone}; beside others, name its files: {path}/*.tar")
+    refuse(path, "is no file" if path.exists() else "there is no such file")
+
+
 def _require_leading(path: Path) -> None:
     if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110
-        _refuse(path, "is a link that leads nowhere; mend or remove it")
+        refuse(path, "is a link that leads nowhere; mend or remove it")
 
 
 def _parts_in(name: str) -> set[str]:
@@ -239,13 +250,5 @@ def _parts_in(name: str) -> set[str]:
     return {part for part, called in PART_NAMES.items() if set(called) & set(words)}
 
 
-def _refuse_folder(error: OSError) -> NoReturn:
-    _refuse(error.filename, f"cannot be read ({error.strerror})", error)
-
-
 def _refuse_compressed(path: Path, how: str) -> NoReturn:
-    _refuse(path, f"is {how}: {_NO_RANDOM_ACCESS} (pictures are compressed as they are)")
-
-
-def _refuse(path: str | Path | None, problem: str, cause: Exception | None = None) -> NoReturn:
-    raise ConfigError("data.root", path, problem) from cause
+    refuse(path, f"is {how}: {_NO_RANDOM_ACCESS} (pictures are compressed as they are)")

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NoReturn
 
-from transfer.data.class_folders import is_image, some
+from transfer.data.class_folders import is_image, refuse, some
 from transfer.data.other_kinds import kind_by_suffix
-from transfer.system.errors import ConfigError, first_line, printable
+from transfer.system.errors import first_line, printable
 
 # The members that say what a picture shows, the first before the other.
 _LABELS = ("cls", "json")
@@ -92,7 +92,7 @@ def list_samples(shards: Sequence[Path]) -> Samples:
             found._names += printable(name).encode()
             found._ends.append(len(found._names))
         if len(found) == before:
-            _refuse(path, "holds no sample, such as 000123.jpg with 000123.cls; remove it")
+            refuse(path, "holds no sample, such as 000123.jpg with 000123.cls; remove it")
     found.words = list(numbers)
     return found
 
@@ -111,7 +111,7 @@ def _grouped(path: Path, file: BinaryIO, left_out: Counter[str]) -> Iterator[_Sa
         key, suffix = _split_name(member.name)
         if other := _no_plain_file(member):
             if key is not None and (suffix in _LABELS or is_image(Path(f"_.{suffix}"))):
-                _refuse(path, f"holds {member.name} as {other}")
+                refuse(path, f"holds {member.name} as {other}")
             left_out[suffix if key is None else f".{suffix}"] += 1
             continue
         if key is None:
@@ -122,11 +122,11 @@ def _grouped(path: Path, file: BinaryIO, left_out: Counter[str]) -> Iterator[_Sa
                 yield sample
             if key in seen:
                 apart = "and other samples between; the members of one must follow each other"
-                _refuse(path, f"holds sample {key} twice, {apart}")
+                refuse(path, f"holds sample {key} twice, {apart}")
             seen.add(key)
             sample = _Sample(key)
         if suffix in sample.members:
-            _refuse(path, f"holds {member.name} twice")
+            refuse(path, f"holds {member.name} twice")
         sample.members[suffix] = (member.name, member.offset_data, member.size)
     if sample is not None:
         yield sample
@@ -147,10 +147,10 @@ def _picture_of(path: Path, sample: _Sample) -> tuple[str, int, int]:
         for suffix in sample.members:
             if kind := kind_by_suffix(f".{suffix}"):
                 problem += f"; that is {kind.name}: {kind.would_do}"
-        _refuse(path, problem)
+        refuse(path, problem)
     if len(pictures) > 1:
         both = " and ".join(name for name, _, _ in pictures[:2])
-        _refuse(path, f"sample {sample.key} has two pictures, {both}; leave one")
+        refuse(path, f"sample {sample.key} has two pictures, {both}; leave one")
     return pictures[0]
 
 
@@ -161,7 +161,7 @@ def _label_of(path: Path, file: BinaryIO, sample: _Sample) -> str:
         name, offset, size = sample.members[suffix]
         most = _MOST_CLS_BYTES if suffix == "cls" else _MOST_JSON_BYTES
         if size > most:
-            _refuse(path, f"{name} has {size:,} bytes, too many for a label")
+            refuse(path, f"{name} has {size:,} bytes, too many for a label")
         file.seek(offset)
         content = file.read(size)
         try:
@@ -170,19 +170,19 @@ def _label_of(path: Path, file: BinaryIO, sample: _Sample) -> str:
             else:
                 label, fields = _json_label(content)
         except (ValueError, RecursionError) as error:
-            _refuse(path, f"{name} cannot be read ({first_line(error)})", error)
+            refuse(path, f"{name} cannot be read ({first_line(error)})", error)
     if not label:
         needed = "a .cls with a number or a name, or a .json with the field label"
         has = some(sorted(f".{each}" for each in sample.members))
-        _refuse(path, f"sample {sample.key} has no label; it needs {needed}, and has {has}{fields}")
+        refuse(path, f"sample {sample.key} has no label; it needs {needed}, and has {has}{fields}")
     if printable(label) != label:
         problem = f"the label of sample {sample.key} must be one line without control characters"
-        _refuse(path, problem)
+        refuse(path, problem)
     if len(label) > _MOST_CHARACTERS:
         problem = f"the label of sample {sample.key} has {len(label):,} characters"
-        _refuse(path, f"{problem}, and may have {_MOST_CHARACTERS}")
+        refuse(path, f"{problem}, and may have {_MOST_CHARACTERS}")
     if re.fullmatch("-[0-9]+", label):
-        _refuse(path, f"the label of sample {sample.key} is {label}; numbers count from 0")
+        refuse(path, f"the label of sample {sample.key} is {label}; numbers count from 0")
     return str(int(label)) if re.fullmatch("[0-9]+", label) else label
 
 
@@ -231,12 +231,12 @@ def _members(path: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     file.seek(end)
     mark = file.read(_BLOCK)
     if not mark:
-        _refuse(path, "is cut off: it lacks the end mark of a tar file; write it again")
+        refuse(path, "is cut off: it lacks the end mark of a tar file; write it again")
     if any(mark) or len(mark) < _BLOCK:
         _refuse_damaged(path, end)
     while piece := file.read(_PIECE):
         if any(piece):
-            _refuse(path, "goes on after its end, as joined tar files do; give them one by one")
+            refuse(path, "goes on after its end, as joined tar files do; give them one by one")
 
 
 def _no_plain_file(member: tarfile.TarInfo) -> str | None:
@@ -257,17 +257,13 @@ def _explained(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except tarfile.TarError as error:
-        _refuse(path, f"is no whole tar file ({first_line(error)}); write it again", error)
+        refuse(path, f"is no whole tar file ({first_line(error)}); write it again", error)
     # What a damaged header makes of tarfile: sizes beyond the memory, texts that are no numbers.
     except (MemoryError, ArithmeticError, ValueError, LookupError, RecursionError) as error:
-        _refuse(path, "is no whole tar file (a header is damaged); write it again", error)
+        refuse(path, "is no whole tar file (a header is damaged); write it again", error)
     except OSError as error:
-        _refuse(path, f"cannot be read ({error.strerror})", error)
+        refuse(path, f"cannot be read ({error.strerror})", error)
 
 
 def _refuse_damaged(path: Path, offset: int) -> NoReturn:
-    _refuse(path, f"is damaged at byte {offset:,}; write it again")
-
-
-def _refuse(path: Path, problem: str, cause: BaseException | None = None) -> NoReturn:
-    raise ConfigError("data.root", path, problem) from cause
+    refuse(path, f"is damaged at byte {offset:,}; write it again")
