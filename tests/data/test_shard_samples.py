@@ -49,7 +49,7 @@ def test_samples_are_found_where_they_lie(tmp_path: Path) -> None:
         f"{deep}.cls": "Bär".encode(),
         "README": b"",
         "../../up.jpeg": b"up",
-        "../../up.cls": b"7",
+        "../../up.cls": b"00000000000007",
         "._a.jpg": b"of a file manager",
     }
     found = _list(tmp_path, members)
