@@ -88,6 +88,12 @@ def hydra_config(*overrides: str) -> Iterator[DictConfig]:
         yield compose("config", overrides=list(overrides), return_hydra_config=True)
 
 
+def hydra_config_of(*overrides: str) -> DictConfig:
+    """The same, where no jobs are composed."""
+    with hydra_config(*overrides) as config:
+        return config
+
+
 @dataclass(frozen=True)
 class Workplace:
     """A folder to stand in, with a store of its own; the repository stays clean."""

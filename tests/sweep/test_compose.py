@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, read_write
+from omegaconf import read_write
 
-from tests.conftest import hydra_config
+from tests.conftest import hydra_config, hydra_config_of
 from transfer.config import refuse_overruled, refuse_unused, typed_config
 from transfer.sweep.compose import (
     claim_folder,
@@ -20,15 +20,10 @@ from transfer.sweep.compose import (
 from transfer.system.errors import ConfigError
 
 
-def _config(*overrides: str) -> DictConfig:
-    with hydra_config(*overrides) as config:
-        return config
-
-
 @pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir"])
 def test_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.chdir(tmp_path)
-    first, second, third = (_config() for _ in range(3))
+    first, second, third = (hydra_config_of() for _ in range(3))
     name = first.hydra.run.dir
     # The same moment for all: it is what the resolver `now` gave first.
     for config in (first, second, third):
@@ -42,7 +37,7 @@ def test_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: s
 
 
 def test_a_name_that_needs_quoting(tmp_path: Path) -> None:
-    config = _config()
+    config = hydra_config_of()
     config.hydra.sweep.dir = f"{tmp_path}/it's a\\b"
     folder = claim_folder(config, "hydra.sweep.dir")
     [typed] = OverridesParser.create().parse_overrides([config.hydra.overrides.hydra[-1]])
@@ -51,26 +46,26 @@ def test_a_name_that_needs_quoting(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_asked_for_is_used_again(tmp_path: Path) -> None:
     for _ in range(2):
-        config = _config(f"hydra.sweep.dir={tmp_path}/mine")
+        config = hydra_config_of(f"hydra.sweep.dir={tmp_path}/mine")
         assert claim_folder(config, "hydra.sweep.dir") == tmp_path / "mine"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"hydra\.sweep\.dir=.*cannot be made \(Not a directory"):
-        claim_folder(_config(f"hydra.sweep.dir={tmp_path}/file/x"), "hydra.sweep.dir")
+        claim_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/file/x"), "hydra.sweep.dir")
 
 
 @pytest.mark.parametrize(
     ("launcher", "workers"), [(["hydra/launcher=basic"], False), (["hydra/launcher=joblib"], True)]
 )
 def test_which_launchers_have_workers(launcher: list[str], workers: bool) -> None:
-    assert has_workers(_config(*launcher)) == workers
+    assert has_workers(hydra_config_of(*launcher)) == workers
 
 
 def test_no_workers_is_one_line() -> None:
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=0: give the number of jobs"):
-        has_workers(_config("hydra/launcher=joblib", "hydra.launcher.n_jobs=0"))
+        has_workers(hydra_config_of("hydra/launcher=joblib", "hydra.launcher.n_jobs=0"))
 
 
 def test_a_sweeper_that_chooses_has_every_model_composed() -> None:
@@ -128,15 +123,15 @@ def test_what_refers_to_another_key_refers_to_that_of_each_job() -> None:
 
 
 def test_jobs_are_not_run_in_their_own_folders() -> None:
-    require_one_place(_config())
+    require_one_place(hydra_config_of())
     with pytest.raises(ConfigError, match=r"hydra\.job\.chdir=true: each path that is typed"):
-        require_one_place(_config("hydra.job.chdir=true"))
+        require_one_place(hydra_config_of("hydra.job.chdir=true"))
 
 
 def test_a_model_that_another_key_replaces_is_refused() -> None:
     for typed in (["model=torchvision", "model.name=mobilenet_v2"], ["model=lenet"], ["seed=1"]):
-        refuse_overruled([(typed_config(_config(*typed)), typed)])
+        refuse_overruled([(typed_config(hydra_config_of(*typed)), typed)])
     typed = ["model=resnet18", "model.name=mobilenet_v2"]
     words = "model=resnet18: mobilenet_v2 would be trained in its place, .* model.name=resnet18,mob"
     with pytest.raises(ConfigError, match=words):
-        refuse_overruled([(typed_config(_config(*typed)), typed)])
+        refuse_overruled([(typed_config(hydra_config_of(*typed)), typed)])

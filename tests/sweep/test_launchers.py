@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from tests.conftest import ROOT, hydra_config
+from tests.conftest import ROOT, hydra_config_of
 from transfer.config.key import leaves
 from transfer.config.launchers import (
     LocalConfig,
@@ -21,11 +21,6 @@ from transfer.config.launchers import (
 from transfer.sweep.launchers import require_launcher
 from transfer.sweep.slurm_partitions import require_partition
 from transfer.system.errors import ConfigError
-
-
-def _config(*overrides: str) -> DictConfig:
-    with hydra_config(*overrides) as config:
-        return config
 
 
 @pytest.mark.parametrize(
@@ -42,7 +37,7 @@ def test_a_launcher_that_cannot_run_is_one_line(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("transfer.sweep.launchers.find_spec", lambda name: name if there else None)
     with pytest.raises(ConfigError, match=f"hydra/launcher{words}"):
-        require_launcher(_config(f"hydra/launcher={launcher}"))
+        require_launcher(hydra_config_of(f"hydra/launcher={launcher}"))
 
 
 @pytest.mark.parametrize(
@@ -64,12 +59,12 @@ def test_a_launcher_that_cannot_run_is_one_line(
 def test_a_wrong_value_of_a_launcher_is_one_line(launcher: str, typed: str, words: str) -> None:
     """Before anything else is asked: also where the package is not installed."""
     with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{typed}(\.0)?: .*{words}"):
-        require_launcher(_config(f"hydra/launcher={launcher}", f"hydra.launcher.{typed}"))
+        require_launcher(hydra_config_of(f"hydra/launcher={launcher}", f"hydra.launcher.{typed}"))
 
 
 def test_fewer_than_none_of_a_resource_is_one_line() -> None:
     remote = "hydra.launcher.ray.remote.resources"
-    config = _config("hydra/launcher=ray", f"+{remote}.a100=1", f"+{remote}.h100=-1")
+    config = hydra_config_of("hydra/launcher=ray", f"+{remote}.a100=1", f"+{remote}.h100=-1")
     with pytest.raises(ConfigError, match=rf"^{remote}\.h100=-1.0: must be at least 0"):
         check_launcher("RayLauncher", config.hydra.launcher)
 

@@ -98,7 +98,7 @@ def list_samples(shards: Sequence[Path]) -> Samples:
 
 
 def _samples_in(path: Path, left_out: Counter[str]) -> Iterator[tuple[tuple[str, int, int], str]]:
-    """Of each sample the picture's name, offset and size, and the label."""
+    """The name, offset and size of each sample's picture, and its label."""
     with _explained(path) as file:
         for sample in _grouped(path, file, left_out):
             yield _picture_of(path, sample), _label_of(path, file, sample)

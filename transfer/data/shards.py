@@ -127,7 +127,7 @@ def decoded(source: Source) -> Source:
 
 
 def _ends(parts: Parts) -> list[int]:
-    """Of each part, the number of the first shard behind it."""
+    """The number of the first shard behind each part."""
     return list(accumulate(len(paths) for paths in parts.values()))
 
 
@@ -163,9 +163,9 @@ def _kept_index(
 def _make_index(
     config: ShardsConfig, shards: Sequence[Path], names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Of the pictures that are whole, in their order: the number of the `shard`, `offset` and
-    `size` in it, `hash`, `label` (the number of a word), `thumbnails` and `names`; and `about` all,
-    as JSON."""
+    """What is known of the pictures that are whole, in their order: the number of the `shard`,
+    `offset` and `size` in it, `hash`, `label` (the number of a word), `thumbnails` and `names`; and
+    `about` all, as JSON."""
     samples = list_samples(shards)
     good, hashes, looks = array("q"), array("q"), bytearray()
     outside, edges, bad = 0.0, set[int](), list[_Bad]()
