@@ -54,12 +54,44 @@ def test_a_launcher_that_cannot_run_is_one_line(
         ("ray", "ray.remote.num_cpus=-1", "must be at least 0 cores"),
         ("ray", "ray.remote.max_retries=-2", "must be at least -1"),
         ("ray", "ray.init.log_to_driver=3x", "is not a valid bool"),
+        ("joblib", "prefer=threads", "choose from processes"),
+        ("joblib", "backend=threading", "choose from loky"),
+        ("joblib", "require=sharedmem", "must be null: jobs run in processes of their own"),
+        ("joblib", "timeout=60", "must be null: it would end the whole sweep with the first job"),
+        ("joblib", "verbose=-1", "must be at least 0"),
+        ("joblib", "mmap_mode=q", "choose from r, "),
+        ("joblib", "batch_size=0", "must be 'auto' or a positive integer, .*; leave it auto"),
+        ("joblib", "max_nbytes=lots", "alike '10G', .*; leave it null"),
+        ("joblib", "pre_dispatch=0", "no job would run; leave it 2"),
+        ("joblib", "pre_dispatch=all_jobs", "is not a valid .* expression; leave it 2"),
     ],
 )
 def test_a_wrong_value_of_a_launcher_is_one_line(launcher: str, typed: str, words: str) -> None:
     """Before anything else is asked: also where the package is not installed."""
     with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{typed}(\.0)?: .*{words}"):
         require_launcher(hydra_config_of(f"hydra/launcher={launcher}", f"hydra.launcher.{typed}"))
+
+
+@pytest.mark.parametrize(
+    ("launcher", "typed", "words"),
+    [
+        ("submitit_local", "partition=gpu", "there are submitit_folder, name, timeout_min, .*"),
+        ("submitit_slurm", "ntasks=2", r"there are .*, additional_parameters"),
+        ("ray", "num_cpus=2", "there are ray"),
+        ("ray", "ray.num_cpus=2", "there are init, remote"),
+    ],
+)
+def test_a_key_that_a_launcher_does_not_have_is_one_line(
+    launcher: str, typed: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{typed}: .* such key; {words}$"):
+        require_launcher(hydra_config_of(f"hydra/launcher={launcher}", f"+hydra.launcher.{typed}"))
+
+
+def test_what_joblib_does_is_not_refused() -> None:
+    more = ("pre_dispatch=all", "batch_size=2", "max_nbytes=1M", "n_jobs=-1", "temp_folder=/tmp")
+    config = hydra_config_of("hydra/launcher=joblib", *(f"hydra.launcher.{each}" for each in more))
+    require_launcher(config)
 
 
 def test_fewer_than_none_of_a_resource_is_one_line() -> None:

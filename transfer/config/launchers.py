@@ -1,8 +1,9 @@
-"""What can be chosen of the launchers of clusters."""
+"""What can be chosen of the launchers that run several jobs at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from omegaconf import DictConfig
@@ -67,21 +68,51 @@ class RayRemoteConfig:
     max_retries: int = key(0, low=-1)
 
 
+@dataclass
+class JoblibConfig:
+    """The options of hydra-joblib-launcher that mean something here; its others are joblib's."""
+
+    n_jobs: int = key(-1)
+    # It takes loky and processes, whatever it is told.
+    backend: str | None = key(None, choices=("loky",))
+    prefer: str = key("processes", choices=("processes",))
+    require: str | None = key(None)
+    verbose: int = key(0, low=0)
+    timeout: float | None = key(None)
+    mmap_mode: str = key("r", choices=("r", "r+", "w+", "c"))
+
+
+_NULL_ALONE = {
+    "require": "must be null: jobs run in processes of their own",
+    "timeout": "must be null: it would end the whole sweep with the first job that takes longer",
+}
+
+
 def check_launcher(kind: str, launcher: DictConfig) -> None:
     """Refuse values that no job could be launched with.
 
     Args:
-        kind: the class in hydra_plugins/cluster_launchers.py.
+        kind: the class in hydra_plugins/cluster_launchers.py, or joblib's.
         launcher: Hydra's node of it.
 
     Raises:
         ConfigError: a value is of another type, or out of range.
     """
-    if kind == "LocalLauncher":
+    if kind == "JoblibLauncher":
+        joblib = read_options(_PREFIX, launcher, JoblibConfig)
+        for name, problem in _NULL_ALONE.items():
+            if (value := getattr(joblib, name)) is not None:
+                raise ConfigError(f"{_PREFIX}{name}", value, problem)
+    elif kind == "LocalLauncher":
         read_options(_PREFIX, launcher, LocalConfig)
+        _refuse_unknown(_PREFIX, launcher, [each.name for each in fields(LocalConfig)])
     elif kind == "SlurmLauncher":
         read_options(_PREFIX, launcher, SlurmConfig)
+        _refuse_unknown(_PREFIX, launcher, [each.name for each in fields(SlurmConfig)])
     else:
+        _refuse_unknown(_PREFIX, launcher, ["ray"])
+        # Below these two stands what Ray itself has, which it refuses itself.
+        _refuse_unknown(f"{_PREFIX}ray.", launcher.ray, ["init", "remote"])
         read_options(f"{_PREFIX}ray.init.", launcher.ray.init, RayInitConfig)
         remote = read_options(f"{_PREFIX}ray.remote.", launcher.ray.remote, RayRemoteConfig)
         for name, value in remote.resources.items():
@@ -89,3 +120,11 @@ def check_launcher(kind: str, launcher: DictConfig) -> None:
             if not value >= 0:
                 problem = "must be at least 0"
                 raise ConfigError(f"{_PREFIX}ray.remote.resources.{name}", value, problem)
+
+
+def _refuse_unknown(prefix: str, node: DictConfig, known: Sequence[str]) -> None:
+    """What is added with a + would else mean nothing, without a word."""
+    for name, value in node.items():
+        if name not in (*known, "_target_"):
+            problem = f"there is no such key; there are {', '.join(known)}"
+            raise ConfigError(f"{prefix}{name}", value, problem)

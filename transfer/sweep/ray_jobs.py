@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -86,6 +87,9 @@ def _connect(init: Mapping[str, Any]) -> None:
     """To the cluster, unless an earlier batch of the sweep did."""
     if ray.is_initialized():
         return
+    for name in init.keys() - inspect.signature(ray.init).parameters.keys():
+        problem = "ray.init knows no such argument"
+        raise ConfigError(f"hydra.launcher.ray.init.{name}", init[name], problem)
     heeded = {number: signal.getsignal(number) for number in interrupt.SIGNALS}
     try:
         ray.init(**init)
