@@ -18,9 +18,12 @@ from transfer.tracking.sync import Sync
 
 
 def test_who_is_second_to_log_a_data_set_tries_again(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workplace: Workplace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What PostgreSQL answers where two machines log the same one at once."""
+    """What PostgreSQL answers where two machines log the same one at once; it is no news."""
     problem = '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "d"'
     log_inputs, refused = MlflowClient.log_inputs, list[str]()
 
@@ -39,6 +42,7 @@ def test_who_is_second_to_log_a_data_set_tries_again(
     assert str(sync) == "" and refused == [state.run_id]
     [data_set] = workplace.client.get_run(state.run_id).inputs.dataset_inputs
     assert data_set.dataset.digest == "1"
+    assert caplog.messages == []
 
 
 def test_another_machine_may_make_the_experiment_meanwhile(

@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -54,6 +56,33 @@ def test_a_server_that_is_down_is_noticed_at_once(uri: str) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         open_store(uri)
     assert time.perf_counter() - start < 10
+
+
+def test_the_end_of_a_run_on_a_server_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """MLflow would ask for the run once more, and print its address, password and all."""
+    asked = list[str]()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        client = open_store(f"http://team:secret@127.0.0.1:{server.server_port}")
+        del asked[:]
+        client.set_terminated("0" * 32, "FINISHED", end_time=1)
+        server.shutdown()
+    assert [path.rpartition("/")[2] for path in asked] == ["update"]
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.skipif(find_spec("psycopg") is not None, reason="has that driver")

@@ -123,6 +123,9 @@ def _settle_mlflow() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # A bar for each small file would drown everything else.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # At the end of each run it would ask a server for the whole of it, to print its address among
+    # the lines of all jobs, with the password where the server's address has one.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # MLflow would try a request for six minutes, and wait two for an answer. A run tries again
     # itself, and everything else should say soon that the server is down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")

@@ -154,13 +154,17 @@ class StoredRun:
         self._client.finalize_logged_model(model.model_id, "READY")
 
 
+def lost_race(error: Exception) -> bool:
+    """Whether another client has just written the same, such as a data set that is new: of two at
+    once one is refused, and is not if it asks again."""
+    return _LOST_RACE.search(str(error)) is not None
+
+
 def is_final(error: Exception) -> bool:
     """Whether the very same thing would be refused again, whatever became of the store."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
-        # Of two machines that log the same data set at once, one is refused, and need not be later.
-        lost_race = _LOST_RACE.search(str(error)) is not None
-        return bool(error.get_http_status_code() == 400) and not lost_race
+        return bool(error.get_http_status_code() == 400) and not lost_race(error)
     mistakes = (UnreadableError, ValueError, TypeError, LookupError, AttributeError)
     return isinstance(error, mistakes) and not isinstance(error, OSError)

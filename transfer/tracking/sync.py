@@ -29,7 +29,7 @@ from transfer.tracking.run_state import (
     note_in_store,
 )
 from transfer.tracking.store import Client, open_store
-from transfer.tracking.stored_run import DeletedError, StoredRun, is_final
+from transfer.tracking.stored_run import DeletedError, StoredRun, is_final, lost_race
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +213,8 @@ class Sync:
                 self._failures = 0
             elif self._failures >= _MOST_FAILURES:
                 raise
-            return False
+            # No trouble of the store's, which the user should hear of.
+            return lost_race(error) and self._arrive(keys)
         self._failures = 0
         self._progress = time.monotonic()
         self.delivered += len(things)
