@@ -12,9 +12,9 @@ from pathlib import Path
 
 from experiments.arguments import option, run
 from transfer.system.errors import ConfigError
+from transfer.tracking.delivery import EXIT_CODE, deliver
 from transfer.tracking.run_state import find_undelivered
 from transfer.tracking.store import open_store
-from transfer.tracking.sync import EXIT_CODE, deliver
 
 
 @dataclass

@@ -15,10 +15,11 @@ from transfer.job import Job, prepare
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.disk import DiskError
 from transfer.system.errors import ConfigError
+from transfer.tracking.delivery import deliver, noted_folders
 from transfer.tracking.run_state import POINTS, Point, RunState, find_undelivered, is_in_store
 from transfer.tracking.start import find_finished, start_run
 from transfer.tracking.stored_run import create_run
-from transfer.tracking.sync import Sync, deliver, noted_folders
+from transfer.tracking.sync import Sync
 
 
 @pytest.fixture

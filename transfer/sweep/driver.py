@@ -28,6 +28,7 @@ from transfer.system import interrupt
 from transfer.system.disk import DiskError, disk_fault
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock
+from transfer.tracking.delivery import EXIT_CODE, deliver_noted, delivery_command
 from transfer.tracking.find import PAUSED
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering
@@ -41,7 +42,6 @@ from transfer.tracking.sweep_run import (
     open_sweep,
     tag_sweep,
 )
-from transfer.tracking.sync import EXIT_CODE, deliver_noted, delivery_command
 
 log = logging.getLogger(__name__)
 

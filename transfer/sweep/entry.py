@@ -153,7 +153,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
     refuse_deployment(config.deploy)
     refuse_sharing(config.jobs_per_gpu)
     # Imported here, so that a wrong value is answered at once.
-    from transfer.tracking.sync import EXIT_CODE, noted_folders
+    from transfer.tracking.delivery import EXIT_CODE, noted_folders
 
     if config.preview:
         from transfer.sweep.preview import preview

@@ -16,6 +16,7 @@ from transfer.system.errors import ConfigError
 from transfer.system.interrupt import deferred
 from transfer.system.lock import Lock, LockedError
 from transfer.system.markdown import escape_markdown
+from transfer.tracking.delivery import deliver, delivery_command, note_undelivered
 from transfer.tracking.dropped import PAST_TAGS
 from transfer.tracking.environment import environment_tags, without_password
 from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
@@ -35,7 +36,6 @@ from transfer.tracking.standing import Standing, read_standing
 from transfer.tracking.store import Client, answering, open_store, store_uri
 from transfer.tracking.stored_run import create_run
 from transfer.tracking.sweep_run import SweepRun
-from transfer.tracking.sync import deliver, delivery_command, note_undelivered
 
 log = logging.getLogger(__name__)
 
