@@ -30,7 +30,8 @@ from transfer.system.device import autocast
 from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.environment import without_places
-from transfer.tracking.find import RunRecord, fetch_artifact, find_job_run
+from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.find import RunRecord, find_job_run
 from transfer.tracking.store import open_store, store_uri
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import TINY, Workplace
-from transfer.tracking.find import fetch_artifact, find_job_runs, find_tagged
+from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.find import find_job_runs, find_tagged
 from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
 from transfer.tracking.store import open_store
 

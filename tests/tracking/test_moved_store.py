@@ -12,7 +12,8 @@ from tests.conftest import PLAIN, ROOT, TINY, Workplace
 from tests.sweep.test_resume import kill_after_epochs
 from transfer.system.errors import ConfigError
 from transfer.tracking.delivery import deliver
-from transfer.tracking.find import fetch_artifact, find_job_run
+from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.find import find_job_run
 from transfer.tracking.previous_run import folder_of
 from transfer.tracking.run_state import RunState
 from transfer.tracking.store import experiment_id, open_store

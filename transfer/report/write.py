@@ -40,7 +40,8 @@ from transfer.tracking.artifacts import (
     read_predictions,
 )
 from transfer.tracking.examples import read_examples
-from transfer.tracking.find import RunRecord, fetch_artifact, read_curve
+from transfer.tracking.fetch import fetch_artifact, read_curve
+from transfer.tracking.find import RunRecord
 from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
 from transfer.tracking.searches import SEARCH, read_search
 from transfer.tracking.selection import Selection

@@ -26,7 +26,8 @@ from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, first_line, is_for_people, printable
 from transfer.system.other_jobs import OtherJobs
 from transfer.tracking.artifacts import Predictions, read_predictions
-from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures, log_form
 from transfer.tracking.kept_weights import fetch_weights
 from transfer.tracking.run_images import fetch_images

@@ -25,7 +25,8 @@ from transfer.sweep.expected import duration
 from transfer.sweep.more_jobs import add_jobs
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
-from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import select
 from transfer.tracking.store import answering
 from transfer.tracking.sweep_run import FURTHER_SEEDS_TAG, tag_sweep

@@ -9,7 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 from transfer.config.schema import GROUPS, DataConfig
 from transfer.data import ImageData, process_data_sets
 from transfer.system.errors import ConfigError, first_line
-from transfer.tracking.find import RunRecord, fetch_artifact
+from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.find import RunRecord
 from transfer.tracking.store import Client
 
 

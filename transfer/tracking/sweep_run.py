@@ -12,9 +12,9 @@ from types import MappingProxyType
 from transfer.system.errors import ConfigError
 from transfer.system.lock import LockedError
 from transfer.tracking.environment import environment_tags, without_password
+from transfer.tracking.fetch import fetch_artifact
 from transfer.tracking.find import (
     RESUMED_AS,
-    fetch_artifact,
     find_sweep_jobs,
     find_sweep_of_jobs,
     find_sweep_of_words,
