@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 
 from tests.conftest import PLAIN, TINY, Sweep, Workplace, children, config_of
+from transfer.compare.keys import FOUND
 from transfer.config import flatten
-from transfer.config.schema import FOUND, KEYS
+from transfer.config.schema import KEYS
 from transfer.job import Job, memory_explained, prepare
 from transfer.models.families import build_model
 from transfer.system.errors import ConfigError, UserError

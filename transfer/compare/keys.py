@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transfer.config.schema import FOUND, KEYS
+from transfer.config.schema import KEYS
 from transfer.tracking.find import RunRecord
 
+# What a run's parameters tell beside its configuration: what was found, and on what it ran.
+FOUND = (
+    *("data.digest", "data.files_digest", "data.test_digest", "data.classes", "data.test_images"),
+    *("data.pool_digest", "data.train_images", "data.skipped_images", "data.shared_images"),
+    *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
+    *(f"normalization.{name}" for name in ("mean", "std", "interpolation", "source")),
+)
 # By them the replicates of a configuration differ, and by nothing else that was chosen.
 REPLICATE_KEYS = ("seed", "data.seed", "data.fold")
 # Differ between runs without being a choice that the report compares.

@@ -296,14 +296,6 @@ _CLASSES += [(f"{group}.", cls) for group, choices in GROUPS.items() for cls in 
 # Every key that some job can have.
 KEYS = {name: declared for prefix, cls in _CLASSES for name, declared, _ in leaves(cls(), prefix)}
 
-# What a run's parameters tell beside its configuration: what was found, and on what it ran.
-FOUND = (
-    *("data.digest", "data.files_digest", "data.test_digest", "data.classes", "data.test_images"),
-    *("data.pool_digest", "data.train_images", "data.skipped_images", "data.shared_images"),
-    *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
-    *(f"normalization.{name}" for name in ("mean", "std", "interpolation", "source")),
-)
-
 
 def register_schema() -> None:
     """Make the schema known to Hydra. Call once, before ``@hydra.main`` composes."""
