@@ -26,12 +26,7 @@ from torch import Tensor
 
 from transfer.system.digest import hex_digest, state_digest
 from transfer.system.errors import ConfigError
-from transfer.system.lock import NO_LOCKS, Lock
-
-try:
-    import fcntl
-except ImportError:  # Windows, where nobody deletes a file that another has open
-    fcntl = None  # type: ignore[assignment]
+from transfer.system.lock import Lock, lock_open_file
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +140,7 @@ class DiskCache:
         self._held.pop(entry, None)
         with suppress(OSError):
             file = _main_file(entry).open("rb")
-            _lock(file, shared=True)
+            lock_open_file(file, shared=True)
             self._held[entry] = file
         if len(self._held) > _MOST_HELD:
             del self._held[next(iter(self._held))]
@@ -172,7 +167,7 @@ class DiskCache:
         for entry in by_age:
             if total > most and entry not in newest:
                 with suppress(OSError), _main_file(entry).open("rb+") as file:
-                    if _lock(file, shared=False) or used[entry] < time.time() - _UNUSED_S:
+                    if lock_open_file(file, shared=False) or used[entry] < time.time() - _UNUSED_S:
                         _delete(entry)
                         total -= sizes[entry]
 
@@ -277,19 +272,6 @@ def _finish(unfinished: Path, entry: Path) -> None:
             os.fsync(file.fileno())
     _delete(entry)
     unfinished.replace(entry)
-
-
-def _lock(file: BinaryIO, *, shared: bool) -> bool:
-    """Lock a file for as long as it is open; OSError where others do that already, False where the
-    disk knows no locks."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                return False
-            raise
-    return True
 
 
 def _delete(path: Path) -> None:

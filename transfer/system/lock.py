@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Self
+from typing import BinaryIO, Self
 
 from filelock import FileLock, Timeout
 
@@ -27,7 +27,7 @@ if sys.platform != "win32":
 log = logging.getLogger(__name__)
 
 # What a disk without locks says: not implemented, no locks available, not supported.
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 _POLL_S = 0.05
 # A wait for a process that is out of sight is explained after so long.
 _SILENT_S = 10.0
@@ -44,7 +44,30 @@ def knows_byte_locks(folder: Path) -> bool:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return error.errno not in NO_LOCKS
+            return error.errno not in _NO_LOCKS
+    return True
+
+
+def lock_open_file(file: BinaryIO, *, shared: bool) -> bool:
+    """Lock a file for as long as it is open, without waiting for others.
+
+    Args:
+        shared: whether others may lock it in this way too.
+
+    Returns:
+        Whether it is safe from others: False where the disk knows no locks. On Windows nobody
+        deletes a file that another process has open, and nothing is locked.
+
+    Raises:
+        OSError: others have locked it.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return False
+            raise
     return True
 
 
@@ -118,7 +141,7 @@ class Lock:
         except Timeout:
             return False
         except OSError as error:
-            if error.errno not in NO_LOCKS:
+            if error.errno not in _NO_LOCKS:
                 raise
             return self._marker.take()
         if self._marker.is_held():
