@@ -115,8 +115,8 @@ def test_views_beyond_the_bound_are_let_go_and_read_again() -> None:
     for gigabytes in (4, 0):
         trainer = _trainer(*words, f"data.resident_gb={gigabytes}")
         losses = [epoch.iteration_losses for epoch in trainer.epochs()]
-        assert trainer._stored is not None
-        views = [key for key in trainer._stored._loaded if key[1] is not None]
+        assert trainer._training is not None and trainer._training.part.features is not None
+        views = [key for key in trainer._training.part.features._loaded if key[1] is not None]
         held.append((losses, len(views)))
     assert held[0] == (held[1][0], 2) and held[1][1] == 1
 

@@ -69,8 +69,8 @@ def test_a_training_is_the_same_either_way(choices: tuple[str, ...]) -> None:
         close = pytest.approx(other.iteration_losses, rel=CLOSE[precision], abs=CLOSE[precision])
         assert one.iteration_losses == close
         assert one.val_loss == pytest.approx(other.val_loss, rel=0.1)
-    assert whole._step is not None and whole._step.captured == (DEVICE == "cuda")
-    assert each._step is not None and not each._step.captured
+    assert whole._training is not None and whole._training.step.captured == (DEVICE == "cuda")
+    assert each._training is not None and not each._training.step.captured
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_every_family_is_launched_as_a_whole(name: str, size: int) -> None:
     for one, other in zip(whole.model.parameters(), each.model.parameters(), strict=True):
         assert one.grad is not None and other.grad is not None
         assert (one.grad - other.grad).norm() <= 0.05 * other.grad.norm() + 1e-4
-    assert whole._step is not None and whole._step.captured == (DEVICE == "cuda")
+    assert whole._training is not None and whole._training.step.captured == (DEVICE == "cuda")
 
 
 def test_dropout_draws_anew_each_time() -> None:

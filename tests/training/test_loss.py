@@ -96,7 +96,7 @@ def test_the_schedule_listens_to_the_loss_that_training_brings_down(
     [epoch] = trainer.epochs()
     state = trainer.state()
     assert state is not None
-    logits, labels = trainer._logits(trainer.val, 1, None)
+    logits, labels = trainer.val_logits(1)
     losses = F.cross_entropy(logits.double(), labels, reduction="none")
     by_class = [losses[labels == k].mean().item() for k in range(2)]
     # Held out of each class alike, so that both weigh the same.

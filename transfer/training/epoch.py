@@ -203,6 +203,40 @@ class UnfinishedEpoch:
             require_finite(loss, "the loss", moment, self.rates[index][0])
         return losses
 
+    def validated(
+        self,
+        losses: list[float],
+        validation: Evaluation,
+        *,
+        head_alone: bool,
+        images: int,
+        seconds: float,
+        best: bool,
+    ) -> Epoch:
+        """What the whole epoch gave.
+
+        Args:
+            losses: what `finished` gave.
+            images: of the training split.
+            seconds: training and validation.
+        """
+        head_lr, backbone_lr = self.rates[0]
+        return Epoch(
+            number=self.number,
+            head_alone=head_alone,
+            train_loss=sum(losses) / len(losses),
+            train_accuracy=self.correct.item() / self.seen,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            val_balanced_accuracy=validation.balanced_accuracy,
+            head_lr=head_lr,
+            backbone_lr=backbone_lr,
+            seconds=seconds,
+            train_images_per_second=images / self.seconds,
+            iteration_losses=losses,
+            best=best,
+        )
+
 
 def require_finite(loss: float, name: str, moment: str, rate: float) -> None:
     """Raise TrainingDivergedError where a loss is NaN or infinite.
