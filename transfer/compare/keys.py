@@ -8,11 +8,11 @@ from transfer.tracking.find import RunRecord
 
 # What a run's parameters tell beside its configuration: what was found, and on what it ran.
 FOUND = (
-    *("data.digest", "data.files_digest", "data.test_digest", "data.classes", "data.test_images"),
-    *("data.pool_digest", "data.train_images", "data.skipped_images", "data.shared_images"),
-    *("weights.digest", "weights.loaded", "weights.left_out", "threads"),
+    "data.digest", "data.files_digest", "data.test_digest", "data.classes", "data.test_images",
+    "data.pool_digest", "data.train_images", "data.skipped_images", "data.shared_images",
+    "weights.digest", "weights.loaded", "weights.left_out", "threads",
     *(f"normalization.{name}" for name in ("mean", "std", "interpolation", "source")),
-)
+)  # fmt: skip
 # By them the replicates of a configuration differ, and by nothing else that was chosen.
 REPLICATE_KEYS = ("seed", "data.seed", "data.fold")
 # Differ between runs without being a choice that the report compares.
@@ -26,9 +26,9 @@ _FOLDER = "data.train_folder"
 _ALWAYS_SHOWN = ("weights", "freeze_epochs", "tune", "image_size")
 # Of choices that always change together, the first of these stands for all.
 _STANDS_FOR = (
-    *("model.name", *_ALWAYS_SHOWN),
-    *("augment.name", "optimizer.name", "schedule.name", "protocol.validation"),
-)
+    "model.name", *_ALWAYS_SHOWN,
+    "augment.name", "optimizer.name", "schedule.name", "protocol.validation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ _LEAST = 0.5
 # What is tried to name a file's model, the larger of two first: ResNet34 holds all of ResNet18.
 # All that are known would take minutes.
 _COMMON = (
-    *("resnet50", "resnet34", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large"),
-    *("timm/vit_base_patch16_224", "timm/vit_small_patch16_224", "timm/vit_tiny_patch16_224"),
-    *("vit_b_16", "efficientnet_b0", "convnext_tiny", "densenet121"),
-)
+    "resnet50", "resnet34", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large",
+    "timm/vit_base_patch16_224", "timm/vit_small_patch16_224", "timm/vit_tiny_patch16_224",
+    "vit_b_16", "efficientnet_b0", "convnext_tiny", "densenet121",
+)  # fmt: skip
 _LOOKS_LIKE = 0.9
 
 

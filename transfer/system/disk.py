@@ -12,9 +12,9 @@ from transfer.system.errors import UserError
 # What a person can mend: no space, over quota, too large a file, read-only, no permission, a
 # failing disk.
 _FAULTS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
-    *(errno.EACCES, errno.EPERM, errno.EIO),
-)
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS,
+    errno.EACCES, errno.EPERM, errno.EIO,
+)  # fmt: skip
 
 
 class DiskError(UserError):

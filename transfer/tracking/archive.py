@@ -23,10 +23,10 @@ from transfer.tracking.sync import Sync
 # They say where and by whom, which is nobody's business elsewhere; nor may an archive of unknown
 # origin name a folder here.
 _LOCAL_TAGS = (
-    *("hydra.output_dir", "mlflow.note.content", "mlflow.parentRunId", "mlflow.user"),
-    *(KEPT_FOR, SURPASSED_BY),
-    *("transfer.host", "transfer.process", "transfer.process_start"),
-)
+    "hydra.output_dir", "mlflow.note.content", "mlflow.parentRunId", "mlflow.user",
+    KEPT_FOR, SURPASSED_BY,
+    "transfer.host", "transfer.process", "transfer.process_start",
+)  # fmt: skip
 _STEPS = 1000  # iterations kept of a run's losses, and all of the last epoch
 
 

@@ -17,9 +17,9 @@ SQLITE = "sqlite:///"
 ARTIFACTS = "mlartifacts"
 # Tables with their column of an artifact's address.
 _ADDRESSES = (
-    *(("runs", "artifact_uri"), ("logged_models", "artifact_location")),
-    *(("model_versions", "source"), ("model_versions", "storage_location")),
-)
+    ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
+    ("model_versions", "source"), ("model_versions", "storage_location"),
+)  # fmt: skip
 
 
 def find_beside(database: Path) -> None:

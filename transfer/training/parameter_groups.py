@@ -23,10 +23,10 @@ from transfer.training.phases import Phase
 # Ends of names: torchvision's and timm's class tokens, position embeddings, and scales of layers
 # that have more than one dimension.
 _UNDECAYED = (
-    *("class_token", "cls_token", "dist_token", "reg_token"),
-    *("pos_embedding", "pos_embed", "relative_position_bias_table", "layer_scale"),
+    "class_token", "cls_token", "dist_token", "reg_token",
+    "pos_embedding", "pos_embed", "relative_position_bias_table", "layer_scale",
     "logit_scale",
-)
+)  # fmt: skip
 
 
 def parameter_groups(

@@ -42,10 +42,10 @@ class LeNet(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *(nn.Conv2d(3, 6, kernel_size=5), nn.Tanh(), nn.AvgPool2d(2)),
-            *(nn.Conv2d(6, 16, kernel_size=5), nn.Tanh(), nn.AvgPool2d(2)),
-            *(nn.Conv2d(16, 120, kernel_size=5), nn.Tanh()),
-        )
+            nn.Conv2d(3, 6, kernel_size=5), nn.Tanh(), nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, kernel_size=5), nn.Tanh(), nn.AvgPool2d(2),
+            nn.Conv2d(16, 120, kernel_size=5), nn.Tanh(),
+        )  # fmt: skip
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, num_classes))
 
