@@ -26,8 +26,8 @@ def augment_table(options: Options) -> str:
     for model in options.model_names:
         words = (f"model={model}", f"batch_size={size}", "freeze_epochs=0", *options.overrides)
         job = job_of(*words, images=size)
-        for row in _measure(job, options.rounds, options.clock):
-            rows.append([model, job.config.precision, *row])
+        measured = _measure(job, options.rounds, options.clock)
+        rows += [[model, job.config.precision, *row] for row in measured]
     headers = [
         "model",
         "precision",

@@ -105,7 +105,8 @@ def test_damage_gives_a_picture_or_one_line(
         try:
             outcomes.add(decode_or_refuse(path, key="image", side=32).size)
         except ConfigError as error:
-            assert name in str(error) and len(str(error).splitlines()) == 1
+            message = str(error)
+            assert name in message and len(message.splitlines()) == 1
             outcomes.add(None)
     assert outcomes == {(32, 32), None}
     # libtiff likes to talk past Python.

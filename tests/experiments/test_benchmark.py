@@ -120,7 +120,10 @@ def test_a_start_is_measured_over_growing_copies_of_a_folder(
 def test_the_reference_has_the_tutorials_transforms_in_its_order() -> None:
     augment = AugmentConfig(
         **dict.fromkeys(("brightness", "contrast", "saturation"), 0.2),
-        **{"crop_padding": 4, "flip": True, "hue": 0.1, "rotation": 15},
+        crop_padding=4,
+        flip=True,
+        hue=0.1,
+        rotation=15,
     )
     steps = article_transforms(32, [0.5] * 3, [0.2] * 3, augment).transforms
     assert [type(step).__name__ for step in steps] == [

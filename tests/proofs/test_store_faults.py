@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -162,7 +163,7 @@ class Mount:
         self._enter = ["nsenter", "--target", str(self._holder.pid), "--user", "--mount"]
         self._enter += ["--preserve-credentials", f"--wdns={ROOT}"]
 
-    def __enter__(self) -> Mount:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

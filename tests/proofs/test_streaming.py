@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
+from typing import Self
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ class Watch:
         self._over = Event()
         self._thread = Thread(target=self._look)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 
 class JobNumbers(int):
@@ -11,7 +12,7 @@ class JobNumbers(int):
 
     _numbers: Sequence[int]
 
-    def __new__(cls, numbers: Sequence[int]) -> JobNumbers:
+    def __new__(cls, numbers: Sequence[int]) -> Self:
         made = super().__new__(cls, numbers[0])
         made._numbers = numbers
         return made

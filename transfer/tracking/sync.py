@@ -23,9 +23,8 @@ log = logging.getLogger(__name__)
 _UNKNOWN = object()
 # In this order, and so many of a kind in one call: MLflow takes no more.
 _AT_ONCE = {
-    **{"parameter": 100, "tag": 100, "data set": 1, "point": 1000},
-    **{"file": 1, "model": 1, "status": 1},
-}
+    "parameter": 100, "tag": 100, "data set": 1, "point": 1000, "file": 1, "model": 1, "status": 1,
+}  # fmt: skip
 # So many in a row mean that the store takes nothing.
 _MOST_FAILURES = 5
 # Pauses after failures, in seconds: they double from the first to the last.

@@ -41,7 +41,7 @@ def build_optimizer(model: nn.Module, phase: Phase, config: OptimizerConfig) -> 
         # A gradient left from before would outlive the phase and keep its memory.
         parameter.grad = None
     if isinstance(config, AdamConfig):
-        kind: type[Adam] | type[AdamW] = AdamW if isinstance(config, AdamWConfig) else Adam
+        kind: type[Adam | AdamW] = AdamW if isinstance(config, AdamWConfig) else Adam
         betas = (config.betas[0], config.betas[1])
         return kind(groups, betas=betas, weight_decay=config.weight_decay, fused=True)
     assert isinstance(config, SgdConfig)
