@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from transfer.system.errors import ConfigError, without_password
 from transfer.system.paths import REPOSITORY
-from transfer.tracking.environment import environment_tags, without_password, without_places
+from transfer.tracking.environment import environment_tags, without_places
 
 
 def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,12 +27,14 @@ def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None
         ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
     ],
 )
-def test_a_password_stays_out_of_the_store(
+def test_a_password_stays_out_of_the_store_and_of_errors(
     address: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert without_password(address) == shown
     monkeypatch.setattr(sys, "argv", ["train.py", f"tracking.uri={address}", "seed=1"])
     assert environment_tags()["transfer.command"].endswith(f"tracking.uri={shown} seed=1")
+    error = ConfigError("tracking.uri", address, f"no {address}")
+    assert str(error) == f"tracking.uri={shown}: no {shown}"
 
 
 def test_versions_name_what_a_result_depends_on() -> None:

@@ -70,7 +70,7 @@ def test_the_end_of_a_run_on_a_server_prints_nothing(capfd: pytest.CaptureFixtur
             self.end_headers()
             self.wfile.write(b"{}")
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

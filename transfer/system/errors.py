@@ -1,8 +1,11 @@
 """Errors for people: one line each, no traceback."""
 
+import re
 import sys
 import unicodedata
 from typing import NoReturn
+
+_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s/@]+@")
 
 
 def is_for_people(error: BaseException) -> bool:
@@ -25,6 +28,12 @@ def printable(text: str) -> str:
     )
 
 
+def without_password(text: str) -> str:
+    """What goes into a store or a log is read by others than who typed it: `user:password@` in an
+    address becomes `user:***@`."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, in one line; its kind where it says nothing."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
@@ -36,7 +45,8 @@ def root_cause(error: BaseException) -> str:
         error = cause
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return first_line(error)
+    # MLflow's name the server's whole address.
+    return without_password(first_line(error))
 
 
 class UserError(Exception):
@@ -63,7 +73,8 @@ class ConfigError(UserError):
     def __str__(self) -> str:
         # Of a value, a file's name often, every character counts; of a library's words none.
         value = printable("null" if self.value is None else str(self.value))
-        return f"{self.key}={value}: {printable(' '.join(self.problem.split()))}"
+        problem = printable(" ".join(self.problem.split()))
+        return without_password(f"{self.key}={value}: {problem}")
 
 
 def exit_with(error: ConfigError) -> NoReturn:

@@ -9,11 +9,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from transfer.system.errors import without_password
 from transfer.system.paths import REPOSITORY
 
 # In a mapping from models to sources, which may be runs:/<run id>.
 _FOLDER_OF_ENTRY = re.compile(r"(?<!\bruns):(?!\s*runs:/)[^,}]*/")
-_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s/@]+@")
 
 
 def environment_tags() -> dict[str, str]:
@@ -34,12 +34,6 @@ def environment_tags() -> dict[str, str]:
 def command() -> str:
     """The command line that started this process, ready to be typed again, but for passwords."""
     return without_password(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]))
-
-
-def without_password(text: str) -> str:
-    """What goes into the store is read by others than who may write it: `user:password@` in an
-    address becomes `user:***@`."""
-    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def without_places(command: str) -> str:

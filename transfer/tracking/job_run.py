@@ -24,8 +24,8 @@ from transfer.deploy.classifier import save_classifier
 from transfer.deploy.mlflow_model import save_mlflow_model
 from transfer.job import Job
 from transfer.system.disk import DiskError, writing
+from transfer.system.errors import without_password
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.environment import without_password
 from transfer.tracking.examples import write_examples
 from transfer.tracking.find import PAUSED_TAG
 from transfer.tracking.run_state import WEIGHTS, Point, RunState

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from transfer.tracking.environment import environment_tags, without_password
+from transfer.system.errors import without_password
+from transfer.tracking.environment import environment_tags
 from transfer.tracking.find import RunRecord, find_tagged
 from transfer.tracking.store import Client, answering, experiment_id
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from transfer.tracking.environment import without_password
+from transfer.system.errors import without_password
 from transfer.tracking.store import Client, answering
 
 SEARCH = "search.json"

@@ -12,13 +12,13 @@ import torch
 from transfer.config import flatten
 from transfer.job import Job
 from transfer.system.disk import writing
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, without_password
 from transfer.system.interrupt import deferred
 from transfer.system.lock import Lock, LockedError
 from transfer.system.markdown import escape_markdown
 from transfer.tracking.delivery import deliver, delivery_command, note_undelivered
 from transfer.tracking.dropped import PAST_TAGS
-from transfer.tracking.environment import environment_tags, without_password
+from transfer.tracking.environment import environment_tags
 from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.kept_weights import has_weights, keep_for

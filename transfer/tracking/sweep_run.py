@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, without_password
 from transfer.system.lock import LockedError
-from transfer.tracking.environment import environment_tags, without_password
+from transfer.tracking.environment import environment_tags
 from transfer.tracking.fetch import fetch_artifact
 from transfer.tracking.find import (
     RESUMED_AS,
