@@ -93,6 +93,9 @@ class Server:
         program += ["--host", "127.0.0.1", "--port", str(self._port)]
         program += ["--backend-store-uri", self.database]
         program += ["--artifacts-destination", str(self._folder / "artifacts")]
+        # A worker that does not answer for 5 s would be killed, and another one begun, which on a
+        # busy machine takes longer than that to begin: so without end.
+        program += ["--uvicorn-opts", "--timeout-worker-healthcheck 120"]
         with (self._folder / "server.log").open("a") as log:
             # Without what evaluates language models: eight processes, which take long to start.
             environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
