@@ -124,7 +124,7 @@ def check_launcher(kind: str, launcher: DictConfig) -> None:
 
 def _refuse_unknown(prefix: str, node: DictConfig, known: Sequence[str]) -> None:
     """What is added with a + would else mean nothing, without a word."""
-    for name, value in node.items():
+    for name in map(str, node):
         if name not in (*known, "_target_"):
             problem = f"there is no such key; there are {', '.join(known)}"
-            raise ConfigError(f"{prefix}{name}", value, problem)
+            raise ConfigError(f"{prefix}{name}", node[name], problem)
