@@ -19,13 +19,16 @@ from transfer.sweep.budget import Budget
 from transfer.sweep.choice import Choice, Try
 from transfer.sweep.driver import Sweep
 from transfer.sweep.grid import Images, Room
+from transfer.sweep.halfway import Halfway
 from transfer.sweep.menu import Menu
 from transfer.sweep.more_jobs import add_jobs
 from transfer.sweep.pace import Pace
 from transfer.sweep.tries import Tries
 from transfer.sweep.tunings import Candidate
 from transfer.sweep.words import sort_words
+from transfer.sweep.worth import merit_of
 from transfer.tracking.previous_run import lock_of
+from transfer.tracking.run_state import Point, RunState
 from transfer.tracking.store import experiment_id, open_store
 from transfer.tracking.sweep_run import TRIES_TAG, open_sweep, tries_tags
 
@@ -167,6 +170,38 @@ def test_one_of_several_seeds_tells_what_a_configuration_comes_to(
     _give(sweep, 1000)
     # A rate beside its own follows; nothing that was dropped goes on.
     assert Tries(sweep, config).next_batch(seeds_follow=True) == [4]
+
+
+def test_what_led_and_had_no_time_goes_on_first(
+    config: DictConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # No test beside this one has runs of these.
+    grid = [each._replace(jobs=[[*each.jobs[0], "seed=9"]]) for each in _attempts(config)[:2]]
+    sweep = _sweep(config, tmp_path, grid)
+    _finish(sweep, 0, 0.5)
+    folder = tmp_path / "1"
+    folder.mkdir()
+    run = RunState(folder, "waits", {"transfer.fingerprint": sweep.jobs[1].fingerprint})
+    run.write()
+    run.append([Point("val/acc", score, step, 0) for step, score in ((1, 0.8), (2, 0.7))])
+    outcome = state.Outcome(sweep.jobs[1].overrides, "out of time", folder=str(folder))
+    state.note_outcome(tmp_path, 1, outcome)
+    found = Halfway.of(sweep, [1])
+    assert found is not None
+    assert found.epochs == (2,) and found.merit == pytest.approx(merit_of(0.2))
+    assert found.seconds < sweep.pace.seconds(sweep.expected.jobs["1"], 0, 3)
+    assert Halfway.of(sweep, [0, 1]) is None, "one of them has come to its end"
+    _give(sweep, 1)
+    with caplog.at_level("INFO"):
+        assert Tries(sweep, config).next_batch(seeds_follow=False) == []
+    assert "3 epochs, on from epoch 2, about " in caplog.text
+    _give(sweep, 25)
+    tries = Tries(sweep, config)
+    # Of ten seconds an epoch there is time for its last, and for nothing that begins.
+    assert tries.next_batch(seeds_follow=True) == [1]
+    assert sweep.split[1][-1] == "resume=true"
+    _finish(sweep, 1, 0.85)
+    assert tries.next_batch(seeds_follow=False) == [], "it is not taken up again"
 
 
 def test_a_plan_of_an_earlier_version_has_no_others(

@@ -124,8 +124,8 @@ class Finalists:
         needed = self._seconds(bases)
         if needed > sweep.budget.left:
             log.info(
-                "further seeds would take %s, and %s are left",
-                duration(needed), duration(max(sweep.budget.left, 0.0)),
+                "another seed of the best %d would take %s, and %s are left",
+                len(bases), duration(needed), duration(max(sweep.budget.left, 0.0)),
             )  # fmt: skip
             return False
         return True

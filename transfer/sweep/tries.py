@@ -12,22 +12,24 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from transfer.sweep import state
 from transfer.sweep.choice import FOR_SEEDS, Try
 from transfer.sweep.expected import duration
+from transfer.sweep.halfway import Halfway
 from transfer.sweep.menu import Menu
 from transfer.sweep.more_jobs import add_jobs, launch_to_the_end
+from transfer.sweep.option import Name, Option, There, name_of
 from transfer.sweep.outlook import Outlook
 from transfer.sweep.runners import Runners
 from transfer.sweep.so_far import budget_for, merits_of
 from transfer.sweep.try_costs import TryCosts
-from transfer.sweep.tunings import Tuning, neighbours
+from transfer.sweep.tunings import neighbours
 from transfer.sweep.words import sort_words
-from transfer.sweep.worth import choose_worthy, expected_best
+from transfer.sweep.worth import Prospect, choose_worthy, expected_best
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.sweep_run import tag_sweep, tries_tags
@@ -41,23 +43,6 @@ _LEAST_SAVED = 0.01
 _STOPPED = {"paused", "dropped", "out of time"}
 
 log = logging.getLogger(__name__)
-
-
-class _Option(NamedTuple):
-    place: int
-    tuning: Tuning
-    epochs: int
-
-    @property
-    def name(self) -> tuple[int, tuple[str, ...]]:
-        return _name(self.place, self.tuning.overrides)
-
-
-class _There(NamedTuple):
-    """Jobs of a configuration that are part of the sweep, and were not trained to their end."""
-
-    epochs: int
-    numbers: Sequence[int]
 
 
 class Tries:
@@ -76,11 +61,13 @@ class Tries:
         # this one has not taken up; and what all have tried that is no part of the grid.
         self._begun = list[tuple[Try, Sequence[int]]]()
         self._again, self._tried = list(sweep.choice.tried), list(sweep.choice.tried)
-        self._waiting = dict[tuple[int, tuple[str, ...]], _There]()
-        self._stopped = dict[tuple[int, tuple[str, ...]], _There]()
+        self._waiting = dict[Name, There]()
+        self._stopped = dict[Name, There]()
+        # Those of them that had no time, each with where it waits.
+        self._halfway = dict[Name, Halfway]()
         # The numbers of the jobs that were launched last, and of all that followed the race.
         self._batch, self._launched = list[int](), list[int]()
-        self._hopeless = set[tuple[int, tuple[str, ...]]]()
+        self._hopeless = set[Name]()
         outcomes, first = state.read_outcomes(sweep.folder), 0
         for each in sweep.choice.grid:
             numbers = range(first, first + len(each.jobs))
@@ -89,13 +76,16 @@ class Tries:
             trained = [number for number in numbers if str(number) not in sweep.repeats.of]
             ends = {outcomes[number].status for number in trained if number in outcomes}
             ends.discard("not repeated")
-            there = _There(each.epochs, trained)
+            there = There(each.epochs, trained)
             if ends == {"left out"}:
-                self._waiting[_name(each.candidate, each.overrides)] = there
+                self._waiting[name_of(each.candidate, each.overrides)] = there
             else:
                 self._begun.append((each, trained))
                 if ends and ends <= _STOPPED:
-                    self._stopped[_name(each.candidate, each.overrides)] = there
+                    name = name_of(each.candidate, each.overrides)
+                    self._stopped[name] = there
+                    if (halfway := Halfway.of(sweep, trained)) is not None:
+                        self._halfway[name] = halfway
 
     def next_batch(self, *, seeds_follow: bool) -> list[int]:
         """The numbers of the jobs to launch next; none where nothing is worth trying, there is no
@@ -139,18 +129,20 @@ class Tries:
         if going:
             self._launch(attempt, numbers, going)
         else:
-            there = _There(attempt.epochs, numbers)
-            self._waiting[_name(attempt.candidate, attempt.overrides)] = there
+            there = There(attempt.epochs, numbers)
+            self._waiting[name_of(attempt.candidate, attempt.overrides)] = there
         return bool(going)
 
     def _numbers(self, attempt: Try) -> Sequence[int] | None:
         """Those of a configuration's jobs, which are made part of the sweep where they are not;
         None where they cannot run."""
-        sweep, name = self._sweep, _name(attempt.candidate, attempt.overrides)
+        sweep, name = self._sweep, name_of(attempt.candidate, attempt.overrides)
         if (there := self._waiting.pop(name, None)) is not None:
             return there.numbers
         if (there := self._stopped.pop(name, None)) is not None:
-            # Dropped for another that has not come to its end: they go on, or begin anew.
+            # Dropped for want of time, or for another that has not come to its end: they go on, or
+            # begin anew.
+            self._halfway.pop(name, None)
             split = [list(each) for each in sweep.split]
             for number in there.numbers:
                 split[number].append("resume=true")
@@ -174,17 +166,21 @@ class Tries:
         sweep = self._sweep
         self._batch = [*self._batch, *going]
         launch_to_the_end(sweep, self._batch)
-        self._begun.append((attempt, numbers))
+        name = name_of(attempt.candidate, attempt.overrides)
+        # What goes on was begun before.
+        others = [
+            (own, at) for own, at in self._begun if name_of(own.candidate, own.overrides) != name
+        ]
+        self._begun = [*others, (attempt, numbers)]
         self._launched += going
         known = [*self._choice.grid, *self._tried]
-        name = _name(attempt.candidate, attempt.overrides)
-        if name not in {_name(each.candidate, each.overrides) for each in known}:
+        if name not in {name_of(each.candidate, each.overrides) for each in known}:
             # A command that goes on with the sweep tries the same, first.
             self._tried.append(attempt)
             sweep.choice = replace(self._choice, tried=self._tried)
             state.note(sweep.folder, sweep.choice)
 
-    def _choose(self, *, seeds_follow: bool) -> list[_Option]:
+    def _choose(self, *, seeds_follow: bool) -> list[Option]:
         """What to launch at once."""
         sweep = self._sweep
         assert sweep.budget is not None
@@ -192,8 +188,11 @@ class Tries:
         costs_of = TryCosts(sweep.pace, self._menu, self._config, self._words)
         costs_of.stored = [each for each, _ in self._begun]
         options = self._options(outlook.in_order)
-        prospects = [outlook.prospect(*each) for each in options]
-        costs = [costs_of.seconds(*each) for each in options]
+        prospects, costs = list[Prospect](), list[float]()
+        for each in options:
+            halfway, prospect = self._halfway.get(each.name), outlook.prospect(*each)
+            prospects.append(prospect if halfway is None else halfway.improve(prospect))
+            costs.append(costs_of.seconds(*each) if halfway is None else halfway.seconds)
         at_once = max(sweep.expected.at_once, 1)
         kept = self._kept_for_seeds(outlook, costs_of)
         time = sweep.budget.left - (kept if seeds_follow else 0.0)
@@ -218,7 +217,7 @@ class Tries:
         if worthy := [at for at, gain in enumerate(gains) if gain > _LEAST_SAVED]:
             # What the least more time would buy.
             at = max(worthy, key=lambda at: gains[at] / costs[at])
-            self._end(self._told(options[at]), costs[at], kept)
+            self._end(options[at], costs[at], kept)
         else:
             self._end()
         return []
@@ -233,26 +232,27 @@ class Tries:
                 found.append((each, statistics.mean(finished)))
         return found
 
-    def _options(self, finished: Sequence[Try]) -> list[_Option]:
-        """All that was not begun, with each number of epochs; and where nothing has finished, what
-        of the grid has stopped on its way.
+    def _options(self, finished: Sequence[Try]) -> list[Option]:
+        """All that was not begun, with each number of epochs; what of the grid had no time to go
+        on; and where nothing has finished, all of it that has stopped on its way.
 
         Args:
             finished: the best first.
         """
-        begun = {_name(each.candidate, each.overrides) for each, _ in self._begun}
+        begun = {name_of(each.candidate, each.overrides) for each, _ in self._begun}
+        begun -= self._halfway.keys()
         if not finished:
             begun -= self._stopped.keys()
         offered = self._menu.options(self._config, self._words)
         for best in finished[:1]:
             offered += [(best.candidate, each) for each in neighbours(best.overrides, best.kind)]
-        found = list[_Option]()
+        found = list[Option]()
         for place, tuning in offered:
-            name = _name(place, tuning.overrides)
+            name = name_of(place, tuning.overrides)
             if name not in begun and name not in self._hopeless:
                 there = self._waiting.get(name) or self._stopped.get(name)
                 counts = self._menu.epochs if there is None else [there.epochs]
-                found += [_Option(place, tuning, count) for count in counts]
+                found += [Option(place, tuning, count) for count in counts]
         return found
 
     def _kept_for_seeds(self, outlook: Outlook, costs: TryCosts) -> float:
@@ -265,35 +265,37 @@ class Tries:
         needed = sum(costs.again(each) for each in best) / max(self._sweep.expected.at_once, 1)
         return min(needed, FOR_SEEDS * self._sweep.budget.seconds)
 
-    def _told(self, option: _Option) -> str:
+    def _told(self, option: Option) -> str:
         candidate, tuning = self._menu.candidates[option.place], option.tuning
         shown = [each for each in tuning.overrides if not each.startswith("frozen_features=")]
-        return f"{candidate.label} {' '.join(shown)}, {option.epochs} epochs"
+        epochs = f"{option.epochs} epochs"
+        if (halfway := self._halfway.get(option.name)) is not None:
+            epochs += f", on from epoch {max(halfway.epochs)}"
+        return f"{candidate.label} {' '.join(shown)}, {epochs}"
 
     def _say(self, line: str) -> None:
         assert self._sweep.budget is not None
         left = duration(max(self._sweep.budget.left, 0.0))
         log.info("%s; of the budget %s are left", line, left)
 
-    def _end(self, following: str = "", seconds: float = 0.0, kept: float = 0.0) -> None:
+    def _end(self, option: Option | None = None, seconds: float = 0.0, kept: float = 0.0) -> None:
         """Say why nothing more is tried, here and in the report.
 
         Args:
-            following: what would be tried next, if there is something.
+            option: what would be tried next, if there is something.
             seconds: that it takes.
             kept: seconds that would be kept for further seeds then.
         """
-        sweep, takes, budget = self._sweep, "", ""
+        sweep, following, takes, budget = self._sweep, "", "", ""
         assert sweep.run is not None
-        if following:
-            takes, budget = duration(seconds), budget_for(sweep, seconds + kept)
+        if option is not None:
+            # What waits at a rung is counted with all that does.
+            needed = kept + (0.0 if option.name in self._halfway else seconds)
+            following, takes = self._told(option), duration(seconds)
+            budget = budget_for(sweep, needed)
             self._say(f"no time for {following}, about {takes}; budget={budget} has some for it")
         else:
             self._say("nothing else is worth trying")
         merits = merits_of(sweep)
         count = sum(sweep.jobs[number].fingerprint in merits for number in self._launched)
         tag_sweep(sweep.client, sweep.run, tries_tags(count, following, takes, budget))
-
-
-def _name(place: int, overrides: Sequence[str]) -> tuple[int, tuple[str, ...]]:
-    return place, tuple(overrides)
