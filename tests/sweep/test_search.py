@@ -101,9 +101,14 @@ def test_a_search_that_was_killed_goes_on(search: Sweep, workplace: Workplace) -
     undisturbed, record = _record(search.workplace), _record(workplace)
     assert record == undisturbed
     # Once more: what failed is tried again, and counted once.
-    again = workplace.run("train.py", *COMMAND, "resume=true")
+    others = ("hydra.sweeper.sampler=qmc", "hydra.sweeper.pruner=none", "resume=true")
+    chosen = ("hydra.sweeper.sampler=", "hydra.sweeper.prune_from=")
+    typed = [each for each in COMMAND if not each.startswith(chosen)]
+    again = workplace.run("train.py", *typed, *others)
     assert again.returncode == 1 and "3 of 3 jobs failed:" in again.stderr
+    assert "goes on as it began, with sampler=random, pruner=median, " in again.stdout
     retried = _record(workplace)
+    assert (retried.sampler, retried.pruner) == ("random", "median")
     assert sorted(each.state for each in retried.trials) == sorted(_STATES)
     assert [each.number for each in retried.trials] == [0, 2, 5, 6, 7, 8]
     twin, run = (_jobs(place)["0.003"] for place in (search.workplace, workplace))

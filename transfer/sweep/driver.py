@@ -106,7 +106,9 @@ class Sweep:
         else:
             state.forget(self.folder, Halving)
         if self.search is not None:
-            open_search(self.client, self.folder, self.overrides, self.search, resume=self.resume)
+            self.search = open_search(
+                self.client, self.folder, self.overrides, self.search, resume=self.resume
+            )
         self.run = open_sweep(
             self.client,
             self.folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from transfer.config import Config
@@ -14,7 +15,7 @@ from transfer.sweep.checking import Checking
 from transfer.sweep.examples import Alternatives, prepare_examples, remark_on
 from transfer.sweep.expected import duration
 from transfer.sweep.preview import seconds_an_epoch
-from transfer.sweep.study import forget_study, take_over_study
+from transfer.sweep.study import SharedStudy, forget_study, take_over_study
 from transfer.tracking.store import Client
 from transfer.tracking.sweep_run import find_former_folder
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def open_search(
     client: Client, folder: Path, overrides: Sequence[str], plan: SearchPlan, *, resume: bool
-) -> None:
+) -> SearchPlan:
     """Bring the study of the same search here, if it goes on, and let its jobs know how they are
     pruned.
 
@@ -31,14 +32,20 @@ def open_search(
         folder: of the sweep, and locked.
         overrides: the command line's.
 
+    Returns:
+        The plan, with what chooses and prunes in a search that goes on.
+
     Raises:
         ConfigError: the store cannot be read.
     """
     former = find_former_folder(client, overrides, []) if resume else None
     if former is None:
+        if resume:
+            log.info("resume=true: there is no search in these words yet; it begins anew")
         forget_study(folder)
     else:
         take_over_study(former, folder)
+    plan = _kept(plan, SharedStudy(folder))
     options = plan.options
     if plan.first_rung is None:
         state.forget(folder, state.Pruning)
@@ -55,6 +62,30 @@ def open_search(
     log.info("%s", plan)
     if remark := remark_on(plan):
         log.warning(remark)
+    return plan
+
+
+def _kept(typed: SearchPlan, study: SharedStudy) -> SearchPlan:
+    """A search with the sampler and the pruner that it began with, for what is told of all of its
+    trials, and compared, is theirs; says where others were typed."""
+    now = asdict(typed.options) | {"first_rung": typed.first_rung}
+    del now["n_trials"]
+    began = study.options or now
+    if study.options is None:
+        study.options = now
+    if other := [name for name in now if now[name] != began.get(name, now[name])]:
+        own, others = (
+            ", ".join(f"{name}={'null' if of[name] is None else of[name]}" for name in other)
+            for of in (began, now)
+        )
+        log.warning(
+            "the search goes on as it began, with %s; what was typed (%s) is for one that begins"
+            " anew, without resume=true",
+            own, others,
+        )  # fmt: skip
+    kept = now | {name: began[name] for name in other}
+    options = replace(typed.options, **kept)
+    return replace(typed, options=options, first_rung=options.first_rung)
 
 
 def check_search(

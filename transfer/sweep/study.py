@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _NAME = "search"
 _FILE = "study.jsonl"
+_OPTIONS = "options"
 # An importance told from fewer finished trials would be noise.
 _FEWEST_TOLD = 10
 _FEWEST_GOOD = 5
@@ -108,6 +109,16 @@ class SharedStudy:
                 direction="maximize",
                 load_if_exists=True,
             )
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """What chooses and prunes in this search, as it began; None before that is kept."""
+        found: dict[str, Any] | None = self.optuna.user_attrs.get(_OPTIONS)
+        return found
+
+    @options.setter
+    def options(self, options: dict[str, Any]) -> None:
+        self.optuna.set_user_attr(_OPTIONS, options)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Those in one of these states, or all, in order; not to be changed."""

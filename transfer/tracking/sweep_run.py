@@ -253,7 +253,9 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
 def _asked(overrides: Sequence[str], jobs: Sequence[PlannedJob]) -> str:
     """What makes two sweeps one; a sweeper that chooses as it goes is known by what was asked of
     it."""
-    asked = "\n".join(sorted([job.fingerprint for job in jobs] or overrides))
+    if not jobs:
+        return words_digest(overrides)
+    asked = "\n".join(sorted(job.fingerprint for job in jobs))
     return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
