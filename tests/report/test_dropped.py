@@ -12,7 +12,15 @@ from tests.compare.runs import make_history, make_predictions, make_rows, make_r
 from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import CRITERIA
 from transfer.report.document import to_markdown
-from transfer.report.dropped import Race, budget_blocks, dropped_blocks, dropped_curves, is_dropped
+from transfer.report.dropped import (
+    Race,
+    budget_blocks,
+    dropped_blocks,
+    dropped_curves,
+    dropped_line,
+    dropped_table,
+    is_dropped,
+)
 from transfer.report.figures.race import plot_race
 from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
@@ -37,6 +45,7 @@ def _comparison(runs: list[RunRecord]) -> Comparison:
         "a-0-0": make_history([0.1, 0.7], [0.5, 0.9]),
         "b-0-0": make_history([0.1, 0.7], [0.4, 0.8]),
         "d-0-0": make_history([0.1, 0.7], [0.1, 0.6]),
+        "e-0-0": make_history([0.1], [0.1]),
     }
     answers = {run.id: make_predictions([True] * 9 + [False]) for run in runs}
     return Comparison(make_rows(runs, histories, answers))
@@ -77,10 +86,28 @@ def test_a_forecast_and_what_was_never_begun_are_told() -> None:
         assert words("behind.forecast", behind=behind, value="61.2 %") in text
         assert words("dropped.not_repeated", count=44) in text
         assert words("dropped.forecast") in text and words("dropped.untested") in text
-        assert words("dropped.by_forecast", count=1, all=3) in text
+        why = words("dropped.why.forecast")
+        assert words("dropped", count=1, all=3, why=why) in text
         assert words("dropped.text") not in text
         mixed = to_markdown(dropped_blocks([_dropped(), run], None, words, Race()))
         assert words("dropped.forecast") in mixed and words("dropped.text") in mixed
+
+
+def test_what_led_and_had_no_time_is_not_said_to_have_been_behind() -> None:
+    told = Dropped(2, "0 nats", "", -0.5, "time")
+    assert str(told) == "dropped at epoch 2 for want of time, none was better"
+    run = replace(_dropped(), tags=_dropped().tags | told.tags)
+    for language in LANGUAGES:
+        words = Words(language)
+        why = words("dropped.why.time")
+        line = to_markdown([dropped_line([run], 3, words)])
+        assert line.strip() == words("dropped", count=1, all=3, why=why)
+        both = words("comma").join([words("dropped.why.behind"), why])
+        line = to_markdown([dropped_line([_dropped(), run], 3, words)])
+        assert line.strip() == words("dropped", count=2, all=3, why=both)
+        cells = to_markdown([dropped_table([run], [], words)]).splitlines()[-1].split("|")
+        behind = words("behind.time", behind=words("behind.first"))
+        assert [each.strip() for each in cells[-3:-1]] == [behind, "–"]
 
 
 def test_the_risk_of_dropping_is_stated() -> None:
@@ -121,10 +148,13 @@ def test_what_is_left_is_named_by_what_tells_it_from_what_was_dropped(tmp_path: 
     [(label, curve)] = dropped_curves([run], curves, CRITERIA["acc"], ["model", "optimizer.lr"])
     assert label == "c optimizer.lr=0.1"
     assert curve.tolist() == [0.1, 0.3, 0.3]
-    figure = plot_race(_comparison(FINISHED).rows, [(label, curve)], words)
+    # Who was tried after the race over fewer epochs did not go on at the rung.
+    shorter = make_run("e", 0, 0, 0.7)
+    rows = _comparison([*FINISHED, shorter]).rows
+    figure = plot_race(rows, [(label, curve[:1])], words)
     assert figure is not None
     save_png(figure, tmp_path / "race.png")
-    assert {mark["label"] for mark in figure.marks()} == {"a", "b", label}
+    assert {mark["label"] for mark in figure.marks()} == {"a", "b", "e", label}
     [axes] = figure.axes
     assert [text.get_text() for text in axes.texts] == [words("plot.go_on", count=2)]
     assert plot_race([], [(label, curve)], words) is None

@@ -48,8 +48,8 @@ def is_dropped(run: RunRecord) -> bool:
 def dropped_line(runs: Sequence[RunRecord], every: int, words: Words) -> Paragraph:
     """How many runs were dropped, of so many, and why."""
     whys = _whys(runs)
-    key = "dropped.by_forecast" if "forecast" in whys and "behind" not in whys else "dropped"
-    return Paragraph(words(key, count=len(runs), all=every))
+    told = [words(f"dropped.why.{why}") for why in ("behind", "forecast", "time") if why in whys]
+    return Paragraph(words("dropped", count=len(runs), all=every, why=words("comma").join(told)))
 
 
 def _whys(runs: Sequence[RunRecord]) -> set[str]:
@@ -63,6 +63,8 @@ def budget_blocks(selection: Selection, words: Words) -> list[Block]:
     for sweep in selection.sweeps:
         if count := int(sweep.tags.get(NOT_REPEATED_TAG, "0")):
             blocks.append(Paragraph(words("dropped.not_repeated", count=count)))
+        if FURTHER_SEEDS_TAG in sweep.tags:
+            blocks.append(Paragraph(words("budget.seeds")))
         if BUDGET_TAG not in sweep.tags:
             continue
         parts = [
@@ -75,8 +77,6 @@ def budget_blocks(selection: Selection, words: Words) -> list[Block]:
         blocks.append(Paragraph(words(key, budget=sweep.tags[BUDGET_TAG], parts=told)))
         if TRIES_TAG in sweep.tags:
             blocks.append(Paragraph(_tries_text(sweep.tags, words)))
-        if FURTHER_SEEDS_TAG in sweep.tags:
-            blocks.append(Paragraph(words("budget.seeds")))
     return blocks
 
 
@@ -127,12 +127,12 @@ def dropped_table(runs: Sequence[RunRecord], label_keys: Sequence[str], words: W
         dropped = Dropped.of(own[0].tags)
         assert dropped is not None
         value, _, unit = dropped.behind.partition(" ")
-        behind = words(f"behind.{unit}", value=value)
+        behind = words(f"behind.{unit}", value=value) if dropped.best else words("behind.first")
         if dropped.why == "time":
             behind = words("behind.time", behind=behind)
         elif dropped.why == "forecast":
             behind = words("behind.forecast", behind=behind, value=dropped.leads_to)
-        label, best = map(literal, (_label(own[0], label_keys), dropped.best))
+        label, best = map(literal, (_label(own[0], label_keys), dropped.best or "–"))
         cells.append([label, str(len(own)), str(dropped.epoch), behind, best])
     names = ["configuration", "runs", "dropped_epoch", "dropped_behind", "dropped_best"]
     return Table([words(f"column.{name}") for name in names], cells, len(names))

@@ -50,7 +50,8 @@ def judge(
         fall = falls.get(place.name, Fall(first, place.behind))
         lost = "forecast" if rule.keep == "forecast" else "behind"
         why = lost if place.name in falls else "time"
-        ahead, behind = name(first_of[fall.best]), points_behind(fall, criterion)
+        ahead = "" if fall.best == place.name else name(first_of[fall.best])
+        behind = points_behind(fall, criterion)
         leads = where_it_leads(fall, criterion)
         judged.append(
             {

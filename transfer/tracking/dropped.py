@@ -26,7 +26,8 @@ class Dropped:
     Attributes:
         epoch: after which.
         behind: how far, with its unit: "6.1 points".
-        best: the name of a run of the configuration that was the best then.
+        best: the name of a run of the configuration that was the best then; empty where it was
+            this one, for which there was no time.
         score: its own best on validation until then, by what it is selected by; more is better.
         why: "behind" beyond what luck explains or the share that is kept, "forecast" where that was
             told by where its curve leads, or "time", which was not enough for it.
@@ -49,8 +50,7 @@ class Dropped:
         if self.why != "time":
             return f"dropped at epoch {self.epoch}, {self.behind} behind {self.best}"
         # Of the best there may be no time to see the end.
-        first = self.behind.startswith("0.0 ")
-        where = "none was better" if first else f"{self.behind} behind {self.best}"
+        where = f"{self.behind} behind {self.best}" if self.best else "none was better"
         return f"dropped at epoch {self.epoch} for want of time, {where}"
 
     @property

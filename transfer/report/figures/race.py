@@ -1,6 +1,5 @@
 """A figure of a sweep in rungs: who finished, and who was dropped when."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,18 +56,23 @@ def plot_race(
         curve = best_so_far.accumulate(scores.to_numpy()).mean(axis=1)
         axes.plot(scores.index, scale * curve, color=color_of(index), label=row.label)
         mark(row.label, list(scores.index), curve)
-    _mark_rungs(axes, len(rows) + len(dropped), [len(curve) for _, curve in dropped], words)
+    finished = [len(row.by_epoch(f"val/{criterion.name}")) for row in rows]
+    _mark_rungs(axes, [len(curve) for _, curve in dropped], finished, words)
     label_axes(axes, words("plot.epoch"), words.header(metric), whole_numbers=True)
     note_some(axes, SHOWN, len(rows), words)
     legend_below(figure, axes)
     return figure
 
 
-def _mark_rungs(axes: Axes, racing: int, ends: Sequence[int], words: Words) -> None:
-    """A line at each epoch at which some were dropped, with how many went on."""
+def _mark_rungs(axes: Axes, dropped: Sequence[int], finished: Sequence[int], words: Words) -> None:
+    """A line at each epoch at which some were dropped, with how many went on: not what was tried
+    after a race over fewer epochs.
+
+    Args:
+        dropped, finished: how many epochs each was trained.
+    """
     inside = axes.get_xaxis_transform()
-    for epoch, count in sorted(Counter(ends).items()):
-        racing -= count
+    for epoch in sorted(set(dropped)):
         axes.axvline(epoch, color=GREY, linestyle=":", linewidth=1)
-        text = words("plot.go_on", count=racing)
+        text = words("plot.go_on", count=sum(each > epoch for each in (*dropped, *finished)))
         axes.text(epoch, 1.01, text, transform=inside, color=GREY, fontsize=9, ha="center")
