@@ -14,6 +14,7 @@ from transfer.sweep.compose import (
     claim_folder,
     compose_jobs,
     has_workers,
+    require_folder,
     require_one_place,
     split_jobs,
 )
@@ -54,6 +55,11 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"hydra\.sweep\.dir=.*cannot be made \(Not a directory"):
         claim_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/file/x"), "hydra.sweep.dir")
+    # A sweep that chooses asks before it measures anything, and makes none.
+    with pytest.raises(ConfigError, match=r"^hydra\.sweep\.dir=.*is no folder"):
+        require_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/file/run"), "hydra.sweep.dir")
+    require_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/new/run"), "hydra.sweep.dir")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from transfer.sweep.compose import (
     claim_folder,
     has_workers,
     keep_chosen_threads,
+    require_folder,
     require_one_place,
     split_jobs,
 )
@@ -58,6 +59,7 @@ class SweepCallback(Callback):
             share_files()
             choice = None
             if chooses(config):
+                require_folder(config, "hydra.sweep.dir")
                 from transfer.sweep.choosing import plan_choice
 
                 choice, jobs = plan_choice(config)

@@ -269,6 +269,23 @@ def claim_folder(config: DictConfig, key: str) -> Path:
     return made.absolute()
 
 
+def require_folder(config: DictConfig, key: str) -> None:
+    """Refuse a folder that could not be made, before anything takes time; makes none.
+
+    Args:
+        config, key: as of `claim_folder`.
+
+    Raises:
+        ConfigError: what is there of its path is no folder, or cannot be written.
+    """
+    asked = Path(OmegaConf.select(config, key)).absolute()
+    there = next(each for each in (asked, *asked.parents) if os.path.lexists(each))
+    if not there.is_dir():
+        raise ConfigError(key, asked, f"cannot be made ({there} is no folder)")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(key, asked, f"cannot be made ({there} cannot be written)")
+
+
 def _make_new(folder: Path) -> Path:
     """The folder, or the first free of folder-2, folder-3, and so on."""
     made, number = folder, 1

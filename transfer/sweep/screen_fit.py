@@ -49,7 +49,7 @@ def fit_screen(
     Raises:
         TooLongError: not even one of them fits.
     """
-    found = list(pairs)
+    found, sizes = list(pairs), [config.image_size for config, _ in pairs]
 
     def probes(at: int) -> float:
         """Seconds that the probes of a candidate take, whatever the size of its images."""
@@ -71,14 +71,13 @@ def fit_screen(
             faster = speed.at(config.image_size, smaller)
             found[at] = replace(config, image_size=smaller), faster
         elif len(found) > 1:
-            del found[at]
+            del found[at], sizes[at]
             label = label_of(as_read(config))
             say(f"left out: {label}: to screen it on all images takes too long")
         else:
             raise TooLongError(takes(0))
-    sizes = {config.model.name: config.image_size for config, _ in pairs}
-    for config, _ in found:
-        if (own := sizes[config.model.name]) != config.image_size:
+    for (config, _), own in zip(found, sizes, strict=True):
+        if own != config.image_size:
             label = label_of(as_read(config))
             say(f"{label}: the weights' own {own} px would take too long")
     return found
