@@ -29,7 +29,13 @@ from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord
 from transfer.tracking.selection import Selection
-from transfer.tracking.sweep_run import NOT_REPEATED_TAG, budget_tags, tries_tags
+from transfer.tracking.sweep_run import (
+    HOPELESS_TAG,
+    NOT_REPEATED_TAG,
+    UNTRAINED_TAG,
+    budget_tags,
+    tries_tags,
+)
 
 FINISHED = [make_run(name, 0, 0, accuracy) for name, accuracy in {"a": 0.9, "b": 0.8}.items()]
 
@@ -130,6 +136,7 @@ def test_a_sweep_that_chose_says_why_it_tried_no_more() -> None:
     for (following, takes), language in product(told.items(), LANGUAGES):
         words = Words(language)
         tags = budget_tags("30m", 0, 0, 0) | tries_tags(3, following, takes, "40m")
+        tags |= {HOPELESS_TAG: "lenet none", UNTRAINED_TAG: "resnet18 starter, resnet50 none"}
         sweep = RunRecord("sweep", "sweep", "FINISHED", {}, {}, tags)
         blocks = budget_blocks(Selection(FINISHED, [sweep]), words)
         key = "budget.tries_short" if following else "budget.tries_enough"
@@ -137,6 +144,8 @@ def test_a_sweep_that_chose_says_why_it_tried_no_more() -> None:
         expected = words(key, count="3", **told_of)
         assert expected in to_markdown(blocks)
         assert words("budget.seeds") not in to_markdown(blocks)
+        for tag, key in ((HOPELESS_TAG, "choice.hopeless"), (UNTRAINED_TAG, "choice.untrained")):
+            assert words(key, names=literal(tags[tag])) in to_markdown(blocks)
 
 
 def test_what_is_left_is_named_by_what_tells_it_from_what_was_dropped(tmp_path: Path) -> None:

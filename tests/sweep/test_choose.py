@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.compare.runs import make_predictions, make_rows, make_run
-from tests.conftest import Workplace
+from tests.conftest import Workplace, config_of
 from transfer.evaluate.speed import Speed
+from transfer.sweep.choice import Choice
 from transfer.sweep.finalists import by_validation, counts_of_finalists, is_decided
 from transfer.sweep.grid import (
     EPOCHS,
@@ -25,6 +26,7 @@ from transfer.sweep.grid import (
     race_seconds,
     seconds,
 )
+from transfer.sweep.screen_fit import fit_screen
 from transfer.sweep.tunings import Candidate, tunings
 from transfer.sweep.worth import SCATTER, Prospect, expected_best
 
@@ -78,6 +80,23 @@ def test_a_grid_fits_the_time_and_prefers_what_is_likely_to_be_better() -> None:
     better = replace(SLOW, merit=1.0)
     _, chosen = fit_grid([(better, options[0][1]), options[1]], Room(IMAGES, 600))
     assert {each.candidate.label for each in chosen} == {"slow"}
+
+
+def test_each_candidate_is_told_by_its_own_size_and_what_was_not_trained_by_name() -> None:
+    both = [config_of("model=resnet18", f"image_size={size}") for size in (32, 64)]
+    quick, told = Speed(1e-6, 1e-6, 1e-6), list[str]()
+
+    def fit(most: float, speed: Speed) -> list[int]:
+        pairs = [(both[0], quick), (both[1], speed)]
+        found = fit_screen(pairs, IMAGES, most, slow=1.0, may_shrink=True, say=told.append)
+        return [config.image_size for config, _ in found]
+
+    assert fit(60.0, quick) == [32, 64] and told == []
+    assert fit(60.0, Speed(0.03, 0.1, 0.01)) == [32, 32]
+    assert told == ["resnet18 starter 32px: the weights' own 64 px would take too long"]
+    candidates = {each: [f"model={each}", "weights=none"] for each in ("a", "b", "c")}
+    choice = Choice([], [], {}, candidates=candidates, hopeless=["b"])
+    assert choice.untrained([["weights=none", "model=a", "seed=0"]]) == ["c"]
 
 
 def test_features_are_stored_once_and_each_view_takes_a_pass() -> None:

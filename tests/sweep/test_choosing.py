@@ -16,6 +16,7 @@ from transfer.deploy import packages
 from transfer.sweep.budget import Budget
 from transfer.sweep.choosing import plan_choice
 from transfer.sweep.early_clock import EarlyClock
+from transfer.sweep.replicates import recipe_of
 from transfer.sweep.words import sort_words
 from transfer.system.errors import ConfigError
 
@@ -69,6 +70,10 @@ def test_typed_frozen_epochs_take_the_place_of_those_of_the_grid(
     assert heads and all(_last(job, "freeze_epochs") is None for job in heads)
     told = capsys.readouterr().out
     assert "8 epochs, rungs after 5," in told
+    # Two splits are jobs of one configuration, two numbers of frozen epochs are two of these.
+    recipes = {recipe_of(job) for job in jobs}
+    assert 2 * len(recipes) == len(jobs)
+    assert f"left: {len(recipes)} configurations, {len(jobs)} jobs, of 8 epochs" in told
     assert "the screen sees the first data.seed alone: images that other jobs test on" in told
 
 

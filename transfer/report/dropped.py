@@ -22,8 +22,10 @@ from transfer.tracking.selection import Selection
 from transfer.tracking.sweep_run import (
     BUDGET_TAG,
     FURTHER_SEEDS_TAG,
+    HOPELESS_TAG,
     NOT_REPEATED_TAG,
     TRIES_TAG,
+    UNTRAINED_TAG,
 )
 
 
@@ -65,6 +67,9 @@ def budget_blocks(selection: Selection, words: Words) -> list[Block]:
             blocks.append(Paragraph(words("dropped.not_repeated", count=count)))
         if FURTHER_SEEDS_TAG in sweep.tags:
             blocks.append(Paragraph(words("budget.seeds")))
+        for tag, key in ((HOPELESS_TAG, "choice.hopeless"), (UNTRAINED_TAG, "choice.untrained")):
+            if tag in sweep.tags:
+                blocks.append(Paragraph(words(key, names=literal(sweep.tags[tag]))))
         if BUDGET_TAG not in sweep.tags:
             continue
         parts = [

@@ -10,8 +10,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from transfer.config import Config, refuse_overruled, typed_config
+from transfer.evaluate.speed import Speed
+from transfer.job import prepare
 from transfer.models.sources import pretrained_size, resolve_source, weights_at_hand
 from transfer.sweep.compose import compose_jobs, split_jobs
+from transfer.sweep.grid import Images
+from transfer.sweep.screen import as_read, label_of
+from transfer.sweep.tunings import Candidate
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
 from transfer.tracking.run_weights import fetch_run_weights
@@ -95,3 +100,30 @@ def _own_size(config: Config) -> int:
         return (run.normalization and run.normalization.image_size) or config.image_size
     source = resolve_source(config.weights, config.model.name)
     return pretrained_size(source, config.model.name) or config.image_size
+
+
+def candidate_of(config: Config, speed: Speed) -> Candidate:
+    """A candidate of a choice, with how fast its images are."""
+    read = as_read(config)
+    chosen = (*overrides_of(read.model.name, read.weights), f"image_size={read.image_size}")
+    kind = f"{read.model.name} {read.image_size}"
+    return Candidate(label_of(read), chosen, read.weights != "none", speed, kind)
+
+
+def named(config: Config, sized: bool) -> tuple[str, list[str]]:
+    """What a candidate is called in a report, and what chooses it.
+
+    Args:
+        sized: whether the size of its images was typed; else it may become another one.
+    """
+    read = as_read(config)
+    chosen, name = overrides_of(read.model.name, read.weights), label_of(read)
+    if sized:
+        return name, [*chosen, f"image_size={read.image_size}"]
+    return name.rpartition(" ")[0], chosen
+
+
+def count_images(config: Config) -> Images:
+    """How many images a candidate is trained, validated and tested on."""
+    data = prepare(as_read(config), weights=fetch_run_weights(config)).data
+    return Images(len(data.train), len(data.val), len(data.test))

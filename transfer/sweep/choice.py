@@ -40,6 +40,8 @@ class Choice:
         first_rung: of the race, in epochs.
         tried: what was tried after the race, in order.
         spent: by commands that ended before they had decided, in seconds.
+        candidates: what chooses each of all that there were, by its name.
+        hopeless: the names of those that the screen has dropped.
     """
 
     jobs: Sequence[Sequence[str]]
@@ -50,3 +52,17 @@ class Choice:
     first_rung: int | None = None
     tried: Sequence[Try] = field(default_factory=list)
     spent: float = 0.0
+    candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    hopeless: Sequence[str] = field(default_factory=list)
+
+    def untrained(self, begun: Sequence[Sequence[str]]) -> list[str]:
+        """The names of candidates that were not dropped, and of which nothing was trained.
+
+        Args:
+            begun: the overrides of each job that was.
+        """
+        return [
+            name
+            for name, chosen in self.candidates.items()
+            if name not in self.hopeless and not any(set(chosen) <= set(each) for each in begun)
+        ]

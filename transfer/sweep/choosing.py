@@ -19,26 +19,24 @@ from transfer.config import Config
 from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.evaluate.speed import Speed, measure_speed
-from transfer.job import prepare
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, open_budget
-from transfer.sweep.candidates import compose_candidates, overrides_of
+from transfer.sweep.candidates import candidate_of, compose_candidates, count_images, named
 from transfer.sweep.choice import Choice
 from transfer.sweep.compose import jobs_at_once
 from transfer.sweep.deployment import plan_deployment
 from transfer.sweep.early_clock import EarlyClock
 from transfer.sweep.expected import duration
 from transfer.sweep.grid import (
-    Chosen,
     Images,
     Room,
     fit_grid,
     race_rungs,
-    race_seconds,
     seconds,
 )
 from transfer.sweep.menu import Menu
 from transfer.sweep.offer import offered
+from transfer.sweep.plan_text import plan_text
 from transfer.sweep.screen import as_read, label_of, screen
 from transfer.sweep.screen_fit import Pair, TooLongError, fit_screen
 from transfer.sweep.screen_text import screen_text
@@ -48,13 +46,14 @@ from transfer.sweep.words import Words, sort_words
 from transfer.sweep.worth import merit_of
 from transfer.system.errors import ConfigError
 from transfer.system.process import age_of_process
-from transfer.tracking.run_weights import fetch_run_weights
 from transfer.tracking.screens import log_screen
 from transfer.tracking.store import open_store, store_uri
 from transfer.tracking.sweep_run import find_folder_of_words
 
 # The share of the time that the screen may take at most, and the race's of what is left then.
 _SCREEN, _RACE = 0.25, 0.65
+# Training images a class that may do where all take too long.
+_FEW = 50
 # Where what else runs on the machine makes it slower than that.
 _LONGEST_SCREEN = 0.4
 
@@ -72,21 +71,24 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
         ConfigError: nothing can be chosen from, the time is too short for anything, or a package is
             missing that `deploy` takes.
     """
-    # What is missing for it is told before anything is measured.
+    # What is missing is told before anything is measured.
+    text = OmegaConf.select(config, "budget")
+    if text is None:
+        raise ConfigError("budget", "null", "is divided here; give it a time, such as 30m")
     plan_deployment(config)
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
     words = sort_words(config)
-    if OmegaConf.select(config, "resume"):
+    resume = OmegaConf.select(config, "resume")
+    if resume:
         folder = find_folder_of_words(client, words.meant)
         found = None if folder is None else state.read_choice(folder)
         if found is not None:
             print("\n".join(["as planned before:", *found.told]), flush=True)
             return found, _jobs(found, words, config)
-    text = OmegaConf.select(config, "budget")
-    if text is None:
-        raise ConfigError("budget", "null", "is divided here; give it a time, such as 30m")
     clock = EarlyClock.of(config, words)
-    former = clock.former() if OmegaConf.select(config, "resume") else None
+    former = clock.former() if resume else None
+    if resume and former is None:
+        print("resume=true: there is no choice in these words yet; it begins anew", flush=True)
     budget = open_budget(text, former=former)
     assert budget is not None
     if OmegaConf.select(config, "preview"):
@@ -127,13 +129,17 @@ class _Planner:
         # What else runs on this machine took its part of each second so far.
         self._slow = max(age_of_process() / max(time.process_time(), 0.1), 1.0)
         self._preview = bool(OmegaConf.select(config, "preview"))
-        self._told: list[str] = []
+        self._told, self._hopeless = list[str](), list[str]()
+        self._sized = words.types("image_size")
+        # What chooses each candidate, by its name.
+        self._chosen_by = dict[str, Sequence[str]]()
         # Seconds in which the screen has looked at all images of a candidate, by its label.
         self._passes: dict[str, float] = {}
 
     def plan(self) -> Choice:
         found = compose_candidates(self._words.of_screen)
-        untried = [_candidate(each, Speed(0.0, 0.0, 0.0)) for each in found]
+        self._chosen_by = dict(named(each, self._sized) for each in found)
+        untried = [candidate_of(each, Speed(0.0, 0.0, 0.0)) for each in found]
         eta, first, keep = self._options.eta, self._options.first_rung, self._options.keep
         room = Room(Images(0, 0, 0), 0.0, eta, first_rung=first, keep=keep)
         self._epochs = check_typed(self._config, self._words, untried, room)
@@ -143,7 +149,7 @@ class _Planner:
         for config in found:
             pairs.append((config, measure_speed(config)))
             self._show_life()
-        images = _count_images(min(found, key=lambda each: each.image_size))
+        images = count_images(min(found, key=lambda each: each.image_size))
         counted = "1 candidate" if len(pairs) == 1 else f"{len(pairs)} candidates"
         self._say(f"{counted}, {images.all:,} images; budget {self._given}")
         several = [key for key in ("data.fold", "data.seed") if key in self._words.swept]
@@ -161,7 +167,7 @@ class _Planner:
             seen = label in self._passes
             if seen:
                 speed = speed.as_seen(self._passes[label] / (images.train + images.val))
-            candidates.append(replace(_candidate(config, speed), merit=merit, seen=seen))
+            candidates.append(replace(candidate_of(config, speed), merit=merit, seen=seen))
         return self._grid(candidates, images)
 
     @property
@@ -174,7 +180,7 @@ class _Planner:
 
     def _tunable(self, pairs: Sequence[Pair]) -> list[Pair]:
         """The candidates of which a tuning may be tried."""
-        candidates, tune = [_candidate(*each) for each in pairs], ",".join(self._words.tunes)
+        candidates, tune = [candidate_of(*each) for each in pairs], ",".join(self._words.tunes)
         tunable = require_tunings(candidates, self._config, self._words)
         for (config, _), each in zip(pairs, candidates, strict=True):
             if each not in tunable:
@@ -190,12 +196,12 @@ class _Planner:
                 images,
                 _SCREEN * self._budget.left,
                 slow=self._slow,
-                may_shrink=not self._words.types("image_size"),
+                may_shrink=not self._sized,
                 say=self._say,
             )
         except TooLongError as error:
-            took = error.seconds
-            self._refuse(f"to look at all images once takes {duration(took)}", took / _SCREEN)
+            what = f"to look at all images once takes {duration(error.seconds)}"
+            self._refuse(what, error.seconds / _SCREEN)
 
     def _screen(self, configs: Sequence[Config]) -> dict[str, float]:
         """The candidates that are worth a training, the most promising first: what merit a linear
@@ -219,10 +225,11 @@ class _Planner:
         client = open_store(store_uri(OmegaConf.select(self._config, "tracking.uri")))
         log_screen(client, found.table, found.params, text, found.seconds)
         looked_at = set(found.table["label"])
-        labels = [label_of(each) for each in pretrained]
-        if unseen := [label for label in labels if label not in looked_at]:
+        if unseen := [each for each in map(label_of, pretrained) if each not in looked_at]:
             self._say(f"left out: {', '.join(unseen)}: the screen took longer than planned")
         out = found.table["label"][found.table["hopeless"]].tolist()
+        dropped = (each for each in pretrained if label_of(each) in out)
+        self._hopeless = [named(each, self._sized)[0] for each in dropped]
         if out:
             self._say(f"hopeless, and not trained: {', '.join(out)}")
         took = found.table["pass_s"].tolist()
@@ -256,38 +263,27 @@ class _Planner:
             least = min(seconds(*each, room, counts[-1]) for each in each_one)
             what = f"{counts[-1]} epochs of the fastest candidate take {duration(least)}"
             self._refuse(what, least / _RACE)
-        self._tell(chosen, epochs, left, room)
-        trained = {each.candidate.label for each in chosen}
-        none = [each.label for each in candidates if each.label not in trained]
-        if none:
-            self._say(f"  not in the race: {', '.join(none)}")
         menu = Menu(candidates, room, counts)
         place_of = {each.label: place for place, each in enumerate(candidates)}
         grid = [
             menu.attempt(place_of[each.candidate.label], each.tuning, epochs, self._words)
             for each in chosen
         ]
+        for line in plan_text(chosen, grid, left, room, self._words.repeats):
+            self._say(line)
+        trained = {each.candidate.label for each in chosen}
+        none = [each.label for each in candidates if each.label not in trained]
+        if none:
+            self._say(f"  not in the race: {', '.join(none)}")
         jobs = [job for each in grid for job in each.jobs]
         planned = menu.planned(self._config, self._words)
         tried = [(each.candidate, each.tuning) for each in chosen]
         first = race_rungs(tried, room, epochs)[0]
         spent = self._budget.spent
-        return Choice(jobs, self._told, planned, grid, menu.write(), first, spent=spent)
-
-    def _tell(self, chosen: Sequence[Chosen], epochs: int, left: float, room: Room) -> None:
-        """The stages and what they may take."""
-        models = list(dict.fromkeys(each.candidate.label for each in chosen))
-        race = race_seconds(chosen, epochs, room) * self._words.repeats
-        tried = [(each.candidate, each.tuning) for each in chosen]
-        rungs = ", ".join(map(str, race_rungs(tried, room, epochs)))
-        self._say(
-            f"{duration(left)} are left: {len(chosen)} configurations of {epochs} epochs, rungs"
-            f" after {rungs}, about {duration(race)}; then others, and further seeds"
-        )
-        for model in models:
-            kinds = [each.tuning.kind for each in chosen if each.candidate.label == model]
-            counted = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
-            self._say(f"  {model}: {counted}")
+        return Choice(
+            jobs, self._told, planned, grid, menu.write(), first, spent=spent,
+            candidates=self._chosen_by, hopeless=self._hopeless,
+        )  # fmt: skip
 
     def _refuse(self, what: str, seconds: float) -> NoReturn:
         """Say what would do where there is no time for anything.
@@ -298,20 +294,9 @@ class _Planner:
         """
         gone = self._budget.used
         needed = write_duration(1.5 * (gone + self._budget.report + seconds))
-        problem = (
-            f"too short for anything: {what}, and {duration(gone)} are gone; give budget={needed}"
-            " or more, or fewer images, such as data.train_per_class=50"
-        )
+        problem = f"too short for anything: {what}, and {duration(gone)} are gone"
+        problem += f"; give budget={needed} or more"
+        per_class = OmegaConf.select(self._config, "data.train_per_class")
+        if per_class is None or int(per_class) > _FEW:
+            problem += f", or fewer images, such as data.train_per_class={_FEW}"
         raise ConfigError("budget", self._given, problem)
-
-
-def _count_images(config: Config) -> Images:
-    data = prepare(as_read(config), weights=fetch_run_weights(config)).data
-    return Images(len(data.train), len(data.val), len(data.test))
-
-
-def _candidate(config: Config, speed: Speed) -> Candidate:
-    read = as_read(config)
-    chosen = (*overrides_of(read.model.name, read.weights), f"image_size={read.image_size}")
-    kind = f"{read.model.name} {read.image_size}"
-    return Candidate(label_of(read), chosen, read.weights != "none", speed, kind)

@@ -7,7 +7,7 @@ import shlex
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,9 @@ from transfer.tracking.find import PAUSED
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering
 from transfer.tracking.sweep_run import (
+    HOPELESS_TAG,
     NOT_REPEATED_TAG,
+    UNTRAINED_TAG,
     PlannedJob,
     SweepRun,
     budget_tags,
@@ -117,6 +119,9 @@ class Sweep:
             resume=self.resume,
             weights=self.auto.sources,
         )
+        if self.choice is not None and self.choice.hopeless:
+            hopeless = {HOPELESS_TAG: ", ".join(self.choice.hopeless)}
+            tag_sweep(self.client, self.run, hopeless)
         for each in (self.auto, self.repeats, self.expected, self.run, state.Rung(None)):
             state.note(self.folder, each)
 
@@ -152,7 +157,7 @@ class Sweep:
                 jobs = f"{len(paused)} of {len(outcomes)} jobs paused"
                 print(f"\n{jobs}; to go on:\n{resume_command()}")
 
-        self._tag_budget(outcomes.values())
+        self._tag_budget(outcomes)
         ending = self.close(
             "FAILED" if failed else PAUSED if paused else "FINISHED", tell, deploys=True
         )
@@ -175,14 +180,23 @@ class Sweep:
         except ConfigError as error:
             log.warning("the report will tell of replicates as not finished: %s", error)
 
-    def _tag_budget(self, outcomes: Iterable[state.Outcome]) -> None:
-        """What the report says of the time that the sweep was given."""
+    def _tag_budget(self, outcomes: Mapping[int, state.Outcome]) -> None:
+        """What the report says of the time that the sweep was given, and of candidates that it has
+        not trained."""
         if self.run is None or self.budget is None:
             return
-        ends = Counter(each.status for each in outcomes)
+        ends = Counter(each.status for each in outcomes.values())
         short = ends["out of time"], ends["left out"], ends["paused"]
         try:
             tags = budget_tags(write_duration(self.budget.seconds), *short)
+            if self.choice is not None:
+                begun = [
+                    self.split[number]
+                    for number, each in outcomes.items()
+                    if each.status not in ("left out", "not repeated")
+                ]
+                untrained = self.choice.untrained(begun)
+                tags |= {UNTRAINED_TAG: ", ".join(untrained)} if untrained else {}
             tag_sweep(self.client, self.run, tags)
         except ConfigError as error:
             log.warning("the report will not tell of what was not begun: %s", error)

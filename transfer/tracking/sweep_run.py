@@ -40,6 +40,8 @@ NOT_REPEATED_TAG = "transfer.not_repeated"
 # Likewise: how many jobs it has trained after its race; and what it would have tried next, with the
 # time that takes, where there was none for it.
 TRIES_TAG = "transfer.tries"
+# Likewise: its candidates that its screen has dropped, and others of which nothing was trained.
+UNTRAINED_TAG, HOPELESS_TAG = "transfer.untrained", "transfer.hopeless"
 _CIRCUMSTANCES = ("resume=", "preview=", "budget=", "deploy", "device=", "tracking.")
 
 
@@ -241,7 +243,7 @@ def _take_over(client: Client, folder: Path, digest: str) -> SweepRun | None:
             for name, value in (process_tags() | here).items():
                 client.set_tag(again.id, name, value)
             for name in again.tags:
-                if name.startswith((BUDGET_TAG, NOT_REPEATED_TAG, TRIES_TAG)):
+                if name.startswith((BUDGET_TAG, NOT_REPEATED_TAG, TRIES_TAG, UNTRAINED_TAG)):
                     # What was not begun then may be done now.
                     client.delete_tag(again.id, name)
             client.update_run(again.id, status="RUNNING")
