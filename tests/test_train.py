@@ -216,7 +216,7 @@ def test_your_own_images(workplace: Workplace) -> None:
     assert run.data.params["data.skipped_images"] == "1"
     # Named as text on MLflow's pages too.
     assert "images (\\<b>\\$\\*x\\*) to" in run.data.tags["mlflow.note.content"]
-    assert "1 of 30 images are left out" in process.stdout
+    assert "1 of 30 images is left out" in process.stdout
     skipped = workplace.client.download_artifacts(run.info.run_id, "skipped_images.txt")
     assert Path(skipped).read_text().startswith("train/cat/7.jpg: cannot be read (empty); ")
 

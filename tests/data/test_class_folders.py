@@ -64,7 +64,22 @@ def test_files_left_out_are_told_once(train: Path, caplog: pytest.LogCaptureFixt
         (train / "cat" / f"{number}.heic").write_text("x")
     DataSets().load(config_of("data=image_folder", f"data.root={train.parent}").data, 16)
     assert [record.message for record in caplog.records] == [
-        "train/: left out what is no image by its name or lies in no class folder: 2 .heic"
+        "train/: left out what is no image by its name or lies in no class folder: 2 .heic; HEIC: "
+        "save it as JPEG or PNG, for example with ImageMagick: magick mogrify -format jpg '*.heic' "
+        "(or '*.HEIC')"
+    ]
+
+
+def test_a_hidden_folder_of_images_and_classes_alike_but_for_case_are_told(
+    train: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_images(train, {"cat": 9, "dog": 9, "Dog": 9, ".mouse": 3, ".idea": 0})
+    data = DataSets().load(config_of("data=image_folder", f"data.root={train.parent}").data, 16)
+    assert data.classes == ("Dog", "cat", "dog")
+    assert [record.message for record in caplog.records][:2] == [
+        f"{train.parent}: not used: .mouse/; rename what is to be a class without the dot",
+        "classes that differ in case or accents alone: Dog and dog; put their images into one "
+        "folder if they are one class",
     ]
 
 

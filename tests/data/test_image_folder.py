@@ -85,7 +85,7 @@ def test_test_images_that_are_trained_on_are_counted(
     assert DataSets().load(_config(tmp_path), 16).shared_images == 0
     shutil.copy(next((tmp_path / "train" / "dog").iterdir()), tmp_path / "test" / "dog" / "x.png")
     assert DataSets().load(_config(tmp_path), 16).shared_images == 1
-    assert "1 of 5 test images are also among the training or validation images" in caplog.text
+    assert "1 of 5 test images is also among the training or validation images" in caplog.text
 
 
 def test_refused_folders(tmp_path: Path) -> None:
@@ -99,6 +99,7 @@ def test_refused_folders(tmp_path: Path) -> None:
     assert "is a file, not a folder; an archive must be unpacked" in refusal(
         tmp_path / "photos.zip"
     )
+    (tmp_path / "photos.zip").unlink()
     assert "needs a folder train/" in refusal(tmp_path)
     (tmp_path / "train").mkdir()
     assert "holds no class folder" in refusal(tmp_path)
@@ -107,7 +108,9 @@ def test_refused_folders(tmp_path: Path) -> None:
     (tmp_path / "train" / "dog").mkdir()
     assert "train/dog: holds no image (.jpg, " in refusal(tmp_path)
     write_images(tmp_path / "train", {"dog": 1})
-    assert "no validation image is left of dog" in refusal(tmp_path)
+    assert "no validation image is left of dog; give it more images, 3 or more, or leave" in (
+        refusal(tmp_path)
+    )
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def test_a_real_avif_under_the_name_of_a_jpeg(tmp_path: Path) -> None:
         DataSets().load(config_of(*root).data, 16)
     assert str(refused.value) == (
         f"data.root={tmp_path}/train/dog/0.jpg: cannot be read (it is AVIF); save it as JPEG or "
-        "PNG, for example with ImageMagick: magick mogrify -format jpg '*.avif', or leave out such "
-        "files with data.on_bad_image=skip"
+        "PNG, for example with ImageMagick: magick mogrify -format jpg '*.avif' (or '*.AVIF'), or "
+        "leave out such files with data.on_bad_image=skip"
     )
     data = DataSets().load(config_of(*root, "data.on_bad_image=skip").data, 16)
     assert data.skipped[0].startswith("train/dog/0.jpg: cannot be read (it is AVIF); save it")

@@ -121,7 +121,46 @@ def test_folders_that_are_no_classes_are_not_taken_for_some(tmp_path: Path) -> N
     )
     for name in ("training_set", "test_set"):
         write_images(tmp_path / "kaggle" / name, CLASSES)
-    assert "test_set/ and training_set/ both hold cat, dog" in _refusal(tmp_path / "kaggle")
+    assert _refusal(tmp_path / "kaggle").endswith(
+        "needs a folder train/; test_set/ and training_set/ both hold cat, dog: "
+        "data.train_folder=training_set data.test_folder=test_set if those are the classes, "
+        "data.train_folder=. if test_set and training_set are"
+    )
+    for name in ("cat", "dog"):
+        write_images(tmp_path / "by year" / name, {"2023": 4, "2024": 4})
+        write_images(tmp_path / "turned" / name, {"train": 4, "test": 4})
+    assert "data.train_folder=. if cat and dog are" in _refusal(tmp_path / "by year")
+    assert _load(tmp_path / "by year", "data.train_folder=.").classes == ("cat", "dog")
+    assert "one in each of cat, dog: if these are the classes, make it train/cat/ and so on" in (
+        _refusal(tmp_path / "turned")
+    )
+
+
+def test_what_lies_in_place_of_class_folders_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "unpacked", {"photos/cat": 4, "photos/dog": 4})
+    assert _refusal(tmp_path / "unpacked").endswith(
+        f"if the folders in it are the classes (cat, dog), name {tmp_path}/unpacked/photos instead"
+    )
+    write_images(tmp_path, {"loose": 4})
+    (tmp_path / "loose" / "labels.csv").touch()
+    assert _refusal(tmp_path / "loose").endswith(
+        "holds 4 pictures in no class folder, so that nothing says of which class; no .csv is read "
+        "for that; put them into one folder a class, or name the folder around loose/ if that is a "
+        "class itself"
+    )
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "photos.ZIP").touch()
+    line = "holds no class folder, but .zip: unpack that first"
+    assert _refusal(tmp_path / "packed").endswith(line)
+    for part in ("val", "test"):
+        write_images(tmp_path / "parts" / part, FEW)
+    keys = "data.train_folder=val data.val_folder=null"
+    line = f"needs a folder train/ beside val/ and test/; {keys} trains on val/ instead"
+    assert _refusal(tmp_path / "parts").endswith(line)
+    assert len(_load(tmp_path / "parts", *keys.split()).test) == 4
+    assert _refusal(tmp_path / "loose" / "labels.csv").endswith(
+        "is a file, not a folder; name the folder that holds train/ or the class folders"
+    )
 
 
 def test_one_folder_cannot_be_two_parts(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_a_bad_picture_is_refused_or_left_out(
         with caplog.at_level(logging.WARNING):
             skipping = load(root, "data.on_bad_image=skip")
         # What was kept of this does not make the other pass.
-    assert "data.on_bad_image=skip: 1 of 50 images are left out" in caplog.text
+    assert "data.on_bad_image=skip: 1 of 50 images is left out" in caplog.text
     [skipped] = skipping.skipped
     assert skipped.startswith("photos-000001.tar/cat/3.jpg: cannot be read (")
     bad.unlink()

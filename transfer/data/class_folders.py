@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
-from transfer.data.other_kinds import kind_by_suffix
+from transfer.data.other_kinds import ARCHIVES, kind_by_suffix
 from transfer.system.errors import ConfigError, printable
 
 _SUFFIXES = (
@@ -19,6 +19,8 @@ _SUFFIXES = (
 )
 # What file managers and archives leave behind. So do names with a leading dot.
 _CLUTTER = ("__macosx", "@eadir", "thumbs.db", "desktop.ini")
+# In which people keep labels.
+_TABLES = (".csv", ".tsv", ".xlsx", ".json")
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,9 @@ def list_images(folder: Path, no_classes: Collection[Path] = ()) -> Listing:
         else:
             _leave_out(path, left_out)
     if not names:
-        _refuse_without_classes(folder, left_out)
+        refuse_without_classes(folder, left_out, "holds no class folder; make one a class")
     if len(names) < 2:
-        refuse(folder, f"holds one class only ({names[0]}); a classifier needs two or more")
+        _refuse_one_class(folder, names[0])
     samples = []
     for label, name in enumerate(names):
         before = left_out.copy()
@@ -114,7 +116,7 @@ def require_same_classes(
         extra = sorted(set(listing.classes) - set(train))
         missing = sorted(set(train) - set(listing.classes))
         pairs = product(extra, missing)
-        alike = [(one, other) for one, other in pairs if _as_read(one) == _as_read(other)]
+        alike = [(one, other) for one, other in pairs if as_read(one) == as_read(other)]
         if alike:
             spelt = ", ".join(f"{here}{one} is {there}{other}" for one, other in alike[:5])
             problem = f"one class is spelt in two ways ({spelt}, but for case or accents)"
@@ -228,18 +230,41 @@ def _leave_out(path: Path, left_out: Counter[str]) -> None:
     left_out[path.suffix.lower() or "without suffix"] += 1
 
 
-def _as_read(name: str) -> str:
+def as_read(name: str) -> str:
     """Equal for names that a person would read as the same; é, for one, is written in two ways."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _refuse_without_classes(folder: Path, left_out: Counter[str]) -> NoReturn:
+def refuse_without_classes(
+    folder: Path, left_out: Counter[str], empty: str, one_class: str = ""
+) -> NoReturn:
+    """Say what a folder holds in place of class folders.
+
+    Args:
+        left_out: how many files of which suffix.
+        empty: what to say where these are nothing that people take for a data set.
+        one_class: what would do if its pictures are of one class.
+    """
     pictures = sum(count for suffix, count in left_out.items() if _is_picture(suffix))
+    archives = sorted(set(ARCHIVES) & set(left_out))
+    tables = sorted(set(_TABLES) & set(left_out))
     if pictures:
         found = "a picture" if pictures == 1 else f"{pictures} pictures"
         problem = f"holds {found} in no class folder, so that nothing says of which class"
-        refuse(folder, f"{problem}; put them into one folder a class")
-    refuse(folder, "holds no class folder; make one a class, with its images")
+        not_read = f"; no {' or '.join(tables)} is read for that" if tables else ""
+        refuse(folder, f"{problem}{not_read}; put them into one folder a class{one_class}")
+    if archives:
+        refuse(folder, f"holds no class folder, but {' and '.join(archives)}: unpack that first")
+    refuse(folder, empty)
+
+
+def _refuse_one_class(folder: Path, name: str) -> NoReturn:
+    problem = f"holds one class only ({name}); a classifier needs two or more"
+    inside = class_folders(folder / name)
+    if len(inside) > 1 and not any(is_image(path) for path in (folder / name).iterdir()):
+        problem += f"; if the folders in it are the classes ({some(inside)}), "
+        problem += f"name {folder / name} instead"
+    refuse(folder, problem)
 
 
 def _is_picture(suffix: str) -> bool:

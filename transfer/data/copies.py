@@ -120,8 +120,9 @@ def _exact_lines(split: Split, word: str, others: Sequence[Split]) -> Iterator[s
     if count := int(shared.sum()):
         among = "training or validation" if len(others) > 1 else "training"
         names = _named(split, shared.nonzero().flatten())
+        are = "is" if count == 1 else "are"
         yield (
-            f"{count} of {len(split)} {word} images are also among the {among} images, file for "
+            f"{count} of {len(split)} {word} images {are} also among the {among} images, file for "
             f"file: {_HARM[word]}{names}"
         )
 

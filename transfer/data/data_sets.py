@@ -143,7 +143,8 @@ def _split(
         train, val = _part(config, train, partial(stratified, seed=config.seed))
     if config.train_per_class is not None:
         train = train.subset(keep_per_class(train.labels, config.train_per_class, config.seed))
-    _require_every_class(config, train, val, test, source.classes)
+    drawn = (source.test is None) + (source.val is None and validation != "test")
+    _require_every_class(config, train, val, test, source.classes, needed=1 + drawn)
     say(config, copy_lines(train, val, test))
     others = [train] if val is test else [train, val]
     shared = int(torch.stack([file_copies(test, other) for other in others]).any(0).sum())
@@ -224,14 +225,25 @@ def _require_foldable(config: DataConfig, source: Source) -> None:
 
 
 def _require_every_class(
-    config: DataConfig, train: Split, val: Split, test: Split, classes: tuple[str, ...]
+    config: DataConfig,
+    train: Split,
+    val: Split,
+    test: Split,
+    classes: tuple[str, ...],
+    *,
+    needed: int,
 ) -> None:
-    """A class with too few images would be trained on and never tested, or the reverse."""
+    """A class with too few images would be trained on and never tested, or the reverse.
+
+    Args:
+        needed: of each class, to have one for each split that is drawn.
+    """
     for name, split in (("training", train), ("validation", val), ("test", test)):
         counts = torch.bincount(split.labels, minlength=len(classes))
         missing = [classes[index] for index in (counts == 0).nonzero().flatten().tolist()]
         if missing:
-            remedy = "give it more images"
+            which = "it" if len(missing) == 1 else "each"
+            remedy = f"give {which} more images, {needed} or more, or leave the class out"
             if _by_shard(config):
                 remedy = "shards that hold images of every class do, or data.split_by=image"
             problem = f"no {name} image is left of {', '.join(missing[:5])}; {remedy}"

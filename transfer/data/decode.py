@@ -107,6 +107,8 @@ def decode_or_refuse(
     # struct.error, MemoryError… To the user all of them mean one thing.
     except Exception as error:
         reason, would_do = _reason(error), "repair or remove this file"
+        if reason == _TOO_MANY_PIXELS:
+            would_do = "save it smaller, or remove it"
         unknown = isinstance(error, UnidentifiedImageError)
         if unknown and (kind := kind_of_content(path, content)):
             reason, would_do = f"it is {kind.name}", kind.would_do

@@ -4,18 +4,26 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path, PurePath
 
 import numpy as np
 import torch
 
 from transfer.config.schema import ImageFolderConfig
-from transfer.data.class_folders import Listing, list_images, require_same_classes
+from transfer.data.class_folders import (
+    Listing,
+    as_read,
+    list_images,
+    require_same_classes,
+    some,
+)
 from transfer.data.copies import thumbnails, two_classes_lines
 from transfer.data.decode import decode_or_refuse
 from transfer.data.encoded import file_hash
 from transfer.data.image_buffer import ImageBuffer, Pixels
 from transfer.data.image_data import Source, Split, decoding_threads, pack_names
+from transfer.data.other_kinds import left_out_text
 from transfer.data.part_folders import folder_root, no_classes, part_folders, unused_lines
 from transfer.system.bars import bar
 from transfer.system.errors import ConfigError, printable
@@ -73,7 +81,8 @@ def read_image_folder(
     )
     remarks = (
         *unused_lines(config, folders),
-        *_left_out_lines(folders, found),
+        *_twin_lines(found["train"].classes),
+        *_left_out_lines(config, folders, found),
         *skipped_lines(skipped, len(paths)),
         *cut_off_line(config.fit, cut_off),
         *two_classes_lines(list(splits.values())),
@@ -174,7 +183,8 @@ def _require_every_class(
 def skipped_lines(skipped: Sequence[str], total: int) -> Iterator[str]:
     """What `data.on_bad_image=skip` left out of so many images."""
     if skipped:
-        lines = [f"data.on_bad_image=skip: {len(skipped)} of {total} images are left out"]
+        are = "is" if len(skipped) == 1 else "are"
+        lines = [f"data.on_bad_image=skip: {len(skipped)} of {total} images {are} left out"]
         lines += skipped[:_LISTED]
         if len(skipped) > _LISTED:
             lines.append(f"and {len(skipped) - _LISTED} more")
@@ -189,11 +199,20 @@ def cut_off_line(fit: str, share: float) -> Iterator[str]:
         yield f"data.fit=crop: {share:.0%} of the pictures' area is cut off, on average; {kept}"
 
 
-def _left_out_lines(folders: Mapping[str, str], found: Mapping[str, Listing]) -> Iterator[str]:
+def _twin_lines(classes: Sequence[str]) -> Iterator[str]:
+    """Letters come in two cases; else a folder was most likely named twice."""
+    sorts = groupby(sorted(classes, key=as_read), key=as_read)
+    if twins := [" and ".join(names) for _, each in sorts if len(names := list(each)) > 1]:
+        remedy = "put their images into one folder if they are one class"
+        yield f"classes that differ in case or accents alone: {some(twins)}; {remedy}"
+
+
+def _left_out_lines(
+    config: ImageFolderConfig, folders: Mapping[str, str], found: Mapping[str, Listing]
+) -> Iterator[str]:
     """A photo under a name that is not read would else be missed by nobody."""
     for part, listing in found.items():
         if listing.left_out:
-            most = listing.left_out.most_common(5)
-            kinds = ", ".join(f"{count} {printable(suffix)}" for suffix, count in most)
+            folder = config.root if folders[part] == "." else f"{folders[part]}/"
             problem = "left out what is no image by its name or lies in no class folder"
-            yield f"{folders[part]}/: {problem}: {kinds}"
+            yield f"{folder}: {problem}: {left_out_text(listing.left_out)}"

@@ -1,11 +1,17 @@
 """Kinds of files that people take for pictures and that are not read: what they are, and what
 would do. Known by the suffix, or by the first bytes where a name says something else."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from transfer.system.errors import printable
+
 # As many bytes as `kind_of_content` looks at.
 _HEAD = 256
+# Kinds of files that a line names; it counts the others, too.
+_NAMED = 5
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,9 @@ _SAVE = "save it as JPEG or PNG"
 
 
 def _by_magick(name: str, *suffixes: str) -> Kind:
-    command = f"magick mogrify -format jpg '*{suffixes[0]}'"
+    # A phone writes its suffixes in capitals, and a shell tells them apart.
+    small = suffixes[0]
+    command = f"magick mogrify -format jpg '*{small}' (or '*{small.upper()}')"
     return Kind(name, f"{_SAVE}, for example with ImageMagick: {command}", suffixes)
 
 
@@ -97,6 +105,18 @@ def kind_of_content(path: Path, content: bytes | None = None) -> Kind | None:
         if head.startswith(beginning) or start.lower().startswith(beginning):
             return kind
     return None
+
+
+def left_out_text(left_out: Counter[str]) -> str:
+    """How many files of which suffix were left out, and what would do for the pictures among them:
+    "3 .heic, 1 .txt; HEIC: save it as JPEG or PNG"."""
+    most = left_out.most_common(_NAMED)
+    counts = [f"{count:,} {printable(suffix)}" for suffix, count in most]
+    if rest := left_out.total() - sum(count for _, count in most):
+        counts.append(f"{rest:,} other{'s' if rest > 1 else ''}")
+    kinds = {kind.name: kind for suffix, _ in most if (kind := kind_by_suffix(suffix))}
+    ways = [f"{kind.name}: {kind.would_do}" for kind in kinds.values() if kind.picture]
+    return "; ".join([", ".join(counts), *ways])
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -1,13 +1,24 @@
 """Which folders below `data.root` are the training, validation and test images."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations, permutations
 from pathlib import Path
+from typing import NoReturn
 
 from transfer.config.schema import DataConfig, ImageFolderConfig
-from transfer.data.class_folders import class_folders, is_folder, some
+from transfer.data.class_folders import (
+    class_folders,
+    is_folder,
+    is_image,
+    is_wanted,
+    refuse_without_classes,
+    some,
+)
+from transfer.data.other_kinds import ARCHIVES
 from transfer.system.errors import ConfigError
 
 # What people and tools call them, in any case. The first is the default of data.<part>_folder.
@@ -36,9 +47,7 @@ def part_folders(config: ImageFolderConfig) -> dict[str, str]:
     """
     root = folder_root(config)
     if not is_folder(root):
-        unpack = "is a file, not a folder; an archive must be unpacked first"
-        problem = unpack if root.is_file() else "there is no such folder"
-        raise ConfigError("data.root", config.root, problem)
+        _refuse_no_folder(config, root)
     folders = {}
     for part in PART_NAMES:
         name = getattr(config, f"{part}_folder")
@@ -87,6 +96,9 @@ def unused_lines(config: ImageFolderConfig, folders: dict[str, str]) -> Iterator
         names = some([f"{name}/" for name in sorted(spare)])
         keys = "data.train_folder, data.val_folder and data.test_folder name those that are"
         yield f"{config.root}: not used: {names}; {keys}"
+    if hidden := _hidden_with_images(root / folders["train"]):
+        names = some([f"{name}/" for name in hidden])
+        yield f"{config.root}: not used: {names}; rename what is to be a class without the dot"
     if alone:
         if config.train_folder != ".":
             yield f"{config.root}: has no folder train/; the folders in it are the classes"
@@ -116,6 +128,17 @@ def _called(root: Path, part: str) -> list[str]:
     return [name for name in class_folders(root) if name.lower() in PART_NAMES[part]]
 
 
+def _hidden_with_images(folder: Path) -> list[str]:
+    """Folders that file managers hide for the dot before their name, and that hold images."""
+    found = []
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.startswith(".") and is_folder(path):
+                files = [file for file in path.iterdir() if is_wanted(file.name)]
+                found += [path.name] if any(map(is_image, files)) else []
+    return sorted(found)
+
+
 def _folders_within(folder: Path) -> tuple[str, ...]:
     """Those in a class's folder, which may hold a thousand files as well; it is read again when
     something was put there or taken away: all jobs of a sweep ask."""
@@ -133,22 +156,70 @@ def _folders_at(folder: Path, changed: int) -> tuple[str, ...]:
 
 def _class_folders_alone(config: ImageFolderConfig, root: Path) -> str:
     """ "." where the folders of `data.root` are classes and nothing else."""
-    parts = {name for part in PART_NAMES for name in _called(root, part)}
+    parts = {name: part for part in PART_NAMES for name in _called(root, part)}
     names = [name for name in class_folders(root) if name not in parts]
     inside = {name: _folders_within(root / name) for name in names}
-    for name, below in inside.items():
-        if any(each.lower() in PART_NAMES["train"] for each in below):
-            problem = f"needs a folder train/; there is one in {name}/: data.root={root / name}"
-            raise ConfigError("data.root", config.root, problem)
-    for one, other in combinations([name for name in names if len(inside[name]) > 1], 2):
-        if len(same := sorted(set(inside[one]) & set(inside[other]))) > 1:
-            keys = f"data.train_folder={one}, data.test_folder={other} or the like name them"
-            problem = f"needs a folder train/; {one}/ and {other}/ both hold {some(same)}: {keys}"
-            raise ConfigError("data.root", config.root, problem)
     if not names:
-        problem = "needs a folder train/ with one folder a class, or the class folders alone"
-        raise ConfigError("data.root", config.root, problem)
+        _refuse_no_classes(config, root, parts)
+    if problem := _train_below(root, inside) or _same_below(inside):
+        raise ConfigError("data.root", config.root, f"needs a folder train/; {problem}")
     return "."
+
+
+def _train_below(root: Path, inside: Mapping[str, Sequence[str]]) -> str:
+    """What to do where the train folder is one deeper; empty where it is not."""
+    hold = [
+        name
+        for name, below in inside.items()
+        if any(each.lower() in PART_NAMES["train"] for each in below)
+    ]
+    if len(hold) < 2:
+        return f"there is one in {hold[0]}/: data.root={root / hold[0]}" if hold else ""
+    turned = f"if these are the classes, make it train/{hold[0]}/ and so on"
+    chosen = f"if each is a data set, choose one, such as data.root={root / hold[0]}"
+    return f"there is one in each of {some(hold)}: {turned}; {chosen}"
+
+
+def _same_below(inside: Mapping[str, Sequence[str]]) -> str:
+    """What to do where two folders hold the same ones; empty where no two do."""
+    for one, other in combinations([name for name in inside if len(inside[name]) > 1], 2):
+        if len(same := sorted(set(inside[one]) & set(inside[other]))) > 1:
+            train, rest = (other, one) if _sounds_like(other) == "train" else (one, other)
+            part = "val" if _sounds_like(rest) == "val" else "test"
+            keys = f"data.train_folder={train} data.{part}_folder={rest} if those are the classes"
+            classes = f"data.train_folder=. if {one} and {other} are"
+            return f"{one}/ and {other}/ both hold {some(same)}: {keys}, {classes}"
+    return ""
+
+
+def _sounds_like(name: str) -> str | None:
+    """The part that a folder's name has the word of: test of images_test."""
+    each = (part for part, words in PART_NAMES.items() if any(w in name.lower() for w in words))
+    return next(each, None)
+
+
+def _refuse_no_folder(config: ImageFolderConfig, root: Path) -> NoReturn:
+    problem = "there is no such folder"
+    if root.is_file():
+        archive = root.suffix.lower() in ARCHIVES
+        holds = "name the folder that holds train/ or the class folders"
+        would_do = "an archive must be unpacked first" if archive else holds
+        problem = f"is a file, not a folder; {would_do}"
+    raise ConfigError("data.root", config.root, problem)
+
+
+def _refuse_no_classes(config: ImageFolderConfig, root: Path, parts: Mapping[str, str]) -> NoReturn:
+    """Say what is in `data.root`, where that is neither a train folder nor classes."""
+    if parts:
+        there = " and ".join(f"{name}/" for name in parts)
+        name, part = next(iter(parts.items()))
+        keys = f"data.train_folder={name} data.{part}_folder=null"
+        problem = f"needs a folder train/ beside {there}; {keys} trains on {name}/ instead"
+        raise ConfigError("data.root", config.root, problem)
+    files = Counter(path.suffix.lower() for path in root.iterdir() if is_wanted(path.name))
+    empty = "needs a folder train/ with one folder a class, or the class folders alone"
+    around = f", or name the folder around {root.resolve().name}/ if that is a class itself"
+    refuse_without_classes(root, files, empty, around)
 
 
 def _require_apart(root: Path, folders: dict[str, str]) -> None:

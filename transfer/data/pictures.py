@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from transfer.data.class_folders import is_folder, is_image, walk_wanted, without_images
-from transfer.data.other_kinds import kind_by_suffix
-from transfer.system.errors import ConfigError, printable
-
-# Kinds of files that a line names; it counts the others, too.
-_KINDS = 5
+from transfer.data.other_kinds import left_out_text
+from transfer.system.errors import ConfigError
 
 
 @dataclass
@@ -44,13 +41,7 @@ class Pictures:
         """A sentence on what was left out; empty where nothing was."""
         if not self.left_out:
             return ""
-        most = self.left_out.most_common(_KINDS)
-        counts = [f"{count:,} {printable(suffix)}" for suffix, count in most]
-        if rest := self.left_out.total() - sum(count for _, count in most):
-            counts.append(f"{rest:,} others")
-        kinds = {kind.name: kind for suffix, _ in most if (kind := kind_by_suffix(suffix))}
-        ways = [f"{kind.name}: {kind.would_do}" for kind in kinds.values() if kind.picture]
-        return "; ".join([f"left out what is no image by its name: {', '.join(counts)}", *ways])
+        return f"left out what is no image by its name: {left_out_text(self.left_out)}"
 
     def _walk(self, place: Path, left_out: Counter[str]) -> Iterator[Path]:
         if not is_folder(place):
