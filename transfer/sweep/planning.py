@@ -81,18 +81,12 @@ def plan_sweep(
     if OmegaConf.select(config, "preview"):
         checked, words = checking.each(prepare_in_turn(pinned)), [words for _, words in jobs]
         preview(client, checked, words, halving, resume=resume)
-    found = dict[int, tuple[PlannedJob, ExpectedJob]]()
+    planned, work = list[PlannedJob](), list[ExpectedJob]()
     if plans_all(config):
-        with answering(client.tracking_uri, "read"):
-            known = find_all_of(client, len(pinned)) if resume else None
-        for number, job in checking.each(prepare_in_turn(pinned)):
-            plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
-            done = epochs_done(client, job, known) if resume else 0
-            found[number] = (plan, expected_job(job, done))
-    planned = [plan for _, (plan, _) in sorted(found.items())]
+        planned, work = _check_jobs(client, pinned, split, checking, resume=resume)
     repeats = find_repeats(planned)
-    trained = {str(number): each for number, (_, each) in sorted(found.items())}
-    trained = {number: each for number, each in trained.items() if number not in repeats.of}
+    numbered = {str(number): each for number, each in enumerate(work)}
+    trained = {number: each for number, each in numbered.items() if number not in repeats.of}
     expected = Expected(trained, jobs_at_once(config))
     folder, lock = lock_folder(config)
     former = read_former(client, overrides, repeats.distinct(planned)) if resume else Former()
@@ -106,6 +100,33 @@ def plan_sweep(
         store=OmegaConf.select(config, "tracking.uri"), expected=expected, budget=budget,
         pace=pace, split=split, choice=choice, search=search, deployment=deployment,
     )  # fmt: skip
+
+
+def _check_jobs(
+    client: Client,
+    jobs: Sequence[tuple[Config, Sequence[str]]],
+    split: Sequence[Sequence[str]],
+    checking: Checking,
+    *,
+    resume: bool,
+) -> tuple[list[PlannedJob], list[ExpectedJob]]:
+    """Make every job ready once, for what can be wrong with it.
+
+    Returns:
+        The plan of each job, and the work that it is: with `resume` what is left of it.
+
+    Raises:
+        ConfigError: one cannot run, or the store cannot be read.
+    """
+    with answering(client.tracking_uri, "read"):
+        known = find_all_of(client, len(jobs)) if resume else None
+    found = dict[int, tuple[PlannedJob, ExpectedJob]]()
+    for number, job in checking.each(prepare_in_turn(jobs)):
+        plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
+        done = epochs_done(client, job, known) if resume else 0
+        found[number] = plan, expected_job(job, done)
+    in_order = [each for _, each in sorted(found.items())]
+    return [plan for plan, _ in in_order], [work for _, work in in_order]
 
 
 def auto_weights(
