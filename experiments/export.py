@@ -178,8 +178,8 @@ def _register(
         model = Path(folder) / "model"
         save_served_model(written.path, written.classifier.description, model)
         card = json.loads((model / "card.json").read_text(encoding="utf-8"))
-        told = register(client, record, model, name, card, validation=validation, fault=fault)
-        return str(told)
+        registered = register(client, record, model, name, card, validation=validation, fault=fault)
+        return str(registered)
 
 
 if __name__ == "__main__":

@@ -190,8 +190,8 @@ def _read_exported(options: Options) -> PictureClassifier:
     description = exported.description
     classes = f"{len(exported.classes)} classes at {exported.image_size} px"
     origin = f"run {description.run_id} ({description.run_name})"
-    told = f"{options.run}, of {origin}: {classes}; cpu, {description.numbers}"
-    print(printable(told), file=sys.stderr)
+    line = f"{options.run}, of {origin}: {classes}; cpu, {description.numbers}"
+    print(printable(line), file=sys.stderr)
     return exported
 
 

@@ -28,7 +28,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     own = [entry for entry in manager.ttflist if "mpl-data" in entry.fname]
     monkeypatch.setattr(manager, "ttflist", own)
     monkeypatch.setattr(font_manager, "findSystemFonts", list)
-    monkeypatch.setattr(fonts, "_told", set())
+    monkeypatch.setattr(fonts, "_advised", set())
     fonts._find_families.cache_clear()
     yield monkeypatch
     fonts._find_families.cache_clear()

@@ -168,8 +168,8 @@ def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
         most = max(known, key=columns.GAP.mean)
         over = sum(columns.GAP.mean(row) - _uncertainty(row) > _OVERFITTING for row in known)
         sentence = "finding.overfits" if over else "finding.no_overfitting"
-        told = {"gap": columns.GAP.text(most), "rows": over, "all": len(known)}
-        yield words(sentence, label=most.label, **told)
+        figures = {"gap": columns.GAP.text(most), "rows": over, "all": len(known)}
+        yield words(sentence, label=most.label, **figures)
 
 
 def _uncertainty(row: Row) -> float:

@@ -75,8 +75,8 @@ def duration(seconds: float, words: Words) -> str:
 def _take(comparison: Comparison, decision: Decision, words: Words) -> str:
     rows, row = comparison.rows, comparison.rows[decision.chosen]
     key = "front.take" if len(rows) > 1 else "front.only"
-    told = _score(row, comparison.criterion, words)
-    return words(key, label=row.label, count=len(rows), score=told)
+    score = _score(row, comparison.criterion, words)
+    return words(key, label=row.label, count=len(rows), score=score)
 
 
 def _score(row: Row, criterion: Criterion, words: Words) -> str:
@@ -92,14 +92,14 @@ def _score(row: Row, criterion: Criterion, words: Words) -> str:
 def _no_choice(comparison: Comparison, decision: Decision, words: Words) -> list[str]:
     """What is told where the best on validation is at chance: nothing to take, and why."""
     row = comparison.rows[decision.chosen]
-    told = {
+    parts = {
         "label": row.label,
         "count": len(comparison.rows),
         "score": _score(row, comparison.criterion, words),
         "chance": percent(chance_of(row)),
     }
     lines = [
-        words("front.guessing" if len(comparison.rows) > 1 else "front.guessing_only", **told),
+        words("front.guessing" if len(comparison.rows) > 1 else "front.guessing_only", **parts),
         words("front.guessing_why", why=why_guessing(row, words)),
     ]
     better = not is_guessing(comparison.rows[decision.favourite])
@@ -141,7 +141,7 @@ def _sure(comparison: Comparison, decision: Decision, words: Words) -> str:
     if math.isfinite(probability) and math.isfinite(loss.estimate):
         all_of_them = len(decision.probability_best) == len(rows)
         of_which = f"front.count.{decision.about if all_of_them else 'upper'}"
-        told = words(
+        sentence = words(
             f"front.sure.{decision.about}",
             chance=chance(probability),
             count=words(of_which, count=len(decision.probability_best)),
@@ -149,7 +149,7 @@ def _sure(comparison: Comparison, decision: Decision, words: Words) -> str:
             low=size(loss.low, criterion),
             high=size(loss.high, criterion),
         )
-        sentences.append(told)
+        sentences.append(sentence)
     if decision.about == "network":
         pair = comparison.pair(decision.chosen, decision.rival or 1)
         why = missing_text(pair.recipe, pair, rows, words)
@@ -175,18 +175,18 @@ def _surer(comparison: Comparison, decision: Decision, words: Words) -> str:
     if decision.needs == "nothing":
         # The verdict is on recipes, or more trainings would still tell something.
         decided = "front.more_validation" if verdict == "worse" else f"front.decided.{verdict}"
-        told = words(decided, rival=label)
+        parts = words(decided, rival=label)
     elif decision.needs == "unknown":
-        told = words("front.surer_unknown")
+        parts = words("front.surer_unknown")
     elif decision.needs == "images":
         folds = any(each.fold >= 0 for row in rows for each in row.replicates)
         replicates = words(f"replicates.{replicates_kind(rows)}")
         # Of folds, every image is a test image.
         key = f"front.surer_images.{'folds' if folds else 'test'}"
-        told = words(key, replicates=replicates, rival=label)
+        parts = words(key, replicates=replicates, rival=label)
     else:
-        told = _more(decision, rows, label, words)
-    return words("front.surer", parts=told)
+        parts = _more(decision, rows, label, words)
+    return words("front.surer", parts=parts)
 
 
 def _more(decision: Decision, rows: Sequence[Row], rival: str, words: Words) -> str:
@@ -214,5 +214,5 @@ def _favourite(comparison: Comparison, decision: Decision, words: Words) -> str:
     row = comparison.rows[decision.favourite]
     score = score_of(row, comparison.criterion).estimate
     value = of_criterion(comparison.criterion)[0].metric.text(score)
-    told = words(f"score_by.{comparison.criterion.name}", value=value)
-    return words("front.favourite", label=row.label, score=told)
+    text = words(f"score_by.{comparison.criterion.name}", value=value)
+    return words("front.favourite", label=row.label, score=text)

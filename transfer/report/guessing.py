@@ -8,8 +8,8 @@ from transfer.report.language import Words
 
 def guessing_text(row: Row, words: Words) -> str:
     """That it is, and what is wrong with it."""
-    told = {"accuracy": ACCURACY.text(row), "chance": percent(chance_of(row))}
-    return words("finding.guessing", label=row.label, **told, why=why_guessing(row, words))
+    figures = {"accuracy": ACCURACY.text(row), "chance": percent(chance_of(row))}
+    return words("finding.guessing", label=row.label, **figures, why=why_guessing(row, words))
 
 
 def why_guessing(row: Row, words: Words) -> str:

@@ -31,8 +31,8 @@ def ranking_legend(comparison: Comparison, words: Words) -> list[str]:
     if criterion.name != "acc":
         sentences.append(words("legend.select_by", measure=words(f"measure.{criterion.name}")))
     if over:
-        told = words("semicolon").join(over)
-        sentences.append(words("legend.interval", test=words(f"column.{test.name}"), over=told))
+        scores = words("semicolon").join(over)
+        sentences.append(words("legend.interval", test=words(f"column.{test.name}"), over=scores))
     if len(rows) == 1:
         return sentences
     limit = comparison.equivalent_within * (100 if criterion.sign > 0 else 1)

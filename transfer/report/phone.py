@@ -30,11 +30,11 @@ def phone_blocks(
     if not forms:
         return []
     blocks: list[Block] = [Heading(words("section.phone")), _table(forms, words)]
-    told = [*_fastest(forms, words), *_order(forms, words)]
+    sentences = [*_fastest(forms, words), *_order(forms, words)]
     legend = [words("legend.phone", within=f"{100 * _within(comparison):g}")]
     if any(form.measures.disturbed for form in forms):
         legend.append(words("legend.phone_disturbed"))
-    blocks += [Bullets(told)] if told else []
+    blocks += [Bullets(sentences)] if sentences else []
     blocks += [picture] if picture else []
     return [*blocks, *map(Paragraph, legend)]
 
@@ -109,7 +109,7 @@ def _fastest(forms: Sequence[FormRow], words: Words) -> list[str]:
     least = max(each.measures.acc for each in timed) - MOST_GIVEN_UP
     near = [each for each in timed if each.measures.acc >= least]
     best = min(near, key=lambda each: each.measures.latency_ms)
-    told = words(
+    sentence = words(
         "phone.fastest",
         label=best.row.label,
         form=words(f"form.{best.form}"),
@@ -119,7 +119,7 @@ def _fastest(forms: Sequence[FormRow], words: Words) -> list[str]:
         + (f" {DISTURBED}" if best.measures.disturbed else ""),
         size=_number(best.measures.size_mb, 1),
     )
-    return [told]
+    return [sentence]
 
 
 def _order(forms: Sequence[FormRow], words: Words) -> list[str]:

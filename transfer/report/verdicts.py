@@ -105,8 +105,8 @@ def replicate_name(replicate: Replicate, rows: Sequence[Row]) -> str:
 def counted(count: int, rows: Sequence[Row], words: Words, *, more: bool = False) -> str:
     """So many replicates, or so many more, by what these are here."""
     number = "single" if count == 1 else "several"
-    told = {"count": count, "more": words("more") if more else ""}
-    return words(f"{number}.{replicates_kind(rows)}", **told)
+    parts = {"count": count, "more": words("more") if more else ""}
+    return words(f"{number}.{replicates_kind(rows)}", **parts)
 
 
 def chance(probability: float) -> str:

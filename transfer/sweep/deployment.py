@@ -114,15 +114,15 @@ def deploy(client: Client, sweep: str, asked: Deployment) -> bool:
         network for runs in by_test_set(found) for network in networks_to_use(runs, asked.rows)
     ]
     missing = [each for each in networks if not is_there(each, asked.forms)]
-    print(f"\ndeploy: {_told(len(networks), len(missing))}", flush=True)
+    print(f"\ndeploy: {_summary(len(networks), len(missing))}", flush=True)
     failed = export_all(client, missing, Exporting(asked.forms), OUT)
     if failed:
-        told = f"{failed} of {len(networks)} networks were not exported as asked"
-        print(f"{told}; to try again:\n{resume_command()}", file=sys.stderr)
+        problem = f"{failed} of {len(networks)} networks were not exported as asked"
+        print(f"{problem}; to try again:\n{resume_command()}", file=sys.stderr)
     return not failed
 
 
-def _told(networks: int, missing: int) -> str:
+def _summary(networks: int, missing: int) -> str:
     if not networks:
         return "the store has no network that was trained to its end"
     there = f", {networks - missing} of them there already" if missing < networks else ""

@@ -56,5 +56,5 @@ def _change(measures: FormMeasures) -> str:
         100 * each + 0.0
         for each in (measures.acc_change, measures.acc_change_low, measures.acc_change_high)
     )
-    told = f"{change:.2f} points (95 % interval {low:.2f} to {high:.2f})"
-    return told.replace("-", "−")
+    text = f"{change:.2f} points (95 % interval {low:.2f} to {high:.2f})"
+    return text.replace("-", "−")

@@ -138,10 +138,10 @@ class JobProgress:
         running = Running(self._number, number, self.seconds)
         left = self._expected.seconds_left(self._ended, running)
         if left is not None:
-            told = f"{duration(left)} left"
+            text = f"{duration(left)} left"
             if self._budget is not None:
-                told += f", of the budget {duration(max(self._budget.left, 0.0))}"
-            self._bar.set_postfix_str(told, refresh=False)
+                text += f", of the budget {duration(max(self._budget.left, 0.0))}"
+            self._bar.set_postfix_str(text, refresh=False)
         self._bar.n = self._before + number
         self._bar.refresh()
 
@@ -168,6 +168,6 @@ class JobProgress:
         }
         for number, outcome in read_outcomes(self._folder).items():
             if str(number) in self._expected.jobs:
-                told = outcome.status in ("finished", "paused")
-                ended[number] = outcome.seconds if told else None
+                measured = outcome.status in ("finished", "paused")
+                ended[number] = outcome.seconds if measured else None
         return ended

@@ -193,14 +193,14 @@ def _features(job: Job, advance: Callable[[float], None]) -> tuple[Tensor, Tenso
     cut = cut_at(job.model(), "head", job.config.image_size)
     images, seen = len(job.data.train) + len(job.data.val), 0
 
-    def told(batch: Tensor) -> Tensor:
+    def counted(batch: Tensor) -> Tensor:
         nonlocal seen
         seen += len(batch)
         advance(min(seen / images, 1.0))
         return cut.features(batch)
 
     stored = StoredFeatures(
-        replace(cut, features=told), job.data, job.config, job.device, job.normalization
+        replace(cut, features=counted), job.data, job.config, job.device, job.normalization
     )
     found, seconds = [], 0.0
     for read in (lambda: stored.train(1), stored.val):

@@ -34,8 +34,8 @@ class Registered:
     why: str = ""
 
     def __str__(self) -> str:
-        told = f"models:/{self.name}/{self.version}"
-        return f"{told}, now {CHAMPION}" if self.champion else f"{told}; {self.why}"
+        address = f"models:/{self.name}/{self.version}"
+        return f"{address}, now {CHAMPION}" if self.champion else f"{address}; {self.why}"
 
 
 def require_name(name: str) -> None:

@@ -27,7 +27,7 @@ _CHINESE = "图像准确率"
 _CJK = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "FULLWIDTH", "KANGXI")
 # Some of the characters that lack a font are enough to know the others by.
 _NAMED = 5
-_told = set[str]()
+_advised = set[str]()
 
 
 @contextmanager
@@ -63,8 +63,8 @@ def fallback_families(texts: Iterable[str]) -> Sequence[str]:
     for character in lacking:
         by_advice.setdefault(_advice(character), []).append(character)
     for advice, characters in by_advice.items():
-        if advice not in _told:
-            _told.add(advice)
+        if advice not in _advised:
+            _advised.add(advice)
             some = " ".join(characters[:_NAMED]) + " …" * (len(characters) > _NAMED)
             problem = f"no font here has {some}: figures show boxes; {advice}"
             print(problem, file=sys.stderr, flush=True)
