@@ -25,6 +25,7 @@ from transfer.sweep.deployment import take_as_one_value
 from transfer.sweep.endings import one_line_for_people
 from transfer.sweep.gpu_sharing import share_gpus
 from transfer.sweep.loader import share_files
+from transfer.sweep.unheeded import refuse_unheeded
 from transfer.system import interrupt
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class SweepCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
+            refuse_unheeded(config, sweep=False)
             require_one_place(config)
             claim_folder(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         with one_line_for_people():
+            refuse_unheeded(config, sweep=True)
             require_one_place(config)
             take_as_one_value(config)
             workers = has_workers(config)
