@@ -71,6 +71,10 @@ def test_jobs_save_when_their_sweep_is_interrupted(
             _, errors = refused.communicate(timeout=600)
         assert refused.returncode == 2 and "Traceback" not in errors, errors
         assert "partition=nowhere: the cluster has no partition nowhere; it has low, high" in errors
+        with train(place, *ON_SLURM, "hydra.launcher.gpus_per_node=1", "resume=true") as refused:
+            _, errors = refused.communicate(timeout=600)
+        assert refused.returncode == 2 and "Traceback" not in errors, errors
+        assert "takes no such job (Invalid generic resource (gres) specification)" in errors
     ends = sorted(run.info.status for run in children(place).values())
     assert ends == ["FINISHED"] * 3 + ["KILLED"] and set(went_on(place)) >= {0, 1}
     assert {run.info.run_id for run in begun.values()} <= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from transfer.config.launchers import (
     check_launcher,
 )
 from transfer.sweep.launchers import require_launcher
-from transfer.sweep.slurm_partitions import require_partition
+from transfer.sweep.slurm_room import require_job, require_partition
 from transfer.system.errors import ConfigError
 
 
@@ -76,7 +77,6 @@ def test_a_wrong_value_of_a_launcher_is_one_line(launcher: str, typed: str, word
     ("launcher", "typed", "words"),
     [
         ("submitit_local", "partition=gpu", "there are submitit_folder, name, timeout_min, .*"),
-        ("submitit_slurm", "ntasks=2", r"there are .*, additional_parameters"),
         ("ray", "num_cpus=2", "there are ray"),
         ("ray", "ray.num_cpus=2", "there are init, remote"),
     ],
@@ -125,6 +125,20 @@ def test_the_files_say_what_is_declared(name: str, path: str, declared: Any) -> 
             assert comment is not None and re.search(rf"(?<![\w.]){bound}\b", comment[1]), each
 
 
+@pytest.mark.skipif(find_spec("submitit") is None, reason="needs submitit")
+def test_what_this_machine_has_not_is_refused_and_no_folder_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for typed, words in (
+        ("gpus_per_node=99", r"this machine has \d+ GPUs"),
+        (f"submitit_folder={tmp_path}/file/%j", f"no folder can be made in {tmp_path}/file$"),
+    ):
+        own = (f"hydra.sweep.dir={tmp_path}/new", f"hydra.launcher.{typed}")
+        config = hydra_config_of("hydra/launcher=submitit_local", *own)
+        with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{typed}: {words}"):
+            require_launcher(config)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_cluster_of_slurms_is_asked_for_its_partitions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,3 +159,35 @@ def test_a_cluster_of_slurms_is_asked_for_its_partitions(
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="Slurm does not answer: No such file or directory"):
         require_partition(None, {})
+
+
+def test_a_cluster_of_slurms_is_asked_whether_it_would_take_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a program that answers as sbatch does."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    sbatch = tmp_path / "sbatch"
+
+    def answer(words: str, code: int) -> None:
+        asked = tmp_path / "asked"
+        sbatch.write_text(f"#!/bin/sh\necho \"$*\" > {asked}\necho '{words}' >&2\nexit {code}\n")
+        sbatch.chmod(0o755)
+
+    params = {"timeout_min": 60, "nodes": 1, "gpus_per_node": 1, "mem_gb": 1.5, "partition": None}
+    more = {"additional_parameters": {"exclusive": True, "reservation": "mine"}}
+    answer("sbatch: Job 1 to start at 2026-01-01", 0)
+    require_job(params | more)
+    assert (tmp_path / "asked").read_text().split() == [
+        *("--test-only", "--output=/dev/null", "--nodes=1", "--gpus-per-node=1", "--time=60"),
+        *("--mem=1536M", "--exclusive", "--reservation=mine"),
+    ]
+    answer("sbatch: error: Invalid generic resource (gres) specification", 1)
+    refused = r"slurm: .* no such job \(Invalid generic .*\); .* hydra\.launcher\.gpus_per_node=1"
+    with pytest.raises(ConfigError, match=refused):
+        require_job(params)
+    # Another cluster is not asked.
+    require_job(params | {"additional_parameters": {"clusters": "other"}})
+    # A node that is drained may come again.
+    answer("allocation failure: Requested node configuration is not available", 1)
+    require_job(params)
+    assert "jobs may wait" in caplog.text

@@ -107,8 +107,8 @@ def check_launcher(kind: str, launcher: DictConfig) -> None:
         read_options(_PREFIX, launcher, LocalConfig)
         _refuse_unknown(_PREFIX, launcher, [each.name for each in fields(LocalConfig)])
     elif kind == "SlurmLauncher":
+        # What else submitit may know it refuses itself.
         read_options(_PREFIX, launcher, SlurmConfig)
-        _refuse_unknown(_PREFIX, launcher, [each.name for each in fields(SlurmConfig)])
     else:
         _refuse_unknown(_PREFIX, launcher, ["ray"])
         # Below these two stands what Ray itself has, which it refuses itself.
