@@ -230,6 +230,7 @@ def test_what_is_typed_takes_the_place_of_a_part_of_the_grid(workplace: Workplac
     done = workplace.run(*command)
     assert done.returncode == 0, done.stderr
     table = [line for line in done.stdout.splitlines() if line.startswith(("resnet", "mobile"))]
+    assert "without the screen, which takes time: all candidates count alike here" in done.stdout
     # Two models, two parts, two rates; each once.
     assert len(table) == 8, done.stdout
     assert sum("last2" in line for line in table) == 4

@@ -209,6 +209,8 @@ class _Planner:
         read = [as_read(each) for each in configs]
         pretrained = [each for each in read if each.weights != "none"]
         raw = [label_of(each) for each in read if each.weights == "none"]
+        if self._preview and len(pretrained) > 1:
+            self._say("without the screen, which takes time: all candidates count alike here")
         if len(pretrained) < 2 or self._preview:
             return dict.fromkeys([*map(label_of, pretrained), *raw], 0.0)
         until = self._budget.used + _LONGEST_SCREEN * self._budget.left
