@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from transfer.sweep.ray_room import require_room
+from transfer.sweep.ray_room import require_room, require_room_here
 from transfer.system.errors import ConfigError
 
 _NODES = [
@@ -50,3 +50,14 @@ def test_what_no_node_has_is_one_line(wanted: dict[str, Any], line: str) -> None
 def test_a_cluster_without_nodes_has_room_for_nothing() -> None:
     with pytest.raises(ConfigError, match="num_cpus=1: no node of the cluster has so many"):
         require_room({"num_cpus": 1}, [])
+
+
+def test_a_machine_without_a_gpu_is_known_before_its_cluster_is_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    require_room_here({"num_cpus": 4, "num_gpus": 0, "memory": 1e18, "resources": {"a100": 1}})
+    for wanted, most in (({"num_cpus": 1, "num_gpus": 0.5}, "0"), ({"num_cpus": 5}, "4")):
+        with pytest.raises(ConfigError, match=f"has so many; the most is {most}$"):
+            require_room_here(wanted)

@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from transfer.sweep.cluster_jobs import ClusterJob, ClusterSweep, variables_to_pass_on
-from transfer.sweep.ray_room import require_room
+from transfer.sweep.ray_room import require_room, require_room_here
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 
@@ -47,8 +47,8 @@ def launch(
 
 
 def require_cluster(params: Mapping[str, Any]) -> None:
-    """Ask the cluster, before anything is begun there; one of this machine alone, which is not yet
-    started, is not asked.
+    """Ask the cluster, before anything is begun there; of one of this machine alone, which is not
+    yet started, the machine is asked.
 
     Args:
         params: the keys of `hydra.launcher.ray`.
@@ -57,6 +57,7 @@ def require_cluster(params: Mapping[str, Any]) -> None:
         ConfigError: there is no such cluster, or none of its nodes could run a job.
     """
     if params["init"]["address"] is None:
+        require_room_here(params["remote"])
         return
     try:
         _connected_task(

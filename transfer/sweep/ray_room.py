@@ -3,6 +3,7 @@ end."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,3 +39,22 @@ def require_room(wanted: Mapping[str, Any], nodes: Sequence[Mapping[str, float]]
     together = ", ".join(f"{key}={least:g}" for key, (_, least) in asked.items())
     problem = f"no node of the cluster has all of it together; there are {'; '.join(each)}"
     raise ConfigError(_PREFIX, f"{{{together}}}", problem)
+
+
+def require_room_here(wanted: Mapping[str, Any]) -> None:
+    """Refuse what this machine has not, for a cluster of it alone, which is not yet started.
+
+    Args:
+        wanted: the arguments of `ray.remote`; memory and other resources are Ray's to count.
+
+    Raises:
+        ConfigError: it has fewer cores or GPUs than a job asks for.
+    """
+    counted = {name: wanted.get(name) for name in ("num_cpus", "num_gpus")}
+    gpus = 0
+    if counted["num_gpus"]:
+        # It takes seconds, which most commands do without.
+        from torch import cuda
+
+        gpus = cuda.device_count()
+    require_room(counted, [{"CPU": os.cpu_count() or 1, "GPU": gpus}])
