@@ -226,3 +226,22 @@ def test_what_does_not_fit_is_named_by_what_the_file_holds() -> None:
     strange = {f"{number}.weight": torch.ones(3) for number in range(9)}
     with pytest.raises(ConfigError, match=rf"0\.weight; the model is {MODEL}$"):
         find_model(strange, meta_model(MODEL, 32), MODEL, "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda each: (each * 100).to(torch.int8), "holds int8, as quantised or packed weights do"),
+        (lambda each: each.to(torch.float8_e4m3fn), "holds float8_e4m3fn, as quantised"),
+        (lambda each: each * torch.nan, "holds numbers that are NaN or infinite; take an earlier"),
+    ],
+)
+@pytest.mark.parametrize("name", ["features.1.block.0.0.weight", "features.0.1.running_var"])
+def test_numbers_that_no_network_has_are_refused(
+    spoil: Callable[[Tensor], Tensor], problem: str, name: str
+) -> None:
+    """torch would copy them without a word."""
+    state, model = _state(), meta_model(MODEL, 32)
+    find_model(state, model, MODEL, "a.pth")
+    with pytest.raises(ConfigError, match=rf"weights=a\.pth: {name} {problem}"):
+        find_model(state | {name: spoil(state[name])}, model, MODEL, "a.pth")

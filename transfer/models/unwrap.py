@@ -25,6 +25,8 @@ _COMMON = (
     "vit_b_16", "efficientnet_b0", "convnext_tiny", "densenet121",
 )  # fmt: skip
 _LOOKS_LIKE = 0.9
+# What BatchNorm's buffers end in that hold averages of activations.
+_AVERAGES = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def find_model(
         source: what the user wrote for it; errors quote it.
 
     Raises:
-        ConfigError: no part does.
+        ConfigError: no part does, or it holds other numbers than a network's.
     """
     family = family_of(model)
     tensors = {family.tensor_name(name): tensor for name, tensor in tensors.items()}
@@ -68,8 +70,27 @@ def find_model(
     }
     own = {name.partition(".")[0] for name in model.state_dict()}
     state = {name: tensor for name, tensor in inside.items() if name.partition(".")[0] in own}
+    _require_numbers(state, model, source)
     aside = dict.fromkeys(name.partition(".")[0] for name in inside if name not in state)
     return ModelPart(state, _note(prefix, [each for each in fitting if each != prefix], [*aside]))
+
+
+def _require_numbers(state: Mapping[str, Tensor], model: nn.Module, source: str) -> None:
+    """Raise ConfigError for what torch would copy into a network in silence: the whole numbers of
+    quantised weights, without what they are to be scaled by, and what a failed training left."""
+    averages = (name for name, _ in model.named_buffers() if name.endswith(_AVERAGES))
+    learned = {name for name, _ in model.named_parameters()} | set(averages)
+    for name, each in state.items():
+        if name not in learned:
+            continue
+        if not each.is_floating_point() or each.element_size() < 2:
+            kind = str(each.dtype).removeprefix("torch.")
+            problem = f"{name} holds {kind}, as quantised or packed weights do"
+            would_do = "save the weights that they were made of, in float16, bfloat16 or float32"
+            raise ConfigError("weights", source, f"{problem}; {would_do}")
+        if not each.isfinite().all():
+            problem = f"{name} holds numbers that are NaN or infinite"
+            raise ConfigError("weights", source, f"{problem}; take an earlier checkpoint")
 
 
 def _note(prefix: str, others: list[str], aside: list[str]) -> str:
