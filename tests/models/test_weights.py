@@ -89,10 +89,15 @@ def test_one_missing_and_one_extra_tensor_are_refused() -> None:
     model = build_model("resnet18", 10, 32)
     state = model.state_dict()
     missing = {name: tensor for name, tensor in state.items() if name != "layer3.0.conv1.weight"}
-    with pytest.raises(ConfigError, match=r"1 names such as layer3\.0\.conv1\.weight"):
+    name = r"1 names such as layer3\.0\.conv1\.weight; the first"
+    with pytest.raises(ConfigError, match=rf"{name} is not in the weights$"):
         match_weights(model, Weights("a.pth", "d", missing))
-    with pytest.raises(ConfigError, match="1 names such as surplus"):
+    with pytest.raises(ConfigError, match="1 names such as surplus; the first is not in the model"):
         match_weights(model, Weights("a.pth", "d", {**state, "surplus": torch.ones(1)}))
+    other = {"layer3.0.conv1.weight": torch.ones(256, 128, 1, 1)}
+    shapes = r"has the shape \[256, 128, 1, 1\] in the weights and \[256, 128, 3, 3\] in the model"
+    with pytest.raises(ConfigError, match=f"{name} {shapes}"):
+        match_weights(model, Weights("a.pth", "d", {**state, **other}))
 
 
 def test_auxiliary_classifiers_are_left_out() -> None:

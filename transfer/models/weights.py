@@ -185,6 +185,7 @@ def match_weights(
     if required:
         first = ", ".join(required[:6])
         problem = f"does not fit {type(model).__name__}: {len(required)} names such as {first}"
+        problem += f"; the first {_misfit(required[0], own, state)}"
         raise ConfigError("weights", weights.source, problem)
     resized = tuple(
         name for name in loaded if loaded[name].shape != weights.state.get(name, loaded[name]).shape
@@ -197,3 +198,13 @@ def match_weights(
             lacking = "of another shape in the weights" if name in state else "not in the weights"
             drawn[layer] = "for these classes" if name.startswith(fresh) else lacking
     return WeightsMatch(loaded, unused, resized, same_task, drawn)
+
+
+def _misfit(name: str, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What is wrong with a tensor that does not fit, in words."""
+    if name not in given:
+        return "is not in the weights"
+    if name not in own:
+        return "is not in the model"
+    there, here = list(given[name].shape), list(own[name].shape)
+    return f"has the shape {there} in the weights and {here} in the model"
