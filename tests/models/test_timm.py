@@ -153,3 +153,24 @@ def test_weights_of_another_network_are_refused_by_their_names() -> None:
     state = build_model("resnet18", 5, 32).state_dict()
     with pytest.raises(ConfigError, match="does not fit VisionTransformer"):
         match_weights(meta_model("timm/test_vit", 64), Weights("file.pth", "", state))
+
+
+def test_a_file_is_told_of_the_normalisations_that_the_model_is_published_with(
+    tmp_path: Path,
+) -> None:
+    """timm's own choice for this one was trained with ImageNet's mean and std, another with 0.5."""
+    name = "timm/mobilenetv4_conv_small"
+    torch.save({"model": build_model(name, 5, 32).state_dict()}, tmp_path / "a.pth")
+    weights = read_weights(str(tmp_path / "a.pth"), name, meta_model(name, 32))
+    cfgs = [
+        load_timm().get_pretrained_cfg(f"mobilenetv4_conv_small.{each.entry}")
+        for each in family_named(name).published(name)
+    ]
+    assert weights.normalization is not None and weights.normalization.mean == cfgs[0].mean
+    typed = "data.mean=[0.5,0.5,0.5] data.std=[0.5,0.5,0.5]"
+    assert cfgs[0].mean != (0.5,) * 3
+    assert f"found under model; the model is also published with {typed} (" in weights.note
+    # Where all agree there is nothing to tell.
+    torch.save(build_model("timm/resnet18", 5, 32).state_dict(), tmp_path / "b.pth")
+    model = meta_model("timm/resnet18", 32)
+    assert not read_weights(str(tmp_path / "b.pth"), "timm/resnet18", model).note

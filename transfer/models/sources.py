@@ -5,7 +5,8 @@ safetensors file of float16 numbers beside a card (JSON) that tells how it was m
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,37 @@ def read_weights(source: str, model_name: str, model: nn.Module | None = None) -
     path = Path(source).expanduser()
     part = find_model(read_tensors(path, source), model, model_name, source)
     normalization, classes, trained_on = describe_file(path)
-    note = part.note
+    notes = [part.note]
     if normalization is None:
         if family_named(model_name).input_transform(model_name):
-            on = "transform_input on, as with the published weights"
-            note = "; ".join(filter(None, (note, on)))
+            notes.append("transform_input on, as with the published weights")
         # Whoever trained a published model anew kept to its makers' normalisation, mostly.
         made = family_named(model_name).published(model_name)
         normalization = Normalization.of_published(made[0], "published") if made else None
+        notes.append(_other_normalizations(made))
+    note = "; ".join(filter(None, notes))
     return make_weights(
         source, part.state, normalization, classes, note=note, trained_on=trained_on
     )
+
+
+def _other_normalizations(published: Sequence[PublishedWeights]) -> str:
+    """A remark on those with which others of a model's published weights read images, whose first
+    is taken for a file that says nothing; "" where all agree. DINO's and MAE's ViT have ImageNet's,
+    where timm's own choice has 0.5."""
+    entries: dict[Normalization, str] = {}
+    for each in published:
+        plain = replace(Normalization.of_published(each), interpolation="", image_size=None)
+        entries.setdefault(plain, each.entry)
+    others = [
+        f"data.mean={_typed(each.mean)} data.std={_typed(each.std)} ({entry})"
+        for each, entry in list(entries.items())[1:]
+    ]
+    return f"the model is also published with {', and with '.join(others)}" if others else ""
+
+
+def _typed(values: Sequence[float]) -> str:
+    return f"[{','.join(map(str, values))}]"
 
 
 def shared_weights(source: str, model_name: str, image_size: int) -> Weights:
