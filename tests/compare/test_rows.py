@@ -19,6 +19,17 @@ def test_seeds_are_folded_and_the_best_comes_first() -> None:
     assert rows[1].metric("test/acc") == [0.5, 0.6]
 
 
+def test_of_equals_on_validation_none_is_chosen_by_its_test_images() -> None:
+    runs = [make_run(model, 0, 0, accuracy) for model, accuracy in {"b": 0.9, "a": 0.8}.items()]
+    for run in runs:
+        run.metrics["best/val_acc"] = 0.5
+    assert [row.runs[0] for row in make_rows(runs)] == runs[::-1], "by name"
+    # Where nobody knows the validation images, there is nothing else to go by.
+    for run in runs:
+        del run.metrics["best/val_acc"]
+    assert [row.runs[0] for row in make_rows(runs)] == runs
+
+
 def test_the_same_run_again_is_not_another_seed() -> None:
     again = dataclasses.replace(RUNS[0], id="again")
     [_, row] = make_rows([*RUNS, again])

@@ -247,7 +247,8 @@ def build_rows(
     """Group finished runs by configuration; in order of validation, the best first, by what all of
     them were selected by.
 
-    That is the order of `mean_scores`, to which folds that some rows lack make no difference.
+    That is the order of `mean_scores`, to which folds that some rows lack make no difference; of
+    equals, by the digest of what was chosen, for test images may not tell.
 
     Args:
         runs: of any status; only finished ones become rows, of one replicate the last of them.
@@ -278,5 +279,11 @@ def build_rows(
 
     measures = (criterion.validation, criterion.test)
     validated, tested = (mean_scores(rows, measure, criterion.sign) for measure in measures)
-    order = sorted(range(len(rows)), key=lambda at: (validated[at], tested[at]), reverse=True)
-    return [rows[at] for at in order]
+    names = [row.runs[0].tags.get("transfer.configuration", "") for row in rows]
+
+    def place(at: int) -> tuple[float, float, str]:
+        # Of equals none is chosen by its test images, unless they are all there is.
+        others = 0.0 if math.isfinite(validated[at]) else -tested[at]
+        return -validated[at], others, names[at]
+
+    return [rows[at] for at in sorted(range(len(rows)), key=place)]
