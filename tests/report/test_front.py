@@ -12,6 +12,7 @@ import pytest
 from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.report.sweeps import APART, CLOSE, compare
 from transfer.compare.comparison import Comparison
+from transfer.compare.criterion import CRITERIA
 from transfer.compare.replication import Need
 from transfer.report.columns import points
 from transfer.report.findings import findings
@@ -57,6 +58,10 @@ def test_nothing_at_chance_is_recommended(language: str) -> None:
     assert "50.00" in lines[0] and "{" not in "".join(lines)
     assert lines[1].endswith(why_guessing(chosen, words))
     assert "2" in lines[0]
+    # What guessing scores is an accuracy, whatever chose it.
+    comparison.criterion = CRITERIA["loss"]
+    assert front(comparison, words).lines == lines
+    comparison.criterion = CRITERIA["acc"]
     [alone, _] = front(compare({"a": 0.48}), words).lines
     assert "`a`" in alone and alone.split("`")[0] != lines[0].split("`")[0]
     found = "\n".join(findings(comparison, words))

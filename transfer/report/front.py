@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.criterion import Criterion
+from transfer.compare.criterion import CRITERIA, Criterion
 from transfer.compare.decision import MOST_GIVEN_UP, Decision
 from transfer.compare.guessing import chance_of, is_guessing
 from transfer.compare.rows import Row
@@ -95,7 +95,8 @@ def _no_choice(comparison: Comparison, decision: Decision, words: Words) -> list
     parts = {
         "label": row.label,
         "count": len(comparison.rows),
-        "score": _score(row, comparison.criterion, words),
+        # Whatever chose it: what guessing scores is an accuracy.
+        "score": _score(row, CRITERIA["acc"], words),
         "chance": percent(chance_of(row)),
     }
     lines = [
