@@ -22,6 +22,7 @@ from transfer.sweep.grid import Images, Room
 from transfer.sweep.halfway import Halfway
 from transfer.sweep.menu import Menu
 from transfer.sweep.more_jobs import add_jobs
+from transfer.sweep.option import name_of
 from transfer.sweep.pace import Pace
 from transfer.sweep.tries import Tries
 from transfer.sweep.tunings import Candidate
@@ -170,6 +171,10 @@ def test_one_of_several_seeds_tells_what_a_configuration_comes_to(
     _give(sweep, 1000)
     # A rate beside its own follows; nothing that was dropped goes on.
     assert Tries(sweep, config).next_batch(seeds_follow=True) == [4]
+    # Twice a rate of 1e-3 is the 2e-3 of the grid.
+    assert name_of(0, ["augment=none", "optimizer.lr=0.002"]) == (
+        name_of(0, ["augment=none", "optimizer.lr=2e-3"])
+    )
 
 
 def test_what_led_and_had_no_time_goes_on_first(

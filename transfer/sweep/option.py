@@ -31,5 +31,13 @@ class There(NamedTuple):
 
 
 def name_of(place: int, overrides: Sequence[str]) -> Name:
-    """What a configuration is known by, over any number of epochs."""
-    return place, tuple(overrides)
+    """What a configuration is known by, over any number of epochs: 2e-3 is 0.002."""
+    return place, tuple(map(_plain, overrides))
+
+
+def _plain(override: str) -> str:
+    key, _, value = override.partition("=")
+    try:
+        return f"{key}={float(value)!r}"
+    except ValueError:
+        return override
