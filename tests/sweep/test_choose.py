@@ -83,7 +83,7 @@ def test_a_grid_fits_the_time_and_prefers_what_is_likely_to_be_better() -> None:
 
 
 def test_each_candidate_is_told_by_its_own_size_and_what_was_not_trained_by_name() -> None:
-    both = [config_of("model=resnet18", f"image_size={size}") for size in (32, 64)]
+    both = [config_of("model=resnet18", f"image_size={size}") for size in (32, 224)]
     quick, told = Speed(1e-6, 1e-6, 1e-6), list[str]()
 
     def fit(most: float, speed: Speed) -> list[int]:
@@ -91,9 +91,11 @@ def test_each_candidate_is_told_by_its_own_size_and_what_was_not_trained_by_name
         found = fit_screen(pairs, IMAGES, most, slow=1.0, may_shrink=True, say=told.append)
         return [config.image_size for config, _ in found]
 
-    assert fit(60.0, quick) == [32, 64] and told == []
-    assert fit(60.0, Speed(0.03, 0.1, 0.01)) == [32, 32]
-    assert told == ["resnet18 starter 32px: the weights' own 64 px would take too long"]
+    assert fit(60.0, quick) == [32, 224] and told == []
+    assert fit(60.0, Speed(0.03, 0.1, 0.01)) == [32, 160]
+    assert told == ["resnet18 starter 160px: the weights' own 224 px would take too long"]
+    # As far as 32, step by step.
+    assert fit(60.0, Speed(0.9, 1.0, 0.01)) == [32, 32]
     candidates = {each: [f"model={each}", "weights=none"] for each in ("a", "b", "c")}
     choice = Choice([], [], {}, candidates=candidates, hopeless=["b"])
     assert choice.untrained([["weights=none", "model=a", "seed=0"]]) == ["c"]

@@ -91,5 +91,6 @@ def _is_screened(config: Config, found: Sequence[Pair]) -> bool:
 
 def _smaller(config: Config) -> int | None:
     """The next smaller size of a candidate's images; None where there is none."""
-    size = max(round(_SHRINK * config.image_size / 32) * 32, _SMALLEST)
+    less = min(round(_SHRINK * config.image_size / 32) * 32, config.image_size - 32)
+    size = max(less, _SMALLEST)
     return size if size < config.image_size else None
