@@ -30,6 +30,11 @@ class Criterion:
         """The metric of the best epoch on the validation images."""
         return f"best/val_{self.name}"
 
+    @property
+    def tie_break(self) -> "Criterion":
+        """What orders those that are equal by it: few validation images leave many so."""
+        return CRITERIA["acc" if self.name == "loss" else "loss"]
+
     def difference(self, mean: float, half: float, over: Over) -> Interval:
         """A difference of two with its interval, this far to either side; shares differ by 1 at
         most."""

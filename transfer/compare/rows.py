@@ -245,10 +245,10 @@ def build_rows(
     read_predictions: Callable[[RunRecord], Predictions | None],
 ) -> list[Row]:
     """Group finished runs by configuration; in order of validation, the best first, by what all of
-    them were selected by.
+    them were selected by, and where that is equal by `Criterion.tie_break`.
 
-    That is the order of `mean_scores`, to which folds that some rows lack make no difference; of
-    equals, by the digest of what was chosen, for test images may not tell.
+    That is the order of `mean_scores`, to which folds that some rows lack make no difference; then
+    by the digest of what was chosen. The test images order those alone that have no validation.
 
     Args:
         runs: of any status; only finished ones become rows, of one replicate the last of them.
@@ -277,13 +277,15 @@ def build_rows(
     rows = [replace(row, scatters=scatters) for row in rows]
     criterion = criterion_of(firsts)
 
-    measures = (criterion.validation, criterion.test)
-    validated, tested = (mean_scores(rows, measure, criterion.sign) for measure in measures)
+    validated, equal = (
+        mean_scores(rows, each.validation, each.sign) for each in (criterion, criterion.tie_break)
+    )
+    tested = mean_scores(rows, criterion.test, criterion.sign)
     names = [row.runs[0].tags.get("transfer.configuration", "") for row in rows]
 
     def place(at: int) -> tuple[float, float, str]:
         # Of equals none is chosen by its test images, unless they are all there is.
-        others = 0.0 if math.isfinite(validated[at]) else -tested[at]
-        return -validated[at], others, names[at]
+        others = equal if math.isfinite(validated[at]) else tested
+        return -validated[at], -others[at], names[at]
 
     return [rows[at] for at in sorted(range(len(rows)), key=place)]

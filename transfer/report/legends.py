@@ -24,6 +24,7 @@ def ranking_legend(comparison: Comparison, words: Words) -> list[str]:
         words(
             "legend.order",
             validation=words(f"column.{validation.name}"),
+            tie_break=words(f"tie_break.{criterion.tie_break.name}"),
             test=words(f"column.{test.name}"),
             result=words(f"result.{results.pop()}" if len(results) == 1 else "result.mixed"),
         )
