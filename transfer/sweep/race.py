@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer.sweep import state
-from transfer.sweep.affordable import Means, count_kept, may_start
-from transfer.sweep.choice import FOR_SEEDS
-from transfer.sweep.expected import ExpectedJob, duration
 from transfer.sweep.judging import judge
+from transfer.sweep.race_work import RaceWork
 from transfer.sweep.replicates import Replicates
 from transfer.sweep.runners import Runners
 from transfer.system import interrupt
@@ -49,9 +47,6 @@ class Race:
         assert sweep.halving is not None
         self._sweep, self._halving = sweep, sweep.halving
         self._runners = Runners(sweep)
-        # As far as the jobs have trained.
-        self._stops = [*self._halving.rungs, self._halving.epochs]
-        self._at = 0
         self._racing = [
             number for number in range(len(sweep.jobs)) if str(number) not in sweep.repeats.of
         ]
@@ -59,20 +54,12 @@ class Race:
         self._replicates = Replicates(sweep, self._runners)
         if self._halving.options.keep == "forecast":
             self._racing = self._replicates.set_aside(self._racing)
-        # Those that came into the race in this rung, in the place of one that failed.
-        self._instead = set[int]()
         # Those that were launched in this rung, last and in all; and those that wait.
         self._batch, self._launched = list[int](), list[int]()
         self._waiting = list(self._racing)
         at_once = sweep.expected.at_once or max(every, 1)
         self._at_most = at_most or (at_once if sweep.budget else every)
-        self._means: Means | None = None
-        if sweep.budget is not None:
-            eta, budget = self._halving.options.eta, sweep.budget
-            if sweep.choice is not None:
-                kept = budget.report + FOR_SEEDS * budget.seconds
-                budget = replace(budget, report=kept)
-            self._means = Means(budget, sweep.pace, self._stops, eta, at_once)
+        self._work = RaceWork(sweep, at_once)
         self._interrupted = False
         # How the jobs of the rung before this one ended.
         self._ended = dict[int, state.Outcome]()
@@ -111,43 +98,23 @@ class Race:
         if strange := outcomes.keys() - set(range(len(self._sweep.jobs))):
             raise RuntimeError(f"the launcher has given jobs numbers of its own: {sorted(strange)}")
         self._interrupted = "interrupted" in {each.status for each in outcomes.values()}
-        if self._means is not None and self._batch:
-            self._means.pace.learn_batch(self._sweep.expected.jobs, outcomes, self._batch)
-            state.note(self._sweep.folder, self._means.pace)
+        if (means := self._work.means) is not None and self._batch:
+            means.pace.learn_batch(self._sweep.expected.jobs, outcomes, self._batch)
+            state.note(self._sweep.folder, means.pace)
 
     def _take(self) -> list[int]:
         """The next of those that wait, as far as there is time for them."""
         taken = list[int]()
         while self._waiting and len(taken) < self._at_most:
             number = self._waiting.pop(0)
-            if self._runners.stands(number, self._stops[self._at]):
+            last_hope = self._is_last_hope(number, taken)
+            if self._runners.stands(number, self._work.stop):
                 self._launched.append(number)
-            elif self._has_time(number, taken):
+            elif self._work.has_time(number, taken, self._launched, is_last_hope=last_hope):
                 taken.append(number)
             else:
                 self._give_up(number)
         return taken
-
-    def _has_time(self, number: int, taken: Sequence[int]) -> bool:
-        """Whether a job can go on to this rung, beside those that do already."""
-        means = self._means
-        if means is None or self._sweep.expected.jobs[str(number)].done >= self._stops[-1]:
-            # Of one that was trained to its end little is left, if anything.
-            return True
-        own = self._stretches(number, self._at)
-        if own is None:
-            # Nothing has run yet: what runs first will tell.
-            return means.budget.left > 0
-        if not any(own):
-            # An earlier command has finished it.
-            return True
-        if self._is_last_hope(number, taken) and (budget := self._sweep.budget):
-            return sum(own) <= budget.left + budget.slack
-        done, with_it = (
-            [self._stretches(each, self._at) for each in some] for some in (self._launched, taken)
-        )
-        begun, beside = ([each for each in some if each is not None] for some in (done, with_it))
-        return may_start(own, beside, begun, means)
 
     def _is_last_hope(self, number: int, taken: Sequence[int]) -> bool:
         """Whether nothing would finish without this job."""
@@ -156,7 +123,7 @@ class Race:
     def _give_up(self, number: int) -> None:
         """There is no time for a job: it stays as an earlier command has left it, is dropped where
         it stands, or was never begun."""
-        begins = not self._at or self._begins(number, self._at)
+        begins = self._work.begins(number)
         if begins and self._sweep.expected.jobs[str(number)].done:
             self._runners.keep(number)
         elif begins:
@@ -170,22 +137,19 @@ class Race:
             self._drop(number)
 
     def _begin_rung(self) -> None:
-        stop = self._stops[self._at] if self._at < len(self._stops) - 1 else None
-        self._batch, self._launched, self._instead = [], [], set()
+        stop = None if self._work.is_last else self._work.stop
+        self._batch, self._launched, self._work.late = [], [], set()
         state.forget_outcomes(self._sweep.folder, self._waiting)
         state.note(self._sweep.folder, state.Rung(stop))
         self._expect(self._waiting)
         until = f"epoch {stop}" if stop is not None else "the end"
-        place = f"rung {self._at + 1} of {len(self._stops)}"
+        place = f"rung {self._work.rung + 1} of {len(self._work.stops)}"
         place = "further replicates of the best" if self._repeating else place
         log.info("%s, to %s: %d jobs", place, until, len(self._waiting))
 
     def _expect(self, numbers: Sequence[int]) -> None:
         """Note how much work these jobs are to the end of the rung, for those that tell of it."""
-        jobs = {
-            str(number): self._job(number, self._at)._replace(epochs=self._stops[self._at])
-            for number in numbers
-        }
+        jobs = {str(number): self._work.job(number) for number in numbers}
         state.note(self._sweep.folder, replace(self._sweep.expected, jobs=jobs))
 
     def _replace_failed(self) -> bool:
@@ -198,29 +162,10 @@ class Race:
         if not self._waiting:
             return False
         log.info("in the place of those that failed: %d jobs", len(self._waiting))
-        self._instead.update(self._waiting)
+        self._work.late.update(self._waiting)
         self._racing += self._waiting
         self._expect(self._waiting)
         return True
-
-    def _job(self, number: int, at: int) -> ExpectedJob:
-        """The work of a job that has come to the rung before this one."""
-        job = self._sweep.expected.jobs[str(number)]
-        reached = self._stops[at - 1] if at and not self._begins(number, at) else 0
-        return job._replace(done=min(max(job.done, reached), self._stops[at]))
-
-    def _begins(self, number: int, at: int) -> bool:
-        """Whether a job comes into the race at this rung, which others have come to before."""
-        return number in self._instead and at == self._at
-
-    def _stretches(self, number: int, at: int) -> list[float] | None:
-        """Seconds of a job to this rung, and from each to the next; None where nobody knows."""
-        assert self._means is not None
-        job = self._job(number, at)
-        if not self._begins(number, at):
-            return self._means.stretches(job, at)
-        every = self._means.stretches(job, 0)
-        return every and [sum(every[: at + 1]), *every[at + 1 :]]
 
     def _end_rung(self) -> None:
         """See how the jobs of a rung have ended, and who of those that paused goes on."""
@@ -230,15 +175,15 @@ class Race:
             number for number in self._racing if ends.get(number) in ("paused", "finished")
         ]
         self._waiting = [number for number in self._racing if ends[number] == "paused"]
-        if self._at == len(self._stops) - 1:
+        if self._work.is_last:
             # Paused at no rung, for the time was up.
             self._waiting = []
         if self._waiting:
             self._judge(set(self._waiting))
-        self._at += 1
+        self._work.rung += 1
         if self._waiting and self._runners.count_configurations(self._racing) < 2:
             # Nothing is left to be dropped.
-            self._at = len(self._stops) - 1
+            self._work.rung = len(self._work.stops) - 1
         if not self._waiting:
             self._repeat()
 
@@ -248,15 +193,12 @@ class Race:
         if self._waiting:
             self._repeating = True
             self._racing += self._waiting
-            # From their start to their end.
-            self._stops, self._at = self._stops[-1:], 0
-            if self._means is not None:
-                self._means = replace(self._means, stops=self._stops)
+            self._work.go_to_the_end()
 
     def _judge(self, paused: set[int]) -> None:
         """Drop the losers of a rung, of those that paused there, and what there is no time for; the
         others wait for the next one, with a budget the best of them first."""
-        epoch = self._stops[self._at]
+        epoch = self._work.stop
         found = self._runners.at(epoch, self._racing, paused)
         judged = judge(found, self._halving, self._configurations, epoch, self._runners.name)
         self._configurations = max(self._configurations, len(judged))
@@ -270,28 +212,12 @@ class Race:
                     self._drop(number)
             if numbers := [number for number, each in told.items() if each.why == "time"]:
                 going.append(numbers)
-        if self._means is not None:
+        if self._work.means is not None:
             self._afford(going)
 
     def _afford(self, going: Sequence[list[int]]) -> None:
         """Keep of these configurations, the best first, those for which there is time."""
-        assert self._means is not None
-        costs = [self._cost(numbers) for numbers in going]
-        alone = [self._means.fits(sum(cost), 0.0) for cost in costs]
-        if any(alone):
-            able = [at for at, fits in enumerate(alone) if fits]
-        else:
-            # Whatever is nearest to its end may still come there.
-            able = [min(range(len(costs)), key=lambda at: sum(costs[at]))] if costs else []
-        kept = count_kept([costs[at] for at in able], self._means)
-        chosen = able[: max(kept, 1)]
-        if len(chosen) < len(going):
-            seconds = sum(map(sum, costs)) / self._means.at_once
-            log.info(
-                "%s are left: of %d configurations %d go on; all would take %s",
-                duration(max(self._means.budget.left, 0.0)), len(going), len(chosen),
-                duration(seconds),
-            )  # fmt: skip
+        chosen = self._work.affordable(going)
         for at, numbers in enumerate(going):
             for number in numbers if at not in chosen else []:
                 self._drop(number)
@@ -299,12 +225,6 @@ class Race:
         # What stopped on the way, for its time was up, goes on last.
         others = [number for number in self._waiting if number in self._racing]
         self._waiting = list(dict.fromkeys([*waiting, *others]))
-
-    def _cost(self, numbers: Sequence[int]) -> list[float]:
-        """Seconds of all stretches that the jobs of a configuration have left."""
-        found = [self._stretches(number, self._at + 1) for number in numbers]
-        known = [each for each in found if each is not None]
-        return [sum(each) for each in zip(*known, strict=True)]
 
     def _drop(self, number: int) -> None:
         folder, dropped = self._standing.pop(number)
