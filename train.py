@@ -21,6 +21,7 @@ from transfer.sweep.entry import JobContext, Result, interruptible, run_job
 
 if TYPE_CHECKING:
     from transfer.job import Job
+    from transfer.system.checkpoints import Checkpoints
     from transfer.system.memory import PeakMemory
     from transfer.system.other_jobs import OtherJobs
     from transfer.tracking.job_run import JobRun
@@ -42,12 +43,11 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> Result:
     from transfer.sweep.former_result import former_result
     from transfer.system.checkpoints import Checkpoints
     from transfer.system.device import keep_freed_memory
-    from transfer.system.interrupt import deferred
     from transfer.system.memory import PeakMemory
     from transfer.system.other_jobs import OtherJobs
     from transfer.tracking.run_weights import fetch_run_weights
     from transfer.tracking.start import start_run
-    from transfer.training.checkpoint import go_on, keep, saved_when_interrupted
+    from transfer.training.checkpoint import go_on
     from transfer.training.epoch import best_score
     from transfer.training.trainer import Trainer
 
@@ -68,27 +68,46 @@ def train(config: Config, composed: DictConfig, context: JobContext) -> Result:
         checkpoints = Checkpoints(run.folder, run.id)
         if go_on(trainer, checkpoints):
             log.info("%s: going on after epoch %d", job.name, len(trainer.history))
-        for epoch in trainer.history:
-            run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
-        with saved_when_interrupted(trainer, checkpoints):
-            for epoch in context.watch(trainer.epochs(config.stop_after)):
-                with deferred():
-                    if checkpoints.due():
-                        keep(trainer, checkpoints)
-                    run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
-                log.info(epoch)
-                others.look()
-        if (done := len(trainer.history)) < config.epochs:
-            with deferred():
-                keep(trainer, checkpoints)
-            score = best_score(config.select_by, trainer.history)
-            run.log_pause(done, score, *trainer.best_answers, job.data.classes)
-            log.info("%s: paused after epoch %d, run %s", job.name, done, run.id)
-            return Result(score, paused=True)
+        _train_epochs(trainer, run, checkpoints, context, others)
+        if len(trainer.history) < config.epochs:
+            return _pause(job, run, trainer, checkpoints)
         summary = _test(job, run, trainer, others, memory)
     checkpoints.remove()
     log.info("%s: test accuracy %.2f %%, run %s", job.name, 100 * summary["test/acc"], run.id)
     return Result(best_score(config.select_by, trainer.history))
+
+
+def _train_epochs(
+    trainer: Trainer, run: JobRun, checkpoints: Checkpoints, context: JobContext, others: OtherJobs
+) -> None:
+    """Train the epochs that are left, or as far as the job is to pause, and log all of them."""
+    from transfer.system.interrupt import deferred
+    from transfer.training.checkpoint import keep, saved_when_interrupted
+
+    for epoch in trainer.history:
+        run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
+    with saved_when_interrupted(trainer, checkpoints):
+        for epoch in context.watch(trainer.epochs(trainer.config.stop_after)):
+            with deferred():
+                if checkpoints.due():
+                    keep(trainer, checkpoints)
+                run.log_epoch(epoch.number, epoch.metrics, epoch.iteration_losses)
+            log.info(epoch)
+            others.look()
+
+
+def _pause(job: Job, run: JobRun, trainer: Trainer, checkpoints: Checkpoints) -> Result:
+    """Keep all that a later command needs to go on."""
+    from transfer.system.interrupt import deferred
+    from transfer.training.checkpoint import keep
+    from transfer.training.epoch import best_score
+
+    with deferred():
+        keep(trainer, checkpoints)
+        score = best_score(job.config.select_by, trainer.history)
+        run.log_pause(len(trainer.history), score, *trainer.best_answers, job.data.classes)
+    log.info("%s: paused after epoch %d, run %s", job.name, len(trainer.history), run.id)
+    return Result(score, paused=True)
 
 
 def _test(
