@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -36,6 +36,7 @@ from transfer.system.bars import silence_bars
 from transfer.system.errors import ConfigError, first_line, is_for_people
 
 if TYPE_CHECKING:
+    from transfer.sweep.driver import Sweep
     from transfer.sweep.progress import JobProgress
     from transfer.tracking.sweep_run import SweepRun
 
@@ -122,20 +123,24 @@ def interruptible() -> Iterator[None]:
                 sweep.close("KILLED")
             exit_interrupted()
         if sweep is not None:
-            # The launcher failed.
-            if type(error).__name__ == "TerminatedWorkerError":
-                # Joblib's own words guess at length.
-                print(f"\n{_WORKER_DIED}", file=sys.stderr)
-            elif is_for_people(error):
-                print(f"\n{first_line(error)}", file=sys.stderr)
-            else:
-                traceback.print_exc()
-            sweep.close("FAILED")
-            print(f"to go on:\n{resume_command()}", file=sys.stderr)
-            sys.exit(1)
+            _end_without_launcher(sweep, error)
         if asked_for:
             raise
         exit_for_people(error)
+
+
+def _end_without_launcher(sweep: Sweep, error: Exception) -> NoReturn:
+    """End a sweep whose launcher has failed, with a report of what is done."""
+    if type(error).__name__ == "TerminatedWorkerError":
+        # Joblib's own words guess at length.
+        print(f"\n{_WORKER_DIED}", file=sys.stderr)
+    elif is_for_people(error):
+        print(f"\n{first_line(error)}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    sweep.close("FAILED")
+    print(f"to go on:\n{resume_command()}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _in_worker() -> bool:
@@ -144,6 +149,7 @@ def _in_worker() -> bool:
 
 
 def _run_single(composed: DictConfig, train: Train) -> float:
+    """Run a job that is no part of a sweep."""
     config, overrides = typed_config(composed), HydraConfig.get().overrides.task
     refuse_overruled([(config, overrides)])
     refuse_unused([(config, overrides)])
@@ -174,6 +180,7 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
+    """Run a job of a sweep, and leave a note of how it ended in the sweep's folder."""
     from transfer.sweep.progress import JobProgress
     from transfer.sweep.state import (
         Outcome,
@@ -221,8 +228,7 @@ def _run_of_sweep(composed: DictConfig, train: Train) -> float:
         kind = "" if is_for_people(error) else f"{type(error).__name__}: "
         reason = f"{kind}{first_line(error)}"
         log.error("job %s (%s) failed: %s", folder.name, overrides, reason)
-        # The whole story goes to the job's folder, unless the disk is full; the sweep's table names
-        # the job at the end.
+        # Unless the disk is full.
         with suppress(OSError):
             (folder / "traceback.txt").write_text(traceback.format_exc())
         note("failed", reason)

@@ -87,45 +87,55 @@ def preview(
 
     known = find_all_of(client, len(overrides))
     found = {number: _look(client, job, seconds_an_image, known) for number, job in jobs}
-    rows, total_left, estimates = [], 0, []
-    seen, notes, sizes = set[str](), list[str](), Counter[tuple[str, ...]]()
     planned = {each.fingerprint: each.name for each in found.values()}
     unrepeated = set[int]()
     if halving is not None:
-        jobs_of_it = [PlannedJob(name, "", fingerprint) for fingerprint, name in planned.items()]
-        former = find_former_folder(client, (), jobs_of_it)
+        listed = [PlannedJob(name, "", fingerprint) for fingerprint, name in planned.items()]
+        former = find_former_folder(client, (), listed)
         if former is not None and resume:
             halving = kept_rule(halving, state.read_halving(former)) or halving
         if halving.options.keep == "forecast":
             unrepeated = _unrepeated(found, overrides, former)
+    rows, total_left, estimates = [], 0, []
+    seen, notes, sizes = set[str](), list[str](), Counter[tuple[str, ...]]()
     for number, each in sorted(found.items()):
         todo, epochs = each.todo, each.epochs_left
         sizes[recipe_of(overrides[number])] += each.fingerprint not in seen
+        left_out = each.dropped if halving is not None else ""
         if each.fingerprint in seen:
-            todo, epochs = "leave out: as one above", 0
-        elif halving is not None and each.dropped:
-            todo, epochs = f"leave out: {each.dropped}", 0
-        elif number in unrepeated:
-            todo, epochs = "leave out: not among the best", 0
+            left_out = "as one above"
+        elif number in unrepeated and not left_out:
+            left_out = "not among the best"
+        if left_out:
+            todo, epochs = f"leave out: {left_out}", 0
         elif each.anew is not None:
             notes.append(why_anew(client, each.name, each.anew, planned=planned.keys()))
         seen.add(each.fingerprint)
-        seconds = each.epoch_s
-        estimate = "unknown" if seconds is None else duration(epochs * seconds)
-        rows.append([todo, epochs, *each.size, estimate])
+        seconds = None if each.epoch_s is None else epochs * each.epoch_s
+        rows.append([todo, epochs, *each.size, "unknown" if seconds is None else duration(seconds)])
         total_left += epochs
-        estimates += [] if seconds is None else [epochs * seconds]
-    total = f"total: {total_left} epochs left"
-    if estimates:
-        total += f", about {duration(sum(estimates))} for the runs with an estimate"
+        estimates += [] if seconds is None else [seconds]
     if halving is not None:
         least, most = halving.least_and_most(list(sizes.values()))
         notes += [f"{halving}\nfrom the start, at least {least} and at most {most} epochs"]
-    told = told_apart([found[number].name for number in sorted(found)], overrides)
-    lines = [[name, *row] for name, row in zip(told, rows, strict=True)]
+    names = told_apart([found[number].name for number in sorted(found)], overrides)
+    lines = [[name, *row] for name, row in zip(names, rows, strict=True)]
     table = tabulate(lines, _HEADERS, disable_numparse=True)
-    print("\n".join([table, "", *filter(None, notes), total]))
+    print("\n".join([table, "", *filter(None, notes), _total(total_left, estimates)]))
     sys.exit(0)
+
+
+def _total(epochs: int, estimates: Sequence[float]) -> str:
+    """The last line of the table.
+
+    Args:
+        epochs: that are left.
+        estimates: seconds of the runs of which they are known.
+    """
+    total = f"total: {epochs} epochs left"
+    if estimates:
+        total += f", about {duration(sum(estimates))} for the runs with an estimate"
+    return total
 
 
 def _unrepeated(
