@@ -3,6 +3,7 @@
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,22 +70,13 @@ def save_served_model(path: Path, description: Description, folder: Path) -> Non
     from mlflow.types import Schema, TensorSpec
 
     model = onnx.load(path)
-    names = [each.encode() for each in description.classes]
-    strings = onnx.helper.make_tensor("names", onnx.TensorProto.STRING, [len(names)], names)
-    model.graph.initializer.append(strings)
-    for operator, inputs, output, axis in (
-        ("ArgMax", [description.output], "best", {"axis": 1, "keepdims": 0}),
-        ("Gather", ["names", "best"], "class", {"axis": 0}),
-    ):
-        model.graph.node.append(onnx.helper.make_node(operator, inputs, [output], **axis))
-    kind = onnx.TensorProto.STRING
-    model.graph.output.append(onnx.helper.make_tensor_value_info("class", kind, ["N"]))
+    _add_class_names(model, description)
     pixels, numbers = (3, description.image_size, description.image_size), np.dtype(np.float32)
     signature = ModelSignature(
         Schema([TensorSpec(numbers, (-1, *pixels), INPUT)]),
         Schema(
             [
-                TensorSpec(numbers, (-1, len(names)), description.output),
+                TensorSpec(numbers, (-1, len(description.classes)), description.output),
                 TensorSpec(np.dtype(str), (-1,), "class"),
             ]
         ),
@@ -100,6 +92,22 @@ def save_served_model(path: Path, description: Description, folder: Path) -> Non
             pip_requirements=_pinned(_ONNX),
         )
         shutil.copy(card_path(path), folder / "card.json")
+
+
+def _add_class_names(model: Any, description: Description) -> None:
+    """Give an ONNX model a second output: `class`, string [N], the most probable one's name."""
+    from onnx import TensorProto, helper
+
+    names = [each.encode() for each in description.classes]
+    strings = helper.make_tensor("names", TensorProto.STRING, [len(names)], names)
+    model.graph.initializer.append(strings)
+    for operator, inputs, output, axis in (
+        ("ArgMax", [description.output], "best", {"axis": 1, "keepdims": 0}),
+        ("Gather", ["names", "best"], "class", {"axis": 0}),
+    ):
+        model.graph.node.append(helper.make_node(operator, inputs, [output], **axis))
+    classes = helper.make_tensor_value_info("class", TensorProto.STRING, ["N"])
+    model.graph.output.append(classes)
 
 
 def _pinned(packages: tuple[str, ...]) -> list[str]:
