@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import socket
+import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +32,8 @@ def test_the_choice_wins_then_the_environment_then_the_repository(
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert store_uri(None) == f"sqlite:///{REPOSITORY}/mlflow.db"
     assert (REPOSITORY / "train.py").is_file()
+    with pytest.raises(ConfigError, match=r"^tracking\.uri='': is empty; name a store, or"):
+        store_uri("")
 
 
 def test_artifacts_lie_beside_the_database(empty_store: Path) -> None:
@@ -91,6 +95,33 @@ def test_a_driver_that_is_missing_is_one_line() -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ConfigError, match="pip install psycopg2-binary"):
             open_store(f"postgresql+psycopg://{address}/mlflow")
+
+
+@pytest.mark.skipif(find_spec("psycopg2") is None, reason="has not that driver")
+def test_a_database_that_refuses_is_asked_once() -> None:
+    """As one that a wrong password is sent to."""
+    asked = list[bytes]()
+
+    def refuse() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    if asked_for := connection.recv(1000):
+                        asked.append(asked_for)
+                        words = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+                        connection.sendall(b"E" + struct.pack("!i", len(words) + 4) + words)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=refuse, daemon=True).start()
+        uri = (
+            f"postgresql+psycopg2://me:wrong@127.0.0.1:{server.getsockname()[1]}/x?sslmode=disable"
+        )
+        with pytest.raises(
+            ConfigError, match=r"me:\*\*\*@.*: the store .*password authentication f"
+        ):
+            open_store(uri)
+    assert len(asked) == 1
 
 
 def test_a_disk_on_which_sqlite_cannot_be_is_one_line(

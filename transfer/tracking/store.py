@@ -34,7 +34,12 @@ def store_uri(choice: str | None) -> str:
     """`tracking.uri`, else MLFLOW_TRACKING_URI, else mlflow.db beside train.py.
 
     The store is always named: MLflow's own default depends on which folders lie about.
+
+    Raises:
+        ConfigError: the choice is empty, as where a variable of the shell is not set.
     """
+    if choice == "":
+        raise ConfigError("tracking.uri", "''", "is empty; name a store, or leave it out")
     return choice or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{REPOSITORY}/mlflow.db"
 
 
@@ -183,6 +188,11 @@ def _require_reachable(uri: str) -> None:
     elif parts.hostname and (parts.port or kind in _PORTS):
         address = (parts.hostname, parts.port or _PORTS[kind])
         socket.create_connection(address, timeout=_PATIENCE_S).close()
+        if not kind.startswith("http"):
+            from sqlalchemy import NullPool, create_engine
+
+            # Such as a wrong password, at which MLflow would try ten times.
+            create_engine(uri, poolclass=NullPool).connect().close()
 
 
 def experiment_id(client: Client) -> str:
