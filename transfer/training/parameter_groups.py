@@ -7,7 +7,8 @@ training code.
 
 Rates fall with the distance from the head where `optimizer.layer_decay` is below 1: by its power
 of 1 in the last stage, of 2 in the one before, as in BEiT's fine-tuning
-(https://arxiv.org/abs/2106.08254, appendix H) and in timm's `param_groups_layer_decay`.
+(https://arxiv.org/abs/2106.08254, appendix H). timm's `param_groups_layer_decay` does the same for
+transformers whose blocks are stages; of other networks it counts blocks where stages count here.
 """
 
 from collections.abc import Callable
