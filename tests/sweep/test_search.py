@@ -101,7 +101,7 @@ def test_a_search_that_was_killed_goes_on(search: Sweep, workplace: Workplace) -
     undisturbed, record = _record(search.workplace), _record(workplace)
     assert record == undisturbed
     # Once more: what failed is tried again, and counted once.
-    others = ("hydra.sweeper.sampler=qmc", "hydra.sweeper.pruner=none", "resume=true")
+    others = ("hydra.sweeper.sampler=qmc", "hydra.sweeper.pruner=none", "resume=true", "device=cpu")
     chosen = ("hydra.sweeper.sampler=", "hydra.sweeper.prune_from=")
     typed = [each for each in COMMAND if not each.startswith(chosen)]
     again = workplace.run("train.py", *typed, *others)
