@@ -45,6 +45,10 @@ def test_the_best_so_far_and_what_mattered_are_told(language: str, tmp_path: Pat
     if language == "en":
         assert "6 trials, chosen by `tpe`: 3 trained to the end, 1 pruned by `median`, 1" in text
         assert "trial 2, `optimizer.lr=0.01`; of the 3 trials after it none was better" in text
+    # Nothing is said of no trials.
+    alone = search_blocks(replace(RECORD, trials=_TRIALS[:1]), tmp_path, words)
+    chosen = " ".join(_TRIALS[0].chosen)
+    assert words("search.best_last", number=0, chosen=chosen).strip() in to_markdown(alone)
     # One that repeats another is no other.
     assert words("search.equals", count=1) not in text
     alike = [replace(each, repeats=None) for each in _TRIALS]

@@ -17,6 +17,7 @@ from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.budget import Budget, closed, ended, open_budget
 from transfer.sweep.choice import Choice
 from transfer.sweep.driver import Sweep
+from transfer.sweep.endings import tell_budget
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.pace import Pace
 from transfer.sweep.race import Race
@@ -25,6 +26,16 @@ from transfer.system.errors import ConfigError
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.store import open_store
 from transfer.tracking.sweep_run import PlannedJob, SweepRun
+
+
+def test_more_than_what_is_used_up_is_recommended(capsys: pytest.CaptureFixture[str]) -> None:
+    budget = Budget(10.0, start=time.time() - 31.0)
+    tell_budget(budget, [Outcome("", "left out")])
+    told = capsys.readouterr().out
+    assert "the budget of 10s was too short for any job to finish (1 never begun)" in told
+    assert " budget=1m20s\n" in told
+    tell_budget(replace(budget, seconds=60.0), [Outcome("", "finished"), Outcome("", "paused")])
+    assert " budget=2m\n" in capsys.readouterr().out
 
 
 def test_durations_as_people_type_them() -> None:

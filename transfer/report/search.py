@@ -35,7 +35,8 @@ def search_blocks(
         # Of equals the first.
         best = max(finished, key=lambda each: each.score or 0.0)
         since = sum(each.number > best.number for each in trials)
-        text += words("search.best", number=best.number, chosen=" ".join(best.chosen), since=since)
+        key = "search.best" if since else "search.best_last"
+        text += words(key, number=best.number, chosen=" ".join(best.chosen), since=since)
         # Of these any may be the one that the comparison names.
         own = [each for each in finished if each.repeats is None]
         if equals := sum(each.score == best.score for each in own if each is not best):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import sys
@@ -100,7 +101,9 @@ def tell_budget(budget: Budget, outcomes: Iterable[Outcome]) -> None:
     ]
     if not short:
         return
-    given, more = write_duration(budget.seconds), write_duration(2 * budget.seconds)
+    given = write_duration(budget.seconds)
+    # Where even the start took longer, twice as much would be used up already.
+    more = write_duration(2 * max(budget.seconds, 10 * math.ceil(budget.used / 10)))
     jobs = f"the budget of {given} was too short for some jobs ({', '.join(short)})"
     if not status["finished"]:
         jobs = f"the budget of {given} was too short for any job to finish ({', '.join(short)})"

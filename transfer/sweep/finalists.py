@@ -163,12 +163,15 @@ class Finalists:
 
 
 def by_validation(rows: Sequence[Row]) -> list[Row]:
-    """These rows, the best on validation first; by name where they are equal, for test images may
-    not tell."""
+    """These rows in the order that the report has: the best on validation first, and where they are
+    equal by its tie-break and by name, for test images may not tell."""
     criterion = criterion_of(run for row in rows for run in row.runs)
-    means = mean_scores(rows, criterion.validation, criterion.sign)
+    means, ties = (
+        mean_scores(rows, each.validation, each.sign) for each in (criterion, criterion.tie_break)
+    )
     names = [row.runs[0].tags["transfer.configuration"] for row in rows]
-    return [rows[at] for at in sorted(range(len(rows)), key=lambda at: (-means[at], names[at]))]
+    order = sorted(range(len(rows)), key=lambda at: (-means[at], -ties[at], names[at]))
+    return [rows[at] for at in order]
 
 
 def counts_of_finalists(rows: int, most: int) -> list[int]:
