@@ -210,7 +210,7 @@ def test_what_the_test_set_steered_is_not_taken() -> None:
 
 def test_without_a_test_accuracy_nothing_is_taken() -> None:
     comparison = Comparison(make_rows([make_run("a", 0, 0, float("nan"))]))
-    assert "none of the 1 configurations has a test accuracy" in _front(comparison)
+    assert "the only configuration has no test accuracy" in _front(comparison)
     [line] = ranking_table(comparison, WORDS).cells
     assert line[0] == "–" and rows_frame([comparison])["rank"].isna().all()
 

@@ -29,6 +29,13 @@ def test_an_unknown_language_is_refused_with_the_choices() -> None:
         Words("fr")
 
 
+def test_one_of_a_thing_is_no_plural() -> None:
+    words = Words()
+    assert words("title", rows=1, runs=3) == "Comparison: 1 configuration, 3 runs"
+    assert words("in_points", value="± 1") == "± 1 point"
+    assert words("in_points", value="1.5") == "1.5 points"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_column_has_a_title_of_its_own_with_its_unit(language: str) -> None:
     columns = (ACCURACY, *SCORES, *COSTS)

@@ -165,7 +165,7 @@ def test_the_header_names_seeds_and_repetitions() -> None:
     report = _report([*RUNS, again])
     assert "- seeds: 0, 1\n" in report
     assert "folds" not in report and "splits" not in report
-    assert "1 runs repeat the result of a later one" in report
+    assert "1 run repeats the result of a later one" in report
     assert "repeat the result" not in _report(RUNS)
 
 

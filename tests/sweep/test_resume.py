@@ -98,7 +98,7 @@ def test_an_interrupted_sweep_reports_what_is_done(workplace: Workplace) -> None
     assert sorted(run.info.status for run in workplace.runs()) == ["FINISHED", "KILLED", "KILLED"]
     [report] = workplace.folder.glob("multirun/*/*/report.md")
     text = report.read_text()
-    assert "1 configurations" in text and "## Not finished" in text and "NOT STARTED" in text
+    assert "1 configuration," in text and "## Not finished" in text and "NOT STARTED" in text
     preview = workplace.run("train.py", *command, "resume=true", "preview=true")
     states = [line.split()[1] for line in preview.stdout.splitlines() if "seed" in line]
     assert states == ["skip:", "go", "train"]
@@ -131,7 +131,7 @@ def test_what_other_sweeps_finished_counts_in_the_report(after_two_seeds: Workpl
     kept = {name: run.data.tags.get(KEPT_FOR) for name, run in runs.items()}
     assert {name for name, sweep in kept.items() if sweep == wide} == {"lenet-freeze1-seed1"}
     report = sorted(workplace.folder.glob("multirun/*/*/report.md"))[-1].read_text()
-    assert "1 configurations, 2 runs" in report
+    assert "1 configuration, 2 runs" in report
 
 
 def test_the_preview_says_what_resume_would_do(after_two_seeds: Workplace) -> None:

@@ -1,6 +1,7 @@
 """The words of a report, in English or Chinese; both catalogues have the same keys."""
 
 import re
+import string
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def _names_in(text: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", "".join(re.findall(r"`[^`]*`", text)))
 
 
+class _Formatter(string.Formatter):
+    """Gives {runs:run|runs} as "run" where `runs` is 1, and else as "runs"."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, several, more = format_spec.partition("|")
+        if not several:
+            return format(value, format_spec)
+        return one if str(value).lstrip("±+− ") == "1" else more
+
+
 class Words:
     """Texts by key.
 
@@ -48,7 +59,7 @@ class Words:
         no sign is a mark."""
         text = self._texts[key]
         names = {name: literal(str(values[name])) for name in _names_in(text)}
-        return text.format(**(values | names))
+        return _Formatter().format(text, **(values | names))
 
     def header(self, metric: Metric) -> str:
         """A metric's title with its unit: for a column or an axis."""
