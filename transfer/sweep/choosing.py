@@ -7,7 +7,6 @@ the time that is left. The rest is for further seeds.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +14,6 @@ from typing import NoReturn
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from transfer.config import Config
 from transfer.config.duration import write_duration
 from transfer.config.halving import ChooseConfig, sweeper_options
 from transfer.evaluate.speed import Speed, measure_speed
@@ -23,6 +21,7 @@ from transfer.sweep import state
 from transfer.sweep.budget import Budget, open_budget
 from transfer.sweep.candidates import candidate_of, compose_candidates, count_images, named
 from transfer.sweep.choice import Choice
+from transfer.sweep.choice_screen import screen_for_choice
 from transfer.sweep.compose import jobs_at_once
 from transfer.sweep.deployment import plan_deployment
 from transfer.sweep.early_clock import EarlyClock
@@ -37,25 +36,20 @@ from transfer.sweep.grid import (
 from transfer.sweep.menu import Menu
 from transfer.sweep.offer import offered
 from transfer.sweep.plan_text import plan_text
-from transfer.sweep.screen import as_read, label_of, screen
+from transfer.sweep.screen import as_read, label_of
 from transfer.sweep.screen_fit import Pair, TooLongError, fit_screen
-from transfer.sweep.screen_text import screen_text
 from transfer.sweep.tunings import Candidate
 from transfer.sweep.typed_jobs import check_typed, require_cuts, require_stages, require_tunings
 from transfer.sweep.words import Words, sort_words
-from transfer.sweep.worth import merit_of
 from transfer.system.errors import ConfigError
 from transfer.system.process import age_of_process
-from transfer.tracking.screens import log_screen
 from transfer.tracking.store import open_store, store_uri
 from transfer.tracking.sweep_run import find_folder_of_words
 
-# The share of the time that the screen may take at most, and the race's of what is left then.
+# The share of the time that a screen is planned to take, and the race's of what is left then.
 _SCREEN, _RACE = 0.25, 0.65
 # Training images a class that may do where all take too long.
 _FEW = 50
-# Where what else runs on the machine makes it slower than that.
-_LONGEST_SCREEN = 0.4
 
 
 def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
@@ -128,13 +122,10 @@ class _Planner:
         self._options = sweeper_options(config.hydra.sweeper, ChooseConfig)
         # What else runs on this machine took its part of each second so far.
         self._slow = max(age_of_process() / max(time.process_time(), 0.1), 1.0)
-        self._preview = bool(OmegaConf.select(config, "preview"))
         self._told, self._hopeless = list[str](), list[str]()
         self._sized = words.types("image_size")
         # What chooses each candidate, by its name.
         self._chosen_by = dict[str, Sequence[str]]()
-        # Seconds in which the screen has looked at all images of a candidate, by its label.
-        self._passes: dict[str, float] = {}
 
     def plan(self) -> Choice:
         found = compose_candidates(self._words.of_screen)
@@ -159,14 +150,21 @@ class _Planner:
                 " among those by which it calls candidates hopeless"
             )
         pairs = self._within(self._tunable(pairs), images)
-        merits = self._screen([config for config, _ in pairs])
+        screened = screen_for_choice(
+            [config for config, _ in pairs],
+            self._config,
+            self._budget,
+            show_life=self._show_life,
+            say=self._say,
+        )
+        self._hopeless = [named(each, self._sized)[0] for each in screened.hopeless]
         by_label = {label_of(as_read(config)): (config, speed) for config, speed in pairs}
         candidates = []
-        for label, merit in merits.items():
+        for label, merit in screened.merits.items():
             config, speed = by_label[label]
-            seen = label in self._passes
+            seen = label in screened.pass_s
             if seen:
-                speed = speed.as_seen(self._passes[label] / (images.train + images.val))
+                speed = speed.as_seen(screened.pass_s[label] / (images.train + images.val))
             candidates.append(replace(candidate_of(config, speed), merit=merit, seen=seen))
         return self._grid(candidates, images)
 
@@ -202,48 +200,6 @@ class _Planner:
         except TooLongError as error:
             what = f"to look at all images once takes {duration(error.seconds)}"
             self._refuse(what, error.seconds / _SCREEN)
-
-    def _screen(self, configs: Sequence[Config]) -> dict[str, float]:
-        """The candidates that are worth a training, the most promising first: what merit a linear
-        probe has, as `transfer.sweep.worth` counts it, by their labels."""
-        read = [as_read(each) for each in configs]
-        pretrained = [each for each in read if each.weights != "none"]
-        raw = [label_of(each) for each in read if each.weights == "none"]
-        if self._preview and len(pretrained) > 1:
-            self._say("without the screen, which takes time: all candidates count alike here")
-        if len(pretrained) < 2 or self._preview:
-            return dict.fromkeys([*map(label_of, pretrained), *raw], 0.0)
-        until = self._budget.used + _LONGEST_SCREEN * self._budget.left
-
-        def time_is_up() -> bool:
-            self._show_life()
-            return self._budget.used > until
-
-        left = duration(max(self._budget.left, 0.0))
-        print(f"screen of {len(pretrained)} candidates; of the budget {left} are left", flush=True)
-        found = screen(pretrained, time_is_up)
-        text = screen_text(found)
-        print(text, flush=True)
-        client = open_store(store_uri(OmegaConf.select(self._config, "tracking.uri")))
-        log_screen(client, found.table, found.params, text, found.seconds)
-        looked_at = set(found.table["label"])
-        if unseen := [each for each in map(label_of, pretrained) if each not in looked_at]:
-            self._say(f"left out: {', '.join(unseen)}: the screen took longer than planned")
-        out = found.table["label"][found.table["hopeless"]].tolist()
-        dropped = (each for each in pretrained if label_of(each) in out)
-        self._hopeless = [named(each, self._sized)[0] for each in dropped]
-        if out:
-            self._say(f"hopeless, and not trained: {', '.join(out)}")
-        took = found.table["pass_s"].tolist()
-        # Where they were at hand, another command has made them, maybe on a machine at rest.
-        made_now = sum(took) < found.seconds
-        for label, each in zip(found.table["label"], took, strict=True):
-            self._passes[label] = each if made_now else math.nan
-        kept = found.table[~found.table["hopeless"]]
-        merits = [merit_of(1 - linear) for linear in kept["linear"]]
-        # What random weights come to, no probe can say: no more than the worst of the others.
-        lowest = dict.fromkeys(raw, min(merits))
-        return dict(zip(kept["label"], merits, strict=True)) | lowest
 
     def _grid(self, candidates: Sequence[Candidate], images: Images) -> Choice:
         options = [(each, offered(each, self._config, self._words)) for each in candidates]
