@@ -19,9 +19,10 @@ from transfer.sweep.choice import Choice
 from transfer.sweep.driver import Sweep
 from transfer.sweep.endings import tell_budget
 from transfer.sweep.expected import Expected, ExpectedJob
+from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 from transfer.sweep.pace import Pace
 from transfer.sweep.race import Race
-from transfer.sweep.state import AutoWeights, Outcome, Repeats
+from transfer.sweep.state import AutoWeights, Repeats
 from transfer.system.errors import ConfigError
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.store import open_store
@@ -50,7 +51,7 @@ def test_time_between_two_commands_does_not_count(tmp_path: Path) -> None:
     now = time.time()
     first = Budget(600, spent=0, start=now - 5000, report=10)
     state.note(tmp_path, first)
-    state.note_outcome(tmp_path, 0, Outcome("", "finished"))
+    note_outcome(tmp_path, 0, Outcome("", "finished"))
     outcome = tmp_path / "outcomes/0/outcome.json"
     for path, ago in ((tmp_path / "budget.json", 4990), (outcome, 4900)):
         os.utime(path, (now - ago, now - ago))
@@ -92,12 +93,12 @@ def test_a_sweep_that_is_killed_as_it_opens_keeps_its_time_and_plan(
         raise KeyboardInterrupt
 
     open_with(Budget(60, 10, 5))
-    state.note_outcome(folder, 0, Outcome("", "finished"))
+    note_outcome(folder, 0, Outcome("", "finished"))
     monkeypatch.setattr(driver, "open_sweep", killed)
     with pytest.raises(KeyboardInterrupt):
         open_with(second := Budget(90, 30, 7))
     assert (state.read_budget(folder), state.read_choice(folder)) == (second, choice)
-    assert not state.read_outcomes(folder)
+    assert not read_outcomes(folder)
     monkeypatch.undo()
     open_with(None)
     assert state.read_budget(folder) is None and state.read_choice(folder) is None
@@ -121,7 +122,7 @@ def test_what_an_earlier_command_has_begun_is_not_told_as_never_begun(
     )  # fmt: skip
     sweep.open()
     assert Race(sweep, at_most=3).next_batch() == [2]
-    ends = {number: each.status for number, each in state.read_outcomes(folder).items()}
+    ends = {number: each.status for number, each in read_outcomes(folder).items()}
     assert ends == {0: "left out", 1: "paused"}
 
 

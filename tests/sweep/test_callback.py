@@ -10,7 +10,8 @@ import pytest
 
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.endings import resume_command
-from transfer.sweep.state import Outcome, Repeats, forget_outcomes, note_outcome, outcomes_of
+from transfer.sweep.outcomes import Outcome, forget_outcomes, note_outcome, outcomes_of
+from transfer.sweep.state import Repeats
 from transfer.tracking.sweep_run import PlannedJob
 
 

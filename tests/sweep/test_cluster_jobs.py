@@ -13,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from transfer.sweep.cluster_jobs import ClusterSweep, variables_to_pass_on
-from transfer.sweep.state import Outcome, note_outcome, read_outcomes
+from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 
 
 def _sweep(folder: Path) -> ClusterSweep:

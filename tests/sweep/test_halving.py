@@ -15,6 +15,7 @@ from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep import state
 from transfer.sweep.driver import Sweep
 from transfer.sweep.expected import Expected, ExpectedJob
+from transfer.sweep.outcomes import Outcome, note_outcome
 from transfer.sweep.race import Race
 from transfer.sweep.state import AutoWeights, Repeats
 from transfer.tracking.previous_run import lock_of
@@ -143,7 +144,7 @@ def test_all_that_wait_for_a_rung_are_launched_at_once_and_the_next_where_one_fa
     race = Race(sweep)
     assert race.next_batch() == [0, 2]
     for number in (0, 2):
-        state.note_outcome(folder, number, state.Outcome("", "failed"))
+        note_outcome(folder, number, Outcome("", "failed"))
     assert race.next_batch() == [1, 3]
 
 

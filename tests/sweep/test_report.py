@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import PLAIN, TINY, Workplace
 from transfer.report import write
 from transfer.sweep.driver import Sweep
-from transfer.sweep.state import AutoWeights, Outcome, Repeats, note_outcome
+from transfer.sweep.outcomes import Outcome, note_outcome
+from transfer.sweep.state import AutoWeights, Repeats
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.store import open_store
 from transfer.tracking.sweep_run import PlannedJob

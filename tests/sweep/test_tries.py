@@ -23,6 +23,7 @@ from transfer.sweep.halfway import Halfway
 from transfer.sweep.menu import Menu
 from transfer.sweep.more_jobs import add_jobs
 from transfer.sweep.option import name_of
+from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 from transfer.sweep.pace import Pace
 from transfer.sweep.tries import Tries
 from transfer.sweep.tunings import Candidate
@@ -89,8 +90,8 @@ def _finish(sweep: Sweep, number: int, accuracy: float) -> None:
     run = sweep.client.create_run(experiment_id(sweep.client), tags=tags)
     sweep.client.log_metric(run.info.run_id, "best/val_acc", accuracy)
     sweep.client.set_terminated(run.info.run_id, "FINISHED")
-    outcome = state.Outcome(sweep.jobs[number].overrides, "finished")
-    state.note_outcome(sweep.folder, number, outcome)
+    outcome = Outcome(sweep.jobs[number].overrides, "finished")
+    note_outcome(sweep.folder, number, outcome)
 
 
 def _give(sweep: Sweep, left: float) -> None:
@@ -144,7 +145,7 @@ def test_what_was_tried_before_counts_where_there_is_no_time_to_go_on(
     _give(before, -1)
     # The other one was never begun, and is what comes next.
     assert tries.next_batch(seeds_follow=True) == []
-    assert state.read_outcomes(tmp_path)[2].status == "left out"
+    assert read_outcomes(tmp_path)[2].status == "left out"
     assert tries.next_batch(seeds_follow=False) == []
     assert _tags(before)[TRIES_TAG] == "1"
     later = Tries(before, config)
@@ -167,7 +168,7 @@ def test_one_of_several_seeds_tells_what_a_configuration_comes_to(
     sweep = _sweep(config, tmp_path, [first._replace(jobs=seeds), *others])
     _finish(sweep, 0, 0.9)
     for number, status in {1: "not repeated", 2: "dropped", 3: "dropped"}.items():
-        state.note_outcome(tmp_path, number, state.Outcome("", status))
+        note_outcome(tmp_path, number, Outcome("", status))
     _give(sweep, 1000)
     # A rate beside its own follows; nothing that was dropped goes on.
     assert Tries(sweep, config).next_batch(seeds_follow=True) == [4]
@@ -189,8 +190,8 @@ def test_what_led_and_had_no_time_goes_on_first(
     run = RunState(folder, "waits", {"transfer.fingerprint": sweep.jobs[1].fingerprint})
     run.write()
     run.append([Point("val/acc", score, step, 0) for step, score in ((1, 0.8), (2, 0.7))])
-    outcome = state.Outcome(sweep.jobs[1].overrides, "out of time", folder=str(folder))
-    state.note_outcome(tmp_path, 1, outcome)
+    outcome = Outcome(sweep.jobs[1].overrides, "out of time", folder=str(folder))
+    note_outcome(tmp_path, 1, outcome)
     found = Halfway.of(sweep, [1])
     assert found is not None
     assert found.epochs == (2,) and found.merit == pytest.approx(merit_of(0.2))

@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, se
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from transfer.sweep.state import Outcome, forget_outcomes, note_outcome, read_outcomes
+from transfer.sweep.outcomes import Outcome, forget_outcomes, note_outcome, read_outcomes
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from transfer.sweep.choice import Choice
 from transfer.sweep.deployment import Deployment, deploy
 from transfer.sweep.endings import answer_of, exit_interrupted, resume_command, tell_budget
 from transfer.sweep.expected import Expected
+from transfer.sweep.outcomes import Outcome, forget_outcomes, outcomes_of
 from transfer.sweep.pace import Pace
 from transfer.sweep.search_start import open_search
 from transfer.system import interrupt
@@ -102,7 +103,7 @@ class Sweep:
         """
         # First, for from here on a command that goes on with the sweep looks into this folder.
         state.replace_budget(self.folder, self.budget, self.pace, self.choice)
-        state.forget_outcomes(self.folder)
+        forget_outcomes(self.folder)
         if self.halving is not None:
             state.note(self.folder, self.halving)
         else:
@@ -130,7 +131,7 @@ class Sweep:
 
         Ends the process with a code other than 0 where a job failed, or the store lacks something.
         """
-        outcomes = state.outcomes_of(self.folder, self.jobs, self.repeats)
+        outcomes = outcomes_of(self.folder, self.jobs, self.repeats)
         statuses = {each.status for each in outcomes.values()}
         self._tell_not_repeated(outcomes)
         if interrupt.requested() or "interrupted" in statuses:
@@ -166,7 +167,7 @@ class Sweep:
         if left or ending == "no store":
             sys.exit(EXIT_CODE)
 
-    def _tell_not_repeated(self, outcomes: Mapping[int, state.Outcome]) -> None:
+    def _tell_not_repeated(self, outcomes: Mapping[int, Outcome]) -> None:
         """Say in the store how many replicates were left out on purpose: they are no jobs of the
         sweep that did not finish."""
         left_out = {number for number, each in outcomes.items() if each.status == "not repeated"}
@@ -180,7 +181,7 @@ class Sweep:
         except ConfigError as error:
             log.warning("the report will tell of replicates as not finished: %s", error)
 
-    def _tag_budget(self, outcomes: Mapping[int, state.Outcome]) -> None:
+    def _tag_budget(self, outcomes: Mapping[int, Outcome]) -> None:
         """What the report says of the time that the sweep was given, and of candidates that it has
         not trained."""
         if self.run is None or self.budget is None:

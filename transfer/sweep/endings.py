@@ -24,7 +24,7 @@ from transfer.system.errors import ConfigError, exit_with, first_line, is_for_pe
 
 if TYPE_CHECKING:
     from transfer.sweep.budget import Budget
-    from transfer.sweep.state import Outcome
+    from transfer.sweep.outcomes import Outcome
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 

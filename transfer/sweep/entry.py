@@ -181,15 +181,9 @@ def _run_single(composed: DictConfig, train: Train) -> float:
 
 def _run_of_sweep(composed: DictConfig, train: Train) -> float:
     """Run a job of a sweep, and leave a note of how it ended in the sweep's folder."""
+    from transfer.sweep.outcomes import Outcome, note_outcome
     from transfer.sweep.progress import JobProgress
-    from transfer.sweep.state import (
-        Outcome,
-        note_outcome,
-        read_auto_weights,
-        read_repeats,
-        read_rung,
-        read_sweep,
-    )
+    from transfer.sweep.state import read_auto_weights, read_repeats, read_rung, read_sweep
 
     hydra = HydraConfig.get()
     folder, of_sweep = Path(hydra.runtime.output_dir), Path(hydra.sweep.dir).absolute()

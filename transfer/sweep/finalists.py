@@ -20,9 +20,9 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import criterion_of
 from transfer.compare.rows import Row, build_rows, mean_scores
 from transfer.config.halving import ChooseConfig, sweeper_options
-from transfer.sweep import state
 from transfer.sweep.expected import duration
 from transfer.sweep.more_jobs import add_jobs
+from transfer.sweep.outcomes import read_outcomes
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
 from transfer.tracking.fetch import fetch_artifact
@@ -62,7 +62,7 @@ class Finalists:
     def next_batch(self) -> list[int]:
         """The numbers of the jobs to launch next: one more seed of each finalist; none where the
         verdict is in, the time is up, or the sweep was interrupted."""
-        sweep, outcomes = self._sweep, state.read_outcomes(self._sweep.folder)
+        sweep, outcomes = self._sweep, read_outcomes(self._sweep.folder)
         sweep.pace.learn_batch(sweep.expected.jobs, outcomes, self._batch)
         self._batch = []
         ends = {each.status for each in outcomes.values()}

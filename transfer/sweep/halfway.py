@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from transfer.compare.criterion import CRITERIA
-from transfer.sweep import state
+from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.worth import Prospect, merit_of
 from transfer.tracking.previous_run import run_folder
 from transfer.tracking.run_state import RunState
@@ -36,7 +36,7 @@ class Halfway(NamedTuple):
     @classmethod
     def of(cls, sweep: Sweep, numbers: Sequence[int]) -> Self | None:
         """Where these jobs wait; None where one does not, or nobody knows where."""
-        outcomes, found = state.read_outcomes(sweep.folder), []
+        outcomes, found = read_outcomes(sweep.folder), []
         for number in numbers:
             outcome = outcomes.get(number)
             if outcome is None or outcome.status not in _SHORT:

@@ -12,6 +12,7 @@ from transfer.config import typed_config
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs
 from transfer.sweep.expected import expected_job
+from transfer.sweep.outcomes import forget_outcomes
 from transfer.sweep.preview import epochs_done
 from transfer.sweep.turns import prepare_in_turn
 from transfer.tracking.sweep_run import PlannedJob, list_jobs
@@ -56,7 +57,7 @@ def add_jobs(sweep: Sweep, config: DictConfig, split: Sequence[Sequence[str]]) -
 
 def launch_to_the_end(sweep: Sweep, numbers: Sequence[int]) -> None:
     """Note that these jobs of a sweep are the next, and train all of their epochs."""
-    state.forget_outcomes(sweep.folder, numbers)
+    forget_outcomes(sweep.folder, numbers)
     state.note(sweep.folder, state.Rung(None))
     jobs = {str(number): sweep.expected.jobs[str(number)] for number in numbers}
     state.note(sweep.folder, replace(sweep.expected, jobs=jobs))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transfer.sweep.expected import ExpectedJob
-    from transfer.sweep.state import Outcome
+    from transfer.sweep.outcomes import Outcome
 
 # Until one has ended: starting a job; and testing it as well, measuring its latency and drawing its
 # curves.

@@ -18,6 +18,7 @@ from transfer.sweep import state
 from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
 from transfer.sweep.former import kept_rule
+from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.replicates import recipe_of
 from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
@@ -148,7 +149,7 @@ def _unrepeated(
         former: the folder of the command that is gone on with.
     """
     lost = {recipe_of(overrides[number]) for number, each in found.items() if each.dropped}
-    ends = {} if former is None else state.read_outcomes(former)
+    ends = {} if former is None else read_outcomes(former)
     # By their words, for the same jobs may have been typed in another order.
     noted = [_asked(each.overrides.split()) for each in ends.values() if each.status == _OUT]
     return {

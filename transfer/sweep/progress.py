@@ -12,14 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from transfer.sweep.expected import ExpectedJob, Running, duration
-from transfer.sweep.state import (
-    read_budget,
-    read_expected,
-    read_outcomes,
-    read_pace,
-    read_rung,
-    show_life,
-)
+from transfer.sweep.outcomes import read_outcomes
+from transfer.sweep.state import read_budget, read_expected, read_pace, read_rung, show_life
 from transfer.system.bars import bar, lines_above
 
 if TYPE_CHECKING:

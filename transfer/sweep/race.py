@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from transfer.sweep import state
 from transfer.sweep.judging import judge
+from transfer.sweep.outcomes import Outcome, forget_outcomes, note_outcome, read_outcomes
 from transfer.sweep.race_work import RaceWork
 from transfer.sweep.replicates import Replicates
 from transfer.sweep.runners import Runners
@@ -62,7 +63,7 @@ class Race:
         self._work = RaceWork(sweep, at_once)
         self._interrupted = False
         # How the jobs of the rung before this one ended.
-        self._ended = dict[int, state.Outcome]()
+        self._ended = dict[int, Outcome]()
         self._configurations = 0
         self._repeating = False
         # Where each stands, and how far behind, should there be no time for it.
@@ -94,7 +95,7 @@ class Race:
 
     def _look_at_batch(self) -> None:
         """See how the jobs of a batch have ended."""
-        outcomes = state.read_outcomes(self._sweep.folder)
+        outcomes = read_outcomes(self._sweep.folder)
         if strange := outcomes.keys() - set(range(len(self._sweep.jobs))):
             raise RuntimeError(f"the launcher has given jobs numbers of its own: {sorted(strange)}")
         self._interrupted = "interrupted" in {each.status for each in outcomes.values()}
@@ -132,14 +133,14 @@ class Race:
             self.left_out.append(number)
         elif number not in self._standing or self._is_last_hope(number, []):
             # It stays paused.
-            state.note_outcome(self._sweep.folder, number, self._ended[number])
+            note_outcome(self._sweep.folder, number, self._ended[number])
         else:
             self._drop(number)
 
     def _begin_rung(self) -> None:
         stop = None if self._work.is_last else self._work.stop
         self._batch, self._launched, self._work.late = [], [], set()
-        state.forget_outcomes(self._sweep.folder, self._waiting)
+        forget_outcomes(self._sweep.folder, self._waiting)
         state.note(self._sweep.folder, state.Rung(stop))
         self._expect(self._waiting)
         until = f"epoch {stop}" if stop is not None else "the end"
@@ -155,7 +156,7 @@ class Race:
     def _replace_failed(self) -> bool:
         """Let the next replicate race in the place of each job of this rung that has failed; False
         where there is none."""
-        ends = state.read_outcomes(self._sweep.folder)
+        ends = read_outcomes(self._sweep.folder)
         # One without a word has failed, as the end of the sweep says.
         failed = [at for at in self._racing if at not in ends or ends[at].status == "failed"]
         self._waiting = self._replicates.instead_of(failed)
@@ -169,7 +170,7 @@ class Race:
 
     def _end_rung(self) -> None:
         """See how the jobs of a rung have ended, and who of those that paused goes on."""
-        self._ended = state.read_outcomes(self._sweep.folder)
+        self._ended = read_outcomes(self._sweep.folder)
         ends = {number: each.status for number, each in self._ended.items()}
         self._racing = [
             number for number in self._racing if ends.get(number) in ("paused", "finished")

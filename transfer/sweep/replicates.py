@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from transfer.config.halving import share_of
-from transfer.sweep import state
+from transfer.sweep.outcomes import read_outcomes
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
@@ -65,7 +65,7 @@ class Replicates:
         others, self._others = self._others, {}
         turns = max((len(others[first]) for first in best), default=0)
         taken = [own for at in range(turns) for first in best for own in others[first][at : at + 1]]
-        ends = state.read_outcomes(sweep.folder)
+        ends = read_outcomes(sweep.folder)
         for first, own in others.items():
             for number in own if first not in best else []:
                 if (job := sweep.expected.jobs[str(number)]).done >= job.epochs:

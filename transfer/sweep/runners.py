@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from transfer.compare.criterion import criterion_of
-from transfer.sweep import state
 from transfer.sweep.compose import told_apart
+from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.lock import LockedError
 from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
@@ -101,8 +101,8 @@ class Runners:
         assert former.record is not None
         if read_standing(former.folder, epoch, former.record.id) is None:
             return False
-        outcome = state.Outcome(job.overrides, "paused", folder=str(former.folder))
-        state.note_outcome(self._sweep.folder, number, outcome)
+        outcome = Outcome(job.overrides, "paused", folder=str(former.folder))
+        note_outcome(self._sweep.folder, number, outcome)
         return True
 
     def count_configurations(self, numbers: Iterable[int]) -> int:
@@ -115,7 +115,7 @@ class Runners:
             found.add(own or f"job {number}")
         return len(found)
 
-    def drop(self, number: int, own: state.Outcome, folder: Path, dropped: Dropped) -> None:
+    def drop(self, number: int, own: Outcome, folder: Path, dropped: Dropped) -> None:
         """Let a job be dropped that paused with this outcome, and whose run is in this folder."""
         log.info("%s: %s", self.name(number), dropped)
         gone = drop_run(self._sweep.client, folder, dropped, job_folder=Path(own.folder))
@@ -123,8 +123,8 @@ class Runners:
         if gone and dropped.why != "time":
             self._dropped.append(folder)
         status = "out of time" if dropped.why == "time" else "dropped"
-        outcome = state.Outcome(own.overrides, status, folder=own.folder)
-        state.note_outcome(self._sweep.folder, number, outcome)
+        outcome = Outcome(own.overrides, status, folder=own.folder)
+        note_outcome(self._sweep.folder, number, outcome)
 
     def keep(self, number: int) -> None:
         """Let a job that an earlier command has begun stay as it is: paused, or dropped."""
@@ -136,19 +136,19 @@ class Runners:
             status = "out of time" if dropped.why == "time" else "dropped"
         log.info("%s: does not go on, for want of time", self.name(number))
         folder = "" if former.folder is None else str(former.folder)
-        outcome = state.Outcome(job.overrides, status, folder=folder)
-        state.note_outcome(self._sweep.folder, number, outcome)
+        outcome = Outcome(job.overrides, status, folder=folder)
+        note_outcome(self._sweep.folder, number, outcome)
 
     def leave_out(self, number: int) -> None:
         """Let a job never begin."""
         log.info("%s: left out for want of time", self.name(number))
-        outcome = state.Outcome(self._sweep.jobs[number].overrides, "left out")
-        state.note_outcome(self._sweep.folder, number, outcome)
+        outcome = Outcome(self._sweep.jobs[number].overrides, "left out")
+        note_outcome(self._sweep.folder, number, outcome)
 
     def leave_unrepeated(self, number: int) -> None:
         """Let a replicate never begin, for another one has lost."""
-        outcome = state.Outcome(self._sweep.jobs[number].overrides, "not repeated")
-        state.note_outcome(self._sweep.folder, number, outcome)
+        outcome = Outcome(self._sweep.jobs[number].overrides, "not repeated")
+        note_outcome(self._sweep.folder, number, outcome)
 
     def tidy(self) -> None:
         """Remove the checkpoints of what was dropped: it goes on from its start, if ever."""
@@ -157,7 +157,7 @@ class Runners:
 
     def _folder(self, number: int) -> Path | None:
         """Where a job's run is kept: its own folder, or that of an earlier command."""
-        own = state.read_outcomes(self._sweep.folder)[number].folder
+        own = read_outcomes(self._sweep.folder)[number].folder
         fingerprint = self._sweep.jobs[number].fingerprint
         return run_folder(self._sweep.client, fingerprint, own)
 

@@ -20,6 +20,7 @@ from transfer.compare.criterion import CRITERIA
 from transfer.config import typed_config
 from transfer.sweep import state
 from transfer.sweep.compose import compose_jobs, jobs_at_once
+from transfer.sweep.outcomes import Outcome, forget_outcomes, note_outcome, read_outcomes
 from transfer.sweep.runners import remove_checkpoints
 from transfer.sweep.study import SharedStudy
 from transfer.sweep.trials import (
@@ -95,7 +96,7 @@ class Search:
             if self._make_ready(number, chosen, overrides):
                 batch[number] = overrides
         self._publish()
-        state.forget_outcomes(self._sweep.folder, batch)
+        forget_outcomes(self._sweep.folder, batch)
         return batch
 
     def tell(self, scores: Mapping[int, Any]) -> None:
@@ -104,7 +105,7 @@ class Search:
         Args:
             scores: the number that each job gave, by its own; NaN where it failed.
         """
-        outcomes = state.read_outcomes(self._sweep.folder)
+        outcomes = read_outcomes(self._sweep.folder)
         for number, score in scores.items():
             outcome = outcomes.get(number)
             if outcome is None:
@@ -150,7 +151,7 @@ class Search:
         missing = self._plan.options.n_trials - (first - len(retried(self._study)))
         log.info("%d trials are left out for want of time", missing)
         for number in range(first, first + missing):
-            state.note_outcome(self._sweep.folder, number, state.Outcome("", "left out"))
+            note_outcome(self._sweep.folder, number, Outcome("", "left out"))
         return False
 
     def _make_ready(self, number: int, chosen: dict[str, str], overrides: list[str]) -> bool:
@@ -171,7 +172,7 @@ class Search:
         self._study.note(number, JOB, vars(planned))
         if PRUNED in trial.user_attrs:
             # Its process was killed before this one heard of it.
-            self._prune(number, state.Outcome(words, "paused"))
+            self._prune(number, Outcome(words, "paused"))
             return False
         twin = self._twin(number, job.fingerprint)
         if twin is None:
@@ -218,14 +219,14 @@ class Search:
         """Tell the study and the end of the sweep, which lists it."""
         self._study.note(number, ERROR, reason)
         self._tell(number, self._states.FAIL)
-        outcome = state.Outcome(overrides, "failed", reason)
-        state.note_outcome(self._sweep.folder, number, outcome)
+        outcome = Outcome(overrides, "failed", reason)
+        note_outcome(self._sweep.folder, number, outcome)
         log.warning("trial %d (%s) failed: %s", number, overrides, reason)
 
     def _tell(self, number: int, ended: TrialState) -> None:
         self._study.optuna.tell(number, state=ended)
 
-    def _prune(self, number: int, outcome: state.Outcome) -> None:
+    def _prune(self, number: int, outcome: Outcome) -> None:
         """Drop the run of a trial that has paused, for the pruner told it to."""
         trial = self._study.trial(number)
         dropped = self._dropped(trial)
@@ -240,8 +241,8 @@ class Search:
         ):
             remove_checkpoints(folder)
         self._tell(number, self._states.PRUNED)
-        ended = state.Outcome(outcome.overrides, "dropped", folder=outcome.folder)
-        state.note_outcome(self._sweep.folder, number, ended)
+        ended = Outcome(outcome.overrides, "dropped", folder=outcome.folder)
+        note_outcome(self._sweep.folder, number, ended)
 
     def _dropped(self, trial: FrozenTrial) -> Dropped:
         """How far a trial is behind the best of the others at the epoch where it was pruned."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from transfer.compare.criterion import criterion_of
 from transfer.config.duration import write_duration
-from transfer.sweep import state
+from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.worth import merit_of
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
 from transfer.tracking.store import answering
@@ -45,7 +45,7 @@ def budget_for(sweep: Sweep, seconds: float) -> str:
     there was no time for: "1h30m", to the minute."""
     assert sweep.budget is not None
     short = 0.0
-    for number, outcome in state.read_outcomes(sweep.folder).items():
+    for number, outcome in read_outcomes(sweep.folder).items():
         if outcome.status in _SHORT:
             job = sweep.expected.jobs[str(number)]
             short += sweep.pace.seconds(job, job.done, job.epochs) or 0.0

@@ -4,15 +4,12 @@
 `repeats.json`, which jobs would train what another one trains; `expected.json`, how much work each
 is; `rung.json`, how far they train now; `pruning.json`, how a search stops them; `budget.json`, the
 time that the sweep may take, and `pace.json`, what its jobs took; `halving.json`, its rungs, and by
-which rule it drops at them; `choice.json`, what was chosen to be trained;
-`outcomes/<number>/outcome.json`, how a job ended, wherever its own folder is. A file a job, for
-workers on several machines write at the same time.
+which rule it drops at them; `choice.json`, what was chosen to be trained.
 """
 
 import json
 import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -23,34 +20,10 @@ from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep.budget import Budget
 from transfer.sweep.choice import Choice, Try
 from transfer.sweep.expected import Expected, ExpectedJob
+from transfer.sweep.outcomes import outcome_files
 from transfer.sweep.pace import Pace
-from transfer.system.disk import atomic_write, writing
+from transfer.system.disk import atomic_write
 from transfer.tracking.sweep_run import PlannedJob, SweepRun
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of one job.
-
-    Attributes:
-        overrides: what distinguishes the job on the command line.
-        status: "finished", "paused", "failed" or "interrupted"; of a sweep in rungs "dropped", and
-            where there was no time for it "out of time" (dropped) or "left out" (never begun), or
-            "not repeated", a replicate that was never begun of what another one has lost with.
-        error: one line; empty unless it failed.
-        folder: of the job; absolute.
-        seconds: that it took.
-        first_epoch: the first one that it trained, from 1; 0 where it trained none.
-        epoch_s: seconds of each epoch from that one on.
-    """
-
-    overrides: str
-    status: str
-    error: str = ""
-    folder: str = ""
-    seconds: float = 0.0
-    first_epoch: int = 0
-    epoch_s: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +103,6 @@ _FILES = {
     Choice: "choice.json",
     Pruning: "pruning.json",
 }
-_OUTCOMES = "outcomes"
 State = TypeVar(
     "State", SweepRun, AutoWeights, Repeats, Expected, Rung, Budget, Pace, Halving, Choice, Pruning
 )
@@ -145,23 +117,8 @@ def note(folder: Path, state: Noted) -> None:
     Raises:
         DiskError: the disk is full, read-only or broken.
     """
-    _write(folder / _FILES[type(state)], state)
-
-
-def note_outcome(sweep_folder: Path, number: int, outcome: Outcome) -> None:
-    """Leave a note of how a job ended in the folder of its sweep.
-
-    Args:
-        number: of the job within the sweep.
-
-    Raises:
-        DiskError: the disk is full, read-only or broken.
-    """
-    # A folder each, for files are written under one name first, and several workers write.
-    folder = sweep_folder / _OUTCOMES / str(number)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "outcome.json", outcome)
+    with atomic_write(folder / _FILES[type(state)]) as file:
+        file.write(json.dumps(asdict(state)).encode())
 
 
 def read_sweep(folder: Path) -> SweepRun | None:
@@ -231,7 +188,7 @@ def last_life(folder: Path) -> float:
     """When a sweep wrote last what only its driver and its jobs write, in seconds since the epoch;
     0 where it never did."""
     paths = [folder / name for name in _FILES.values()]
-    paths += (folder / _OUTCOMES).glob("*/outcome.json")
+    paths += outcome_files(folder)
     found = [0.0]
     for path in paths:
         # It may never have been written, or be another sweep's by now.
@@ -265,41 +222,6 @@ def forget(folder: Path, kind: type[Noted]) -> None:
     (folder / _FILES[kind]).unlink(missing_ok=True)
 
 
-def read_outcomes(sweep_folder: Path) -> dict[int, Outcome]:
-    """The outcomes of a sweep's jobs so far, by their numbers, in order."""
-    paths = (sweep_folder / _OUTCOMES).glob("*/outcome.json")
-    found = {int(path.parent.name): Outcome(**json.loads(path.read_text())) for path in paths}
-    return dict(sorted(found.items()))
-
-
-def outcomes_of(folder: Path, jobs: Sequence[PlannedJob], repeats: Repeats) -> dict[int, Outcome]:
-    """How each job of the sweep in a folder ended, by its number; one of which no word came has
-    failed.
-
-    Args:
-        jobs: those that were planned, of which `repeats` are left out.
-    """
-    lost = "it ended without a word; its log may tell why"
-    planned = {
-        number: Outcome(job.overrides, "failed", lost)
-        for number, job in enumerate(jobs)
-        if str(number) not in repeats.of
-    }
-    return dict(sorted((planned | read_outcomes(folder)).items()))
-
-
-def forget_outcomes(sweep_folder: Path, numbers: Iterable[int] | None = None) -> None:
-    """Delete those of an earlier sweep that was given the same folder, or of jobs that go on."""
-    folder = sweep_folder / _OUTCOMES
-    for each in [folder] if numbers is None else [folder / str(number) for number in numbers]:
-        shutil.rmtree(each, ignore_errors=True)
-
-
 def _read(folder: Path, kind: type[State]) -> State | None:
     path = folder / _FILES[kind]
     return kind(**json.loads(path.read_text())) if path.is_file() else None
-
-
-def _write(path: Path, state: Noted | Outcome) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(asdict(state)).encode())

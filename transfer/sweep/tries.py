@@ -23,6 +23,7 @@ from transfer.sweep.halfway import Halfway
 from transfer.sweep.menu import Menu
 from transfer.sweep.more_jobs import add_jobs, launch_to_the_end
 from transfer.sweep.option import Name, Option, There, name_of
+from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.outlook import Outlook
 from transfer.sweep.runners import Runners
 from transfer.sweep.so_far import budget_for, merits_of
@@ -68,7 +69,7 @@ class Tries:
         # The numbers of the jobs that were launched last, and of all that followed the race.
         self._batch, self._launched = list[int](), list[int]()
         self._hopeless = set[Name]()
-        outcomes, first = state.read_outcomes(sweep.folder), 0
+        outcomes, first = read_outcomes(sweep.folder), 0
         for each in sweep.choice.grid:
             numbers = range(first, first + len(each.jobs))
             first += len(each.jobs)
@@ -95,7 +96,7 @@ class Tries:
             seeds_follow: whether time is kept for further seeds. Where none is, for these have had
                 theirs, it is told why there is nothing, here and in the report.
         """
-        sweep, outcomes = self._sweep, state.read_outcomes(self._sweep.folder)
+        sweep, outcomes = self._sweep, read_outcomes(self._sweep.folder)
         sweep.pace.learn_batch(sweep.expected.jobs, outcomes, self._batch)
         self._batch = []
         ends = {each.status for each in outcomes.values()}
