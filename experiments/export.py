@@ -21,8 +21,8 @@ from transfer.deploy.mlflow_model import save_served_model
 from transfer.deploy.packages import EXPORT, require_packages
 from transfer.evaluate.metrics import evaluate_logits
 from transfer.report.write import EQUIVALENT_WITHIN
-from transfer.sweep.export_words import fault_of
-from transfer.sweep.exporting import (
+from transfer.sweep.export.export_words import fault_of
+from transfer.sweep.export.exporting import (
     Exported,
     Exporting,
     export_all,

@@ -23,10 +23,10 @@ class ChooseSweeper(HalvingSweeper):
         super().__init__(max_batch_size)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        from transfer.sweep.after_race import AfterRace
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.early_clock import EarlyClock
-        from transfer.sweep.words import sort_words
+        from transfer.sweep.choose.after_race import AfterRace
+        from transfer.sweep.choose.early_clock import EarlyClock
+        from transfer.sweep.choose.words import sort_words
 
         assert self.config is not None and SweepCallback.running is not None
         # From here on the sweep's own folder has what was spent.

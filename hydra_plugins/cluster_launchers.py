@@ -13,7 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from transfer.sweep.cluster_jobs import ClusterSweep
+    from transfer.sweep.launch.cluster_jobs import ClusterSweep
 
 
 class _ClusterLauncher(Launcher):
@@ -33,7 +33,7 @@ class _ClusterLauncher(Launcher):
 
     @property
     def sweep(self) -> ClusterSweep:
-        from transfer.sweep.cluster_jobs import ClusterSweep
+        from transfer.sweep.launch.cluster_jobs import ClusterSweep
 
         return ClusterSweep(self.context, self.task, self.config)
 
@@ -44,7 +44,7 @@ class RayLauncher(_ClusterLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from transfer.sweep.ray_jobs import launch
+        from transfer.sweep.launch.ray_jobs import launch
 
         return launch(self.sweep, self.params["ray"], job_overrides, initial_job_idx)
 
@@ -55,7 +55,7 @@ class SlurmLauncher(_ClusterLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from transfer.sweep.submitit_jobs import launch
+        from transfer.sweep.launch.submitit_jobs import launch
 
         return launch(self.sweep, "slurm", self.params, job_overrides, initial_job_idx)
 
@@ -66,6 +66,6 @@ class LocalLauncher(_ClusterLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from transfer.sweep.submitit_jobs import launch
+        from transfer.sweep.launch.submitit_jobs import launch
 
         return launch(self.sweep, "local", self.params, job_overrides, initial_job_idx)

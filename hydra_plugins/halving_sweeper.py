@@ -27,7 +27,7 @@ class HalvingSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.race import Race
+        from transfer.sweep.race.race import Race
 
         assert self.config is not None and SweepCallback.running is not None
         OmegaConf.save(self.config, Path(self.config.hydra.sweep.dir) / "multirun.yaml")
@@ -40,7 +40,7 @@ class HalvingSweeper(BasicSweeper):
     def launch(self, numbers: Sequence[int]) -> Sequence[JobReturn]:
         """Run these jobs of the sweep, all at once."""
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.job_numbers import JobNumbers
+        from transfer.sweep.launch.job_numbers import JobNumbers
 
         assert self.launcher is not None and SweepCallback.running is not None
         batch = [list(SweepCallback.running.split[number]) for number in numbers]

@@ -27,8 +27,8 @@ class SearchSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         from transfer.sweep.callback import SweepCallback
-        from transfer.sweep.job_numbers import JobNumbers
-        from transfer.sweep.search import Search
+        from transfer.sweep.launch.job_numbers import JobNumbers
+        from transfer.sweep.search.search import Search
 
         assert self.config is not None and self.launcher is not None
         assert SweepCallback.running is not None

@@ -26,7 +26,7 @@ from transfer.data import DataSets
 from transfer.deploy.exported import open_own
 from transfer.deploy.timing import NotTimedError, time_form
 from transfer.deploy.write import Written
-from transfer.sweep.export_words import fault_of
+from transfer.sweep.export.export_words import fault_of
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import Predictions

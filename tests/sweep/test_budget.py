@@ -13,15 +13,15 @@ from tests.conftest import PLAIN, TINY, Workplace
 from transfer.config.duration import read_duration
 from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep import driver, state
-from transfer.sweep.affordable import Means, count_kept, may_start
 from transfer.sweep.budget import Budget, closed, ended, open_budget
-from transfer.sweep.choice import Choice
+from transfer.sweep.choose.choice import Choice
 from transfer.sweep.driver import Sweep
 from transfer.sweep.endings import tell_budget
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 from transfer.sweep.pace import Pace
-from transfer.sweep.race import Race
+from transfer.sweep.race.affordable import Means, count_kept, may_start
+from transfer.sweep.race.race import Race
 from transfer.sweep.state import AutoWeights, Repeats
 from transfer.system.errors import ConfigError
 from transfer.tracking.previous_run import lock_of

@@ -21,9 +21,9 @@ from transfer.sweep.compose import (
     require_one_place,
     split_jobs,
 )
-from transfer.sweep.deployment import take_as_one_value
 from transfer.sweep.endings import one_line_for_people
-from transfer.sweep.gpu_sharing import share_gpus
+from transfer.sweep.export.deployment import take_as_one_value
+from transfer.sweep.launch.gpu_sharing import share_gpus
 from transfer.sweep.loader import share_files
 from transfer.sweep.unheeded import refuse_unheeded
 from transfer.system import interrupt
@@ -56,14 +56,14 @@ class SweepCallback(Callback):
             workers = has_workers(config)
             share_gpus(config)
             if workers:
-                from transfer.sweep.launchers import require_launcher
+                from transfer.sweep.launch.launchers import require_launcher
 
                 require_launcher(config)
             share_files()
             choice = None
             if chooses(config):
                 require_folder(config, "hydra.sweep.dir")
-                from transfer.sweep.choosing import plan_choice
+                from transfer.sweep.choose.choosing import plan_choice
 
                 choice, jobs = plan_choice(config)
             else:

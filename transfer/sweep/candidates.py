@@ -13,10 +13,10 @@ from transfer.config import Config, refuse_overruled, typed_config
 from transfer.evaluate.speed import Speed
 from transfer.job import prepare
 from transfer.models.sources import pretrained_size, resolve_source, weights_at_hand
+from transfer.sweep.choose.grid import Images
+from transfer.sweep.choose.tunings import Candidate
 from transfer.sweep.compose import compose_jobs, split_jobs
-from transfer.sweep.grid import Images
 from transfer.sweep.screen import as_read, label_of
-from transfer.sweep.tunings import Candidate
 from transfer.system.errors import ConfigError
 from transfer.system.paths import REPOSITORY
 from transfer.tracking.run_weights import fetch_run_weights

@@ -18,13 +18,13 @@ from transfer.config.halving import Halving
 from transfer.config.search import SearchPlan
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, closed
-from transfer.sweep.choice import Choice
-from transfer.sweep.deployment import Deployment, deploy
+from transfer.sweep.choose.choice import Choice
 from transfer.sweep.endings import answer_of, exit_interrupted, resume_command, tell_budget
 from transfer.sweep.expected import Expected
+from transfer.sweep.export.deployment import Deployment, deploy
 from transfer.sweep.outcomes import Outcome, forget_outcomes, outcomes_of
 from transfer.sweep.pace import Pace
-from transfer.sweep.search_start import open_search
+from transfer.sweep.search.search_start import open_search
 from transfer.system import interrupt
 from transfer.system.disk import DiskError, disk_fault
 from transfer.system.errors import ConfigError, first_line, is_for_people

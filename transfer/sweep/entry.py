@@ -21,7 +21,6 @@ from transfer.config.weights import entry_named
 from transfer.sweep.budget import refuse_budget
 from transfer.sweep.callback import SweepCallback
 from transfer.sweep.compose import chooses, is_search, plans_all
-from transfer.sweep.deployment import refuse_deployment
 from transfer.sweep.endings import (
     FULL_ERROR,
     exit_for_people,
@@ -29,7 +28,8 @@ from transfer.sweep.endings import (
     one_line_for_people,
     resume_command,
 )
-from transfer.sweep.gpu_sharing import place_on_machine, refuse_sharing
+from transfer.sweep.export.deployment import refuse_deployment
+from transfer.sweep.launch.gpu_sharing import place_on_machine, refuse_sharing
 from transfer.sweep.reader import outlive_reader
 from transfer.system import interrupt
 from transfer.system.bars import silence_bars
@@ -252,7 +252,7 @@ def _watch(
     pruning = read_pruning(of_sweep)
     if pruning is None:
         return progress.watch
-    from transfer.sweep.pruning import stop_when_pruned
+    from transfer.sweep.search.pruning import stop_when_pruned
 
     return lambda epochs: progress.watch(
         stop_when_pruned(epochs, of_sweep, number, pruning, config)

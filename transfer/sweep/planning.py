@@ -13,7 +13,7 @@ from transfer.models.sources import resolve_source
 from transfer.sweep import state
 from transfer.sweep.budget import Budget, keeps_to_budget, open_budget, refuse_budget
 from transfer.sweep.checking import Checking
-from transfer.sweep.choice import Choice
+from transfer.sweep.choose.choice import Choice
 from transfer.sweep.compose import (
     claim_folder,
     compose_jobs,
@@ -22,14 +22,14 @@ from transfer.sweep.compose import (
     plans_all,
     typed,
 )
-from transfer.sweep.deployment import plan_deployment
 from transfer.sweep.driver import Sweep
-from transfer.sweep.examples import example_jobs, plan_of
 from transfer.sweep.expected import Expected, ExpectedJob, expected_job
+from transfer.sweep.export.deployment import plan_deployment
 from transfer.sweep.former import Former, kept_rule, read_former
 from transfer.sweep.pace import Pace
 from transfer.sweep.preview import epochs_done, preview
-from transfer.sweep.search_start import check_search
+from transfer.sweep.search.examples import example_jobs, plan_of
+from transfer.sweep.search.search_start import check_search
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system.errors import ConfigError
 from transfer.system.lock import Lock, LockedError

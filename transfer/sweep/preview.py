@@ -19,7 +19,7 @@ from transfer.sweep.compose import told_apart
 from transfer.sweep.expected import duration, last_epoch
 from transfer.sweep.former import kept_rule
 from transfer.sweep.outcomes import read_outcomes
-from transfer.sweep.replicates import recipe_of
+from transfer.sweep.race.replicates import recipe_of
 from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
 from transfer.tracking.find import RunRecord, find_all_of, find_similar

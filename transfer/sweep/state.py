@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from transfer.config import Config
 from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep.budget import Budget
-from transfer.sweep.choice import Choice, Try
+from transfer.sweep.choose.choice import Choice, Try
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.outcomes import outcome_files
 from transfer.sweep.pace import Pace

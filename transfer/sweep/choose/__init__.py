@@ -1,0 +1,1 @@
+"""From candidates and a time to one answer: `experiment=choose`."""

@@ -1,0 +1,1 @@
+"""The networks of a sweep as files."""

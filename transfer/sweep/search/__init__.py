@@ -1,0 +1,1 @@
+"""Jobs that Optuna chooses, trial by trial: `hydra/sweeper=search`."""
