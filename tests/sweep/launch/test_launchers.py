@@ -191,5 +191,11 @@ def test_a_cluster_of_slurms_is_asked_whether_it_would_take_a_job(
     require_job(params | {"additional_parameters": {"clusters": "other"}})
     # A node that is drained may come again.
     answer("allocation failure: Requested node configuration is not available", 1)
+    sinfo = tmp_path / "sinfo"
+    sinfo.write_text("#!/bin/sh\nprintf '4 64000\\n8 2048\\n'\n")
+    sinfo.chmod(0o755)
     require_job(params)
     assert "jobs may wait" in caplog.text
+    for name, value, most in (("cpus_per_task", 9, "8"), ("mem_gb", 63, "62.5")):
+        with pytest.raises(ConfigError, match=rf"\.{name}={value}: .* the most is {most}$"):
+            require_job(params | {name: value})

@@ -72,15 +72,33 @@ def require_job(params: Mapping[str, Any]) -> None:
     if not asked.returncode:
         return
     lines = asked.stderr.strip().splitlines() or [f"sbatch ended with {asked.returncode}"]
-    said = lines[-1].rpartition(": ")[2]
+    said = lines[0].rpartition(": ")[2]
     if said == _NOT_NOW:
+        _require_size(params)
         log.warning(
             "no node has what a job asks for just now, so Slurm, and jobs may wait: %s", said
         )
         return
+    chosen |= {f"additional_parameters.{name}": value for name, value in additional.items()}
+    chosen.pop("nodes", None)
     typed = " ".join(f"hydra.launcher.{name}={value}" for name, value in chosen.items())
     problem = f"the cluster takes no such job ({said}); it was asked for {typed}"
     raise ConfigError("hydra/launcher", "submitit_slurm", problem)
+
+
+def _require_size(params: Mapping[str, Any]) -> None:
+    """Refuse more cores or memory than any node has, also one that is down just now."""
+    partition = params.get("partition")
+    where = [] if partition is None else [f"--partition={partition}"]
+    asked = _ask("sinfo", "--all", "--noheader", "--Node", "--format=%c %m", *where)
+    sizes = [line.split() for line in asked.stdout.splitlines()]
+    if asked.returncode or not sizes:
+        return
+    cores, megabytes = (max(float(size) for size in each) for each in zip(*sizes, strict=True))
+    for name, most in (("cpus_per_task", cores), ("mem_gb", megabytes / 1024)):
+        if (wanted := params.get(name) or 0) > most:
+            problem = f"no node of the cluster has so much; the most is {most:g}"
+            raise ConfigError(f"hydra.launcher.{name}", wanted, problem)
 
 
 def _ask(*command: str, script: str = "") -> subprocess.CompletedProcess[str]:
