@@ -57,7 +57,9 @@ def test_a_machine_without_a_gpu_is_known_before_its_cluster_is_begun(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    require_room_here({"num_cpus": 4, "num_gpus": 0, "memory": 1e18, "resources": {"a100": 1}})
+    require_room_here({"num_cpus": 4, "num_gpus": 0, "memory": 1e18, "resources": {"a100": 1}}, {})
     for wanted, most in (({"num_cpus": 1, "num_gpus": 0.5}, "0"), ({"num_cpus": 5}, "4")):
         with pytest.raises(ConfigError, match=f"has so many; the most is {most}$"):
-            require_room_here(wanted)
+            require_room_here(wanted, {"num_cpus": None})
+        # Ray counts what it is told to count.
+        require_room_here(wanted, {"num_cpus": 8, "num_gpus": 1})

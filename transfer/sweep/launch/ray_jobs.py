@@ -56,13 +56,14 @@ def require_cluster(params: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: there is no such cluster, or none of its nodes could run a job.
     """
-    if params["init"]["address"] is None:
-        require_room_here(params["remote"])
+    init = params["init"]
+    _require_known(init)
+    if init["address"] is None:
+        _task(params["remote"])
+        require_room_here(params["remote"], init)
         return
     try:
-        _connected_task(
-            params, {**params["init"], "log_to_driver": False, "logging_level": "ERROR"}
-        )
+        _connected_task(params, {**init, "log_to_driver": False, "logging_level": "ERROR"})
     finally:
         # What is done before the first job is no business of Ray's threads.
         ray.shutdown()
@@ -71,12 +72,24 @@ def require_cluster(params: Mapping[str, Any]) -> None:
 def _connected_task(params: Mapping[str, Any], init: Mapping[str, Any]) -> Any:
     """What Ray calls for each job, as a task for which a node has room."""
     _connect(init)
-    wanted = {name: value for name, value in params["remote"].items() if value is not None}
-    require_room(wanted, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    require_room(params["remote"], [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    return _task(params["remote"])
+
+
+def _task(remote: Mapping[str, Any]) -> Any:
+    wanted = {name: value for name, value in remote.items() if value is not None}
     try:
         return ray.remote(**wanted)(_run)
     except (AssertionError, TypeError, ValueError) as error:
         raise ConfigError("hydra.launcher.ray.remote", wanted, first_line(error)) from error
+
+
+def _require_known(init: Mapping[str, Any]) -> None:
+    """Refuse what Ray would, but for what it hides: names that begin with an underscore."""
+    for name in init.keys() - inspect.signature(ray.init).parameters.keys():
+        if not name.startswith("_"):
+            problem = "ray.init knows no such argument"
+            raise ConfigError(f"hydra.launcher.ray.init.{name}", init[name], problem)
 
 
 def _run(job: ClusterJob, variables: Mapping[str, str]) -> JobReturn:
@@ -88,12 +101,10 @@ def _connect(init: Mapping[str, Any]) -> None:
     """To the cluster, unless an earlier batch of the sweep did."""
     if ray.is_initialized():
         return
-    for name in init.keys() - inspect.signature(ray.init).parameters.keys():
-        problem = "ray.init knows no such argument"
-        raise ConfigError(f"hydra.launcher.ray.init.{name}", init[name], problem)
     heeded = {number: signal.getsignal(number) for number in interrupt.SIGNALS}
     try:
-        ray.init(**init)
+        # Without an address Ray would look for a cluster that runs already.
+        ray.init(**{**init, "address": init["address"] or "local"})
     except (ConnectionError, RuntimeError) as error:
         problem = f"{first_line(error)}; to begin a cluster: ray start --head"
         raise ConfigError("hydra.launcher.ray.init.address", init["address"], problem) from error

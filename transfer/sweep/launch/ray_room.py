@@ -41,20 +41,23 @@ def require_room(wanted: Mapping[str, Any], nodes: Sequence[Mapping[str, float]]
     raise ConfigError(_PREFIX, f"{{{together}}}", problem)
 
 
-def require_room_here(wanted: Mapping[str, Any]) -> None:
+def require_room_here(wanted: Mapping[str, Any], init: Mapping[str, Any]) -> None:
     """Refuse what this machine has not, for a cluster of it alone, which is not yet started.
 
     Args:
         wanted: the arguments of `ray.remote`; memory and other resources are Ray's to count.
+        init: those of `ray.init`, which may say how many cores and GPUs Ray is to count.
 
     Raises:
         ConfigError: it has fewer cores or GPUs than a job asks for.
     """
-    counted = {name: wanted.get(name) for name in ("num_cpus", "num_gpus")}
-    gpus = 0
-    if counted["num_gpus"]:
+    cores, gpus = init.get("num_cpus"), init.get("num_gpus")
+    if cores is None:
+        cores = os.cpu_count() or 1
+    if gpus is None and wanted.get("num_gpus"):
         # It takes seconds, which most commands do without.
         from torch import cuda
 
         gpus = cuda.device_count()
-    require_room(counted, [{"CPU": os.cpu_count() or 1, "GPU": gpus}])
+    counted = {name: wanted.get(name) for name in ("num_cpus", "num_gpus")}
+    require_room(counted, [{"CPU": cores, "GPU": gpus or 0}])
