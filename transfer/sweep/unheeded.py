@@ -9,8 +9,11 @@ from transfer.sweep.compose import typed
 from transfer.system.errors import ConfigError
 
 _OF_SWEEPS = (
-    *("hydra/launcher", "hydra/sweeper"),
-    *("hydra.launcher.", "hydra.sweeper.", "hydra.sweep."),
+    "hydra/launcher",
+    "hydra/sweeper",
+    "hydra.launcher.",
+    "hydra.sweeper.",
+    "hydra.sweep.",
 )
 _ALONE = ("hydra.run.",)
 

@@ -176,12 +176,12 @@ def test_a_cluster_of_slurms_is_asked_whether_it_would_take_a_job(
         sbatch.chmod(0o755)
 
     params = {"timeout_min": 60, "nodes": 1, "gpus_per_node": 1, "mem_gb": 1.5, "partition": None}
-    more = {"additional_parameters": {"exclusive": True, "reservation": "mine"}}
+    more = {"additional_parameters": {"exclusive": True, "mem_per_gpu": "8G"}}
     answer("sbatch: Job 1 to start at 2026-01-01", 0)
     require_job(params | more)
     assert (tmp_path / "asked").read_text().split() == [
         *("--test-only", "--output=/dev/null", "--nodes=1", "--gpus-per-node=1", "--time=60"),
-        *("--mem=1536M", "--exclusive", "--reservation=mine"),
+        *("--mem=1536M", "--exclusive", "--mem-per-gpu=8G"),
     ]
     answer("sbatch: error: Invalid generic resource (gres) specification", 1)
     refused = r"slurm: .* no such job \(Invalid generic .*\); .* hydra\.launcher\.gpus_per_node=1"

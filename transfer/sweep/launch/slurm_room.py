@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 _PATIENCE_S = 60
 # Keys whose names are those of sbatch's options.
 _OPTIONS = (
-    *("partition", "account", "qos", "constraint", "exclude", "gres", "comment"),
-    *("nodes", "cpus_per_task", "gpus_per_node"),
-)
+    "partition", "account", "qos", "constraint", "exclude", "gres", "comment",
+    "nodes", "cpus_per_task", "gpus_per_node",
+)  # fmt: skip
 # Said as well where the nodes that have it are down or drained, for which a job may wait.
 _NOT_NOW = "Requested node configuration is not available"
 
@@ -59,13 +59,13 @@ def require_job(params: Mapping[str, Any]) -> None:
     if {"clusters", "M"} & additional.keys():
         return
     chosen = {name: params[name] for name in _OPTIONS if params.get(name) is not None}
-    options = {name.replace("_", "-"): value for name, value in chosen.items()}
-    options["time"] = params["timeout_min"]
+    options = {**chosen, "time": params["timeout_min"]}
     if (memory := params.get("mem_gb")) is not None:
         chosen["mem_gb"] = memory
         options["mem"] = f"{int(memory * 1024)}M"
+    # Spelt as submitit spells them in the job's own script.
     words = [
-        f"--{name}" if value is True else f"--{name}={value}"
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
         for name, value in (options | dict(additional)).items()
     ]
     asked = _ask("sbatch", "--test-only", "--output=/dev/null", *words, script="#!/bin/sh\n")

@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 Where = Literal["slurm", "local"]
 # Names that submitit has for all clusters; those of one begin with its name.
 _COMMON = {
-    *("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes"),
-    *("name", "stderr_to_stdout"),
-}
+    "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name",
+    "stderr_to_stdout",
+}  # fmt: skip
 _LOOK_S = 0.5
 # Seconds between two questions to Slurm.
 _ASK_S = 10.0
