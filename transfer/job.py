@@ -25,6 +25,7 @@ from transfer.data import (
 from transfer.evaluate.cost import count_macs, count_parameters
 from transfer.features.check import require_stored_features
 from transfer.models.families import build_model, family_named, shared_meta_model
+from transfer.models.families.base import left_out_of_patches
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.normalization import Normalization, choose_normalization
 from transfer.models.sources import is_published, resolve_source, shared_weights
@@ -122,6 +123,9 @@ class Job:
         if config.batch_size > len(data.train):
             batch = f"an epoch is one batch of all {len(data.train)} training images"
             whole = f"batch_size={config.batch_size}: {batch}\n"
+        model = shared_meta_model(config.model.name, config.image_size, len(data.classes))
+        if left_out := left_out_of_patches(model, config.image_size):
+            whole += f"{left_out}\n"
         return (
             f"{self.name}: {self.parameters / 1e6:.2f} M parameters, {self.macs / 1e6:.1f} MMACs "
             f"at {config.image_size} px; {data.name}: {len(data.train)} training, "

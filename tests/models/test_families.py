@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.conftest import config_of
+from transfer.job import prepare
 from transfer.models.families import (
     FAMILIES,
     build_model,
@@ -21,6 +23,7 @@ from transfer.models.families.base import (
     NamedModules,
     PublishedWeights,
     group_into_stages,
+    left_out_of_patches,
 )
 from transfer.models.head import backbone_parameters, features_of, head_name
 from transfer.models.sources import read_weights
@@ -205,3 +208,30 @@ def test_a_family_of_tomorrow_is_one_more_entry(
     model.load_state_dict(fit.loaded, strict=False)
     assert torch.equal(model.state_dict()["body.0.weight"], state["convs.0.weight"])
     assert model.state_dict()["readout.weight"].shape == (10, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "left"),
+    [
+        ("timm/eva02_tiny_patch14_224", 32, 4),
+        ("swin_t", 34, 2),
+        ("swin_t", 32, 0),
+        ("resnet18", 33, 0),
+    ],
+)
+def test_pixels_that_patches_leave_out_are_told(name: str, size: int, left: int) -> None:
+    torch.manual_seed(0)
+    model = build_model(name, 2, size).eval()
+    images = torch.randn(1, 3, size, size, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model(images)[0, 0], images)
+    assert int((gradient.abs().sum(dim=(0, 1, 2)) > 0).sum()) == size - left
+    told = left_out_of_patches(model, size)
+    assert bool(told) == bool(left)
+    assert f"leave out {left} of {size} px" in told or not left
+
+
+def test_a_job_says_which_sizes_its_patches_read_whole() -> None:
+    chosen = ("model=timm", "model.name=deit_tiny_patch16_224", "weights=none")
+    job = prepare(config_of(*chosen, "image_size=40"))
+    assert "along each edge; image_size=32 or 48 is read whole\n" in str(job)
+    assert "leave out" not in str(prepare(config_of(*chosen, "image_size=32")))

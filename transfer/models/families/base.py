@@ -184,6 +184,21 @@ def shrinks_map(layer: nn.Module) -> bool:
     return any((max(each) if isinstance(each, tuple) else each) > 1 for each in strides)
 
 
+def left_out_of_patches(model: nn.Module, image_size: int) -> str:
+    """A remark on the pixels at the right and lower edges that a network does not read, where its
+    first layer cuts images into patches which they do not fill; "" where it reads all of them."""
+    first = next((each for each in model.modules() if isinstance(each, nn.Conv2d)), None)
+    if first is None or first.kernel_size != first.stride or first.padding not in (0, (0, 0)):
+        return ""
+    patch = first.stride[0]
+    left = image_size % patch
+    if not left:
+        return ""
+    below, above = image_size - left, image_size - left + patch
+    read = f"image_size={below} or {above} is read whole" if below else f"try image_size={above}"
+    return f"patches of {patch} px leave out {left} of {image_size} px along each edge; {read}"
+
+
 def group_into_stages(
     layers: Iterable[tuple[str, nn.Module]],
     begins_stage: Callable[[nn.Module], bool] = shrinks_map,
