@@ -107,6 +107,21 @@ def test_published_weights_come_from_the_hub_and_say_what_images_they_expect(
     assert all(torch.equal(made.state_dict()[name], each) for name, each in fit.loaded.items())
 
 
+def test_published_weights_outside_the_hub_are_unwrapped_as_timm_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "timm/legacy_seresnet18"
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (published,) = family_named(name).published(name)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    state = build_model(name, 1000, 64).state_dict()
+    wrapped = {"epoch": 3, "state_dict": {f"module.{key}": each for key, each in state.items()}}
+    torch.save(wrapped, folder / Path(published.url).name)
+    read = read_weights("imagenet", name).state
+    assert read is not None and all(torch.equal(each, state[key]) for key, each in read.items())
+
+
 def test_without_a_network_one_line_says_what_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """What a family of models tells the rest of the project about itself."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -113,18 +114,14 @@ class Family(ABC):
         Raises:
             ConfigError: they are not here and there is no network, or the file is damaged.
         """
-        url = weights.url
-        cached = _cached(url)
-        if not cached.is_file():
-            instead = f"use weights=starter or none, or put that file into {cached.parent}"
-            require_network(url, key="weights", value=source, instead=instead)
+        cached = download(weights.url, source)
         try:
-            state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True)
+            # It reads what was downloaded, archives of torch's early days included.
+            state = torch.hub.load_state_dict_from_url(weights.url, weights_only=True)
             return {self.tensor_name(name): tensor for name, tensor in state.items()}
         except Exception as error:
-            # Half a download fails wherever the unpickler happens to be.
-            reason = first_line(error)
-            problem = f"{cached} could not be fetched or read ({reason}); remove it and try again"
+            # A damaged file fails wherever the unpickler happens to be.
+            problem = f"{cached} could not be read ({first_line(error)}); remove it and try again"
             raise ConfigError("weights", source, problem) from error
 
     def tensor_name(self, published: str) -> str:
@@ -170,6 +167,31 @@ class Family(ABC):
         else:
             assert isinstance(old, nn.Linear)
             model.set_submodule(name, nn.Linear(old.in_features, num_classes))
+
+
+def download(url: str, source: str) -> Path:
+    """The file of published weights that an address names, in torch's cache; downloaded once.
+
+    Args:
+        source: `weights=` as the user gave it; errors quote it.
+
+    Raises:
+        ConfigError: it is not there, and could not be fetched whole.
+    """
+    cached = _cached(url)
+    if cached.is_file():
+        return cached
+    instead = f"use weights=starter or none, or put that file into {cached.parent}"
+    require_network(url, key="weights", value=source, instead=instead)
+    # In the name, where it has eight digits or more, as torch's hub has it.
+    digest = re.search(r"-([a-f0-9]{8,})\.", cached.name)
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(cached), digest[1] if digest else None)
+    except Exception as error:
+        problem = f"{url} could not be fetched ({first_line(error)}); try again, or {instead}"
+        raise ConfigError("weights", source, problem) from error
+    return cached
 
 
 def _cached(url: str) -> Path:

@@ -15,7 +15,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from transfer.models.families.base import Family, NamedModules, PublishedWeights, as_stage
+from transfer.models.families.base import (
+    Family,
+    NamedModules,
+    PublishedWeights,
+    as_stage,
+    download,
+)
 from transfer.system.errors import ConfigError, first_line
 from transfer.system.network import require_network
 from transfer.system.torchvision import load_torchvision
@@ -82,10 +88,8 @@ class Timm(Family):
     def load_published(
         self, name: str, weights: PublishedWeights, source: str
     ) -> Mapping[str, Tensor]:
-        if not weights.url.startswith(_HUB):
-            return super().load_published(name, weights, source)
-        hub = import_module("huggingface_hub")
-        path = _cached_by_hub(weights.url)
+        hub, in_hub = import_module("huggingface_hub"), weights.url.startswith(_HUB)
+        path = _cached_by_hub(weights.url) if in_hub else str(download(weights.url, source))
         if path is None:
             instead = "use weights=none, or download that file elsewhere and give weights=<file>"
             require_network(weights.url, key="weights", value=source, instead=instead)
