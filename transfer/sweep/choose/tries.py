@@ -146,7 +146,7 @@ class Tries:
             self._halfway.pop(name, None)
             split = [list(each) for each in sweep.split]
             for number in there.numbers:
-                split[number].append("resume=true")
+                split[number] += [] if "resume=true" in split[number] else ["resume=true"]
             sweep.split = split
             return there.numbers
         try:
