@@ -56,6 +56,8 @@ def test_what_keeps_a_run_from_going_on_is_named(
         here = params_of(_job(workplace)) | changed
         said_of = why_anew(workplace.client, "simple_cnn-freeze1-seed0", here)
         assert said_of.endswith(f"was another training: {told}")
+    elsewhere = params_of(_job(workplace)) | {"data.name": "cifar10"}
+    assert why_anew(workplace.client, "simple_cnn-freeze1-seed0", elsewhere) == ""
     assert "it is of another version of this project" in why(_job(workplace))
     other = _job(workplace, "seed=1", "resume=true")
     assert why(other) == ""
@@ -65,7 +67,7 @@ def test_what_keeps_a_run_from_going_on_is_named(
         start_run(other, tmp_path / "other", sweep=None),
     ):
         pass
-    unknown = "the store has no run called simple_cnn-freeze1-seed1: it begins anew"
+    unknown = "the store has no run called simple_cnn-freeze1-seed1 on digits: it begins anew"
     assert f"resume=true: {unknown}" in caplog.messages
 
 

@@ -28,7 +28,9 @@ def why_anew(
             ran.
         planned: the fingerprints of the jobs of a sweep that has not begun.
     """
-    others = [run for run in find_named(client, name) if "data.digest" in run.params]
+    named = (run for run in find_named(client, name) if "data.digest" in run.params)
+    # One on another data set was meant by nobody.
+    others = [run for run in named if run.params.get("data.name") == params["data.name"]]
     if sweep is not None and others:
         planned = find_planned_jobs(client, find_sweep_run(client, sweep.run_id))
         others = [run for run in others if run.tags.get("mlflow.parentRunId") != sweep.run_id]

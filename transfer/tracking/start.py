@@ -103,7 +103,8 @@ def start_run(job: Job, folder: Path, sweep: SweepRun | None) -> Iterator[JobRun
         former, lock = _take(client, job, folder, sweep)
         if job.config.resume and former.record is None:
             # A sweep that goes on has many a job that is new; alone, it is not what was meant.
-            unknown = f"resume=true: the store has no run called {job.name}: it begins anew"
+            known = f"called {job.name} on {job.config.data.name}"
+            unknown = f"resume=true: the store has no run {known}: it begins anew"
             why = why_anew(client, job.name, params_of(job), sweep)
             if why or sweep is None:
                 log.info(why or unknown)
