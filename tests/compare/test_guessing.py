@@ -51,6 +51,20 @@ def test_where_one_class_is_nearly_all_either_measure_shows_what_was_learned() -
     assert not is_guessing(_row(Predictions(labels, finds, sure, ["a", "b"])))
 
 
+def test_one_class_is_answered_in_all_folds() -> None:
+    """Each fold of a few images has another one in front."""
+    sure = np.full(3, 0.9, dtype=np.float32)
+    answers, runs = {}, []
+    for fold, labels in enumerate(([0, 0, 1], [1, 1, 0])):
+        run = make_run("b", 0, 0, 2 / 3, **{"data.fold": str(fold)})
+        run.tags["transfer.configuration"] = "b0"
+        runs.append(run)
+        of_fold = np.array(labels, dtype=np.int16)
+        answers[run.id] = Predictions(of_fold, of_fold, sure, ["a", "b"])
+    [row] = make_rows(runs, predictions=answers)
+    assert chance_of(row) == pytest.approx(0.5)
+
+
 def test_without_answers_the_number_of_classes_tells() -> None:
     counts = {"data.classes": "10", "data.test_images": "360"}
     [low] = make_rows([make_run("b", 0, 0, 0.1, **counts)])

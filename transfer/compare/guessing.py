@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from transfer.compare.rows import Row
-from transfer.tracking.artifacts import Predictions
 
 # What a network that learned anything has of what guessing leaves over.
 _SKILL = 0.1
@@ -24,10 +23,12 @@ Fault = Literal["evaluation", "frozen", "flat", "slow", "test", "memorised", "un
 
 
 def chance_of(row: Row) -> float:
-    """The accuracy, 0 to 1, of always answering the class that most test images have; without
-    predictions that of any class, and NaN where not even their number is known."""
+    """The accuracy, 0 to 1, of always answering the class that most test images have, of all folds
+    one and the same; without predictions that of any class, and NaN where not even their number is
+    known."""
     if row.answers:
-        return statistics.fmean(_largest_share(each) for each in row.answers)
+        labels = np.concatenate([each.labels for each in row.answers])
+        return float(np.bincount(labels).max() / len(labels))
     classes = _number(row, "data.classes")
     return 1 / classes if classes > 0 else math.nan
 
@@ -80,10 +81,6 @@ def known_mean(values: Sequence[float]) -> float:
     """The mean of those that are known; NaN without any."""
     known = [value for value in values if math.isfinite(value)]
     return math.fsum(known) / len(known) if known else math.nan
-
-
-def _largest_share(answers: Predictions) -> float:
-    return float(np.bincount(answers.labels).max() / len(answers.labels))
 
 
 def _at(value: float, chance: float, error: float) -> bool:
