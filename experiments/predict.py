@@ -74,7 +74,8 @@ class _Progress:
 
     def __str__(self) -> str:
         where = "answered" if self.out is None else f"in {printable(self.out)}"
-        return f"{self.answered:,} of {self.total:,} pictures are {where}"
+        are = "is" if self.answered == 1 else "are"
+        return f"{self.answered:,} of {self.total:,} pictures {are} {where}"
 
 
 def main(options: Options) -> None:

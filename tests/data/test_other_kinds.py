@@ -25,6 +25,7 @@ _PHONE = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
         (b"\0\0\0\x14ftypisom\0\0\0\0mp42", "it is a video); save frames"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "it is JPEG XL)"),
         (b"%PDF-1.7\n", "it is PDF)"),
+        (b"PK\x03\x04\x14\0", "it is an archive); unpack it, and name the folder"),
         (bytes(128) + b"DICM", "it is DICOM)"),
         (b"\r\n<!DOCTYPE HTML><title>404", "a web page, as of a download that failed); fetch it"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull fetches the"),

@@ -58,6 +58,7 @@ _ARRAY = Kind("an array of numpy's", _SAVE, (".npy", ".npz"))
 _VIDEO = Kind("a video", "save frames of it as JPEG or PNG", (".mp4", ".mov", ".avi", ".mkv"))
 _POINTER = Kind("a pointer of Git LFS", "git lfs pull fetches the picture itself", picture=False)
 _PAGE = Kind("a web page, as of a download that failed", "fetch it again", picture=False)
+_ARCHIVE = Kind("an archive", "unpack it, and name the folder", picture=False)
 _KINDS = (_HEIC, _AVIF, _JPEG_XL, _JPEG_2000, _PHOTOSHOP, _SVG, _RAW, _DICOM, _PDF, _ARRAY, _VIDEO)
 
 _BEGINNINGS = {
@@ -68,6 +69,10 @@ _BEGINNINGS = {
     b"8BPS": _PHOTOSHOP,
     b"%PDF": _PDF,
     b"\x93NUMPY": _ARRAY,
+    b"PK\x03\x04": _ARCHIVE,
+    b"\x1f\x8b": _ARCHIVE,
+    b"Rar!": _ARCHIVE,
+    b"7z\xbc\xaf\x27\x1c": _ARCHIVE,
     b"version https://git-lfs": _POINTER,
     b"<!doctype html": _PAGE,
     b"<html": _PAGE,

@@ -116,7 +116,7 @@ def plot_iteration_loss(rows: Sequence[Row], words: Words) -> Chart:
             words("plot.train_loss"): [f"{loss:.3f}" for loss in smooth],
         }
         figure.mark(axes, row.label, values, np.stack([history.iterations, smooth], axis=1))
-    label_axes(axes, words("plot.iteration"), words("plot.iteration_lines"))
+    label_axes(axes, words("plot.iteration"), words("plot.iteration_lines"), whole_numbers=True)
     note_some(axes, SHOWN, len(rows), words)
     legend_below(figure, axes)
     return figure
