@@ -26,11 +26,11 @@ class ChooseSweeper(HalvingSweeper):
         from transfer.sweep.callback import SweepCallback
         from transfer.sweep.choose.after_race import AfterRace
         from transfer.sweep.choose.early_clock import EarlyClock
-        from transfer.sweep.choose.words import sort_words
+        from transfer.sweep.choose.typed_overrides import sort_overrides
 
         assert self.config is not None and SweepCallback.running is not None
         # From here on the sweep's own folder has what was spent.
-        EarlyClock.of(self.config, sort_words(self.config)).forget()
+        EarlyClock.of(self.config, sort_overrides(self.config)).forget()
         returns = super().sweep(arguments)
         after_race = AfterRace(SweepCallback.running, self.config)
         while numbers := after_race.next_batch():

@@ -20,7 +20,7 @@ from transfer.sweep.endings import tell_budget
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 from transfer.sweep.pace import Pace
-from transfer.sweep.race.affordable import Means, count_kept, may_start
+from transfer.sweep.race.affordable import Resources, count_kept, may_start
 from transfer.sweep.race.race import Race
 from transfer.sweep.state import AutoWeights, Repeats
 from transfer.system.errors import ConfigError
@@ -152,21 +152,21 @@ def test_the_pace_of_jobs_tells_of_others(tmp_path: Path) -> None:
 
 def test_as_many_go_on_as_can_be_finished() -> None:
     budget = Budget(101, start=time.time(), report=0)
-    means = Means(budget, Pace(), [1, 3, 9], eta=3, at_once=1)
+    resources = Resources(budget, Pace(), [1, 3, 9], eta=3, at_once=1)
     # Four: two of them go on from the first rung, and one from the second.
     costs = [[10.0, 20.0, 20.0]] * 9
-    assert count_kept(costs, means) == 4
-    assert count_kept(costs, replace(means, at_once=2)) == 9
-    assert count_kept(costs, replace(means, budget=replace(budget, seconds=49))) == 0
-    assert count_kept([], means) == 0
+    assert count_kept(costs, resources) == 4
+    assert count_kept(costs, replace(resources, at_once=2)) == 9
+    assert count_kept(costs, replace(resources, budget=replace(budget, seconds=49))) == 0
+    assert count_kept([], resources) == 0
     # Those that have come there already cost no more until then.
-    assert may_start(costs[0], [], costs[:4], means)
-    assert not may_start(costs[0], costs[:6], [], means)
-    assert not may_start([10.0, 20.0, 80.0], [], [], means), "it could not come to its end"
+    assert may_start(costs[0], [], costs[:4], resources)
+    assert not may_start(costs[0], costs[:6], [], resources)
+    assert not may_start([10.0, 20.0, 80.0], [], [], resources), "it could not come to its end"
     nothing = ExpectedJob("new", 9, 0, head_epochs=0, head_share=0.25, size=100)
-    assert means.stretches(nothing, 0) is None
-    means.pace.learn(nothing, Outcome("", "paused", "", "", 3.0, 1, [2.0]))
-    assert means.stretches(nothing._replace(done=1), 1) == [1 + 2 * 2, 3 + 6 * 2]
+    assert resources.stretches(nothing, 0) is None
+    resources.pace.learn(nothing, Outcome("", "paused", "", "", 3.0, 1, [2.0]))
+    assert resources.stretches(nothing._replace(done=1), 1) == [1 + 2 * 2, 3 + 6 * 2]
 
 
 def test_a_budget_is_for_sweepers_that_keep_to_it(workplace: Workplace) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from transfer.config import Config
 from transfer.config.halving import Halving, HalvingConfig
 from transfer.sweep.budget import Budget
-from transfer.sweep.choose.choice import Choice, Try
+from transfer.sweep.choose.choice import Attempt, Choice
 from transfer.sweep.expected import Expected, ExpectedJob
 from transfer.sweep.outcomes import outcome_files
 from transfer.sweep.pace import Pace
@@ -174,7 +174,7 @@ def read_choice(folder: Path) -> Choice | None:
     found = _read(folder, Choice)
     if found is None:
         return None
-    grid, tried = ([Try(*each) for each in some] for some in (found.grid, found.tried))
+    grid, tried = ([Attempt(*each) for each in some] for some in (found.grid, found.tried))
     return replace(found, grid=grid, tried=tried)
 
 

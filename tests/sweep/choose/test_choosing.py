@@ -16,7 +16,7 @@ from transfer.deploy import packages
 from transfer.sweep.budget import Budget
 from transfer.sweep.choose.choosing import plan_choice
 from transfer.sweep.choose.early_clock import EarlyClock
-from transfer.sweep.choose.words import sort_words
+from transfer.sweep.choose.typed_overrides import sort_overrides
 from transfer.sweep.race.replicates import recipe_of
 from transfer.system.errors import ConfigError
 
@@ -117,7 +117,7 @@ def test_time_before_the_plan_counts_where_a_command_goes_on(
     monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path))
     typed = ("model=lenet", "weights=none", "epochs=3", f"tracking.uri={store}")
     with _sweep(*typed) as config:
-        clock = EarlyClock.of(config, sort_words(config))
+        clock = EarlyClock.of(config, sort_overrides(config))
     began = time.time() - 100_000
     clock.begin(Budget(86_400.0, spent=5_000.0, start=began))
     [noted] = tmp_path.iterdir()

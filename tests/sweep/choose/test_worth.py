@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transfer.evaluate.speed import Speed
-from transfer.sweep.choose.choice import Try
+from transfer.sweep.choose.choice import Attempt
 from transfer.sweep.choose.outlook import Outlook
 from transfer.sweep.choose.tunings import Candidate, Tuning, neighbours, tunings
 from transfer.sweep.choose.worth import (
@@ -56,8 +56,8 @@ def test_what_is_worth_its_time_is_chosen_and_no_more() -> None:
 def test_what_came_out_tells_of_others() -> None:
     [head, whole, last, *_] = tunings(CANDIDATE, "adamw", None)
 
-    def known(tuning: Tuning, merit: float, place: int = 0) -> tuple[Try, float]:
-        return Try(place, tuning.kind, tuning.overrides, tuning.handicap, 30, []), merit
+    def known(tuning: Tuning, merit: float, place: int = 0) -> tuple[Attempt, float]:
+        return Attempt(place, tuning.kind, tuning.overrides, tuning.handicap, 30, []), merit
 
     outlook = Outlook([CANDIDATE, OTHER], [known(head, 1.5), known(last, 1.2)])
     assert [each.merit for each in outlook.standing] == [1.5]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 FOR_SEEDS = 0.2
 
 
-class Try(NamedTuple):
+class Attempt(NamedTuple):
     """A configuration that is trained.
 
     Attributes:
@@ -47,10 +47,10 @@ class Choice:
     jobs: Sequence[Sequence[str]]
     told: Sequence[str]
     planned: Mapping[str, Sequence[float]]
-    grid: Sequence[Try] = field(default_factory=list)
+    grid: Sequence[Attempt] = field(default_factory=list)
     menu: Mapping[str, Any] | None = None
     first_rung: int | None = None
-    tried: Sequence[Try] = field(default_factory=list)
+    tried: Sequence[Attempt] = field(default_factory=list)
     spent: float = 0.0
     candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
     hopeless: Sequence[str] = field(default_factory=list)

@@ -41,7 +41,7 @@ from transfer.sweep.choose.typed_jobs import (
     require_stages,
     require_tunings,
 )
-from transfer.sweep.choose.words import Words, sort_words
+from transfer.sweep.choose.typed_overrides import TypedOverrides, sort_overrides
 from transfer.sweep.compose import jobs_at_once
 from transfer.sweep.expected import duration
 from transfer.sweep.export.deployment import plan_deployment
@@ -76,37 +76,37 @@ def plan_choice(config: DictConfig) -> tuple[Choice, list[list[str]]]:
         raise ConfigError("budget", "null", "is divided here; give it a time, such as 30m")
     plan_deployment(config)
     client = open_store(store_uri(OmegaConf.select(config, "tracking.uri")))
-    words = sort_words(config)
+    typed = sort_overrides(config)
     resume = OmegaConf.select(config, "resume")
     if resume:
-        folder = find_folder_of_words(client, words.meant)
+        folder = find_folder_of_words(client, typed.meant)
         found = None if folder is None else state.read_choice(folder)
         if found is not None:
             print("\n".join(["as planned before:", *found.told]), flush=True)
-            return found, _jobs(found, words, config)
-    clock = EarlyClock.of(config, words)
+            return found, _jobs(found, typed, config)
+    clock = EarlyClock.of(config, typed)
     former = clock.former() if resume else None
     if resume and former is None:
         print("resume=true: there is no choice in these words yet; it begins anew", flush=True)
     budget = open_budget(text, former=former)
     assert budget is not None
     if OmegaConf.select(config, "preview"):
-        choice = _Planner(config, words, budget, lambda: None).plan()
+        choice = _Planner(config, typed, budget, lambda: None).plan()
     else:
         clock.begin(budget)
         try:
-            choice = _Planner(config, words, budget, clock.show_life).plan()
+            choice = _Planner(config, typed, budget, clock.show_life).plan()
         except ConfigError:
             clock.forget()
             raise
-    return choice, _jobs(choice, words, config)
+    return choice, _jobs(choice, typed, config)
 
 
-def _jobs(choice: Choice, words: Words, config: DictConfig) -> list[list[str]]:
+def _jobs(choice: Choice, typed: TypedOverrides, config: DictConfig) -> list[list[str]]:
     """The overrides of each job of the race, whose first rung the sweeper is given."""
     with read_write(config), open_dict(config):
         config.hydra.sweeper.first_rung = choice.first_rung
-    return [[*words.fixed, *each] for each in choice.jobs]
+    return [[*typed.fixed, *each] for each in choice.jobs]
 
 
 class _Planner:
@@ -114,33 +114,37 @@ class _Planner:
 
     Args:
         config: of the sweep.
-        words: what was typed.
+        typed: what was typed.
         budget: the time that it may take.
         show_life: to be called now and then.
     """
 
     def __init__(
-        self, config: DictConfig, words: Words, budget: Budget, show_life: Callable[[], None]
+        self,
+        config: DictConfig,
+        typed: TypedOverrides,
+        budget: Budget,
+        show_life: Callable[[], None],
     ) -> None:
         self._show_life = show_life
-        self._config, self._words, self._budget = config, words, budget
+        self._config, self._typed, self._budget = config, typed, budget
         self._options = sweeper_options(config.hydra.sweeper, ChooseConfig)
         # What else runs on this machine took its part of each second so far.
         self._slow = max(age_of_process() / max(time.process_time(), 0.1), 1.0)
         self._told, self._hopeless = list[str](), list[str]()
-        self._sized = words.types("image_size")
+        self._sized = typed.has("image_size")
         # What chooses each candidate, by its name.
         self._chosen_by = dict[str, Sequence[str]]()
 
     def plan(self) -> Choice:
-        found = compose_candidates(self._words.of_screen)
+        found = compose_candidates(self._typed.of_screen)
         self._chosen_by = dict(named(each, self._sized) for each in found)
         untried = [candidate_of(each, Speed(0.0, 0.0, 0.0)) for each in found]
         eta, first, keep = self._options.eta, self._options.first_rung, self._options.keep
         room = Room(Images(0, 0, 0), 0.0, eta, first_rung=first, keep=keep)
-        self._epochs = check_typed(self._config, self._words, untried, room)
+        self._epochs = check_typed(self._config, self._typed, untried, room)
         for config, candidate in zip(found, untried, strict=True):
-            require_stages(config, offered(candidate, self._config, self._words))
+            require_stages(config, offered(candidate, self._config, self._typed))
         pairs = list[Pair]()
         for config in found:
             pairs.append((config, measure_speed(config)))
@@ -148,7 +152,7 @@ class _Planner:
         images = count_images(min(found, key=lambda each: each.image_size))
         counted = "1 candidate" if len(pairs) == 1 else f"{len(pairs)} candidates"
         self._say(f"{counted}, {images.all:,} images; budget {self._given}")
-        several = [key for key in ("data.fold", "data.seed") if key in self._words.swept]
+        several = [key for key in ("data.fold", "data.seed") if key in self._typed.swept]
         if several and len(pairs) > 1:
             self._say(
                 f"the screen sees the first {several[0]} alone: images that other jobs test on are"
@@ -183,12 +187,12 @@ class _Planner:
 
     def _tunable(self, pairs: Sequence[Pair]) -> list[Pair]:
         """The candidates of which a tuning may be tried."""
-        candidates, tune = [candidate_of(*each) for each in pairs], ",".join(self._words.tunes)
-        tunable = require_tunings(candidates, self._config, self._words)
+        candidates, tune = [candidate_of(*each) for each in pairs], ",".join(self._typed.tunes)
+        tunable = require_tunings(candidates, self._config, self._typed)
         for (config, _), each in zip(pairs, candidates, strict=True):
             if each not in tunable:
                 self._say(f"left out: {each.label}: has nothing that tune={tune} would train")
-            require_cuts(config, offered(each, self._config, self._words))
+            require_cuts(config, offered(each, self._config, self._typed))
         return [pair for pair, each in zip(pairs, candidates, strict=True) if each in tunable]
 
     def _within(self, pairs: Sequence[Pair], images: Images) -> list[Pair]:
@@ -207,11 +211,11 @@ class _Planner:
             self._refuse(what, error.seconds / _SCREEN)
 
     def _grid(self, candidates: Sequence[Candidate], images: Images) -> Choice:
-        options = [(each, offered(each, self._config, self._words)) for each in candidates]
+        options = [(each, offered(each, self._config, self._typed)) for each in candidates]
         left = self._budget.left
         room = Room(
             images,
-            _RACE * left / self._words.repeats,
+            _RACE * left / self._typed.repeats,
             self._options.eta,
             max(jobs_at_once(self._config), 1),
             self._slow,
@@ -229,17 +233,17 @@ class _Planner:
         menu = Menu(candidates, room, counts)
         place_of = {each.label: place for place, each in enumerate(candidates)}
         grid = [
-            menu.attempt(place_of[each.candidate.label], each.tuning, epochs, self._words)
+            menu.attempt(place_of[each.candidate.label], each.tuning, epochs, self._typed)
             for each in chosen
         ]
-        for line in plan_text(chosen, grid, left, room, self._words.repeats):
+        for line in plan_text(chosen, grid, left, room, self._typed.repeats):
             self._say(line)
         trained = {each.candidate.label for each in chosen}
         none = [each.label for each in candidates if each.label not in trained]
         if none:
             self._say(f"  not in the race: {', '.join(none)}")
         jobs = [job for each in grid for job in each.jobs]
-        planned = menu.planned(self._config, self._words)
+        planned = menu.planned(self._config, self._typed)
         tried = [(each.candidate, each.tuning) for each in chosen]
         first = race_rungs(tried, room, epochs)[0]
         spent = self._budget.spent

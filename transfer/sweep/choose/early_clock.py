@@ -13,7 +13,7 @@ from typing import Self
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.sweep.budget import Budget, ended
-from transfer.sweep.choose.words import Words
+from transfer.sweep.choose.typed_overrides import TypedOverrides
 from transfer.system.cache import cache_folder
 from transfer.system.digest import hex_digest
 from transfer.system.disk import atomic_write
@@ -32,11 +32,11 @@ class EarlyClock:
         self._path = path
 
     @classmethod
-    def of(cls, config: DictConfig, words: Words) -> Self:
+    def of(cls, config: DictConfig, typed: TypedOverrides) -> Self:
         """That of all commands in these words, in this folder and with this store."""
         store = store_uri(OmegaConf.select(config, "tracking.uri"))
-        told = [words_digest(words.meant), store, str(Path.cwd())]
-        name = hex_digest([each.encode() for each in told])
+        parts = [words_digest(typed.meant), store, str(Path.cwd())]
+        name = hex_digest([each.encode() for each in parts])
         return cls(cache_folder() / f"clock-{name[:16]}.json")
 
     def former(self) -> Budget | None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from transfer.sweep.choose.tunings import OPTIMIZERS, Candidate, Tuning, tunings
-from transfer.sweep.choose.words import Words
+from transfer.sweep.choose.typed_overrides import TypedOverrides
 from transfer.system.errors import ConfigError
 
 
-def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuning]:
+def offered(candidate: Candidate, config: DictConfig, typed: TypedOverrides) -> list[Tuning]:
     """All that may be tried of a candidate, the likeliest first.
 
     Args:
@@ -20,11 +20,11 @@ def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuni
     """
     augment = str(OmegaConf.select(config, "augment.name"))
     fitting = None if augment == "none" else augment
-    if not words.optimizers:
+    if not typed.optimizers:
         optimizer = str(OmegaConf.select(config, "optimizer.name"))
-        return _usable(words.replace_in(tunings(candidate, optimizer, fitting)), config)
+        return _usable(typed.replace_in(tunings(candidate, optimizer, fitting)), config)
     by_optimizer = list[list[Tuning]]()
-    for name in words.optimizers:
+    for name in typed.optimizers:
         if name not in OPTIMIZERS:
             problem = f"choose from {', '.join(OPTIMIZERS)}; its keys go as optimizer.lr=1e-3"
             raise ConfigError("optimizer", name, problem)
@@ -32,7 +32,7 @@ def offered(candidate: Candidate, config: DictConfig, words: Words) -> list[Tuni
         by_optimizer.append(
             [
                 each._replace(overrides=(f"optimizer={name}", *each.overrides))
-                for each in _usable(words.replace_in(tunings(candidate, name, fitting)), config)
+                for each in _usable(typed.replace_in(tunings(candidate, name, fitting)), config)
             ]
         )
     return [each for turn in zip(*by_optimizer, strict=True) for each in turn]
@@ -48,15 +48,17 @@ def _usable(tunings: Sequence[Tuning], config: DictConfig) -> list[Tuning]:
     ]
 
 
-def own_overrides(tuning: Tuning, words: Words, epochs: int, frozen: Sequence[int]) -> list[str]:
+def own_overrides(
+    tuning: Tuning, typed: TypedOverrides, epochs: int, frozen: Sequence[int]
+) -> list[str]:
     """What a job of a configuration has, beside its candidate and what was typed.
 
     Args:
         frozen: how many epochs its head learns alone, as `frozen_epochs` has them.
     """
-    own = [] if words.types("epochs") else [f"epochs={epochs}"]
+    own = [] if typed.has("epochs") else [f"epochs={epochs}"]
     own += tuning.overrides
-    if tuning.kind != "head" and not words.types("freeze_epochs"):
+    if tuning.kind != "head" and not typed.has("freeze_epochs"):
         own += [f"freeze_epochs={number}" for number in frozen]
     if tuning.kind == "all" and max(frozen) == 0:
         # Nothing is frozen, and nothing can be stored.

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from transfer.sweep.choose.choice import Try
+from transfer.sweep.choose.choice import Attempt
 from transfer.sweep.choose.tunings import Candidate, Tuning
 from transfer.sweep.choose.worth import OF_KNOWN_KIND, SCATTER, Prospect
 
@@ -20,7 +20,9 @@ class Outlook:
             expected is what was planned with.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], known: Sequence[tuple[Try, float]]) -> None:
+    def __init__(
+        self, candidates: Sequence[Candidate], known: Sequence[tuple[Attempt, float]]
+    ) -> None:
         self._candidates = candidates
         ordered = sorted(known, key=lambda each: -each[1])
         self.in_order = [each for each, _ in ordered]
@@ -28,7 +30,7 @@ class Outlook:
         # By how much each came out better than a probe and what its tuning was expected to add.
         self._beyond = [(each, tuning_of(each), merit - self._gain(each)) for each, merit in known]
 
-    def _gain(self, attempt: Try) -> float:
+    def _gain(self, attempt: Attempt) -> float:
         return self._candidates[attempt.candidate].gain(tuning_of(attempt), attempt.epochs)
 
     def prospect(self, place: int, tuning: Tuning, epochs: int) -> Prospect:
@@ -52,7 +54,7 @@ class Outlook:
         return Prospect(candidate.merit + statistics.mean(others) + gain, SCATTER)
 
 
-def tuning_of(attempt: Try) -> Tuning:
+def tuning_of(attempt: Attempt) -> Tuning:
     """The tuning of a configuration."""
     return Tuning(attempt.kind, tuple(attempt.overrides), attempt.handicap)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from transfer.sweep.choose.choice import Try
+from transfer.sweep.choose.choice import Attempt
 from transfer.sweep.choose.grid import Chosen, Room, race_rungs, race_seconds
 from transfer.sweep.expected import duration
 from transfer.sweep.race.replicates import recipe_of
 
 
 def plan_text(
-    chosen: Sequence[Chosen], grid: Sequence[Try], left: float, room: Room, repeats: int
+    chosen: Sequence[Chosen], grid: Sequence[Attempt], left: float, room: Room, repeats: int
 ) -> list[str]:
     """The stages and what they may take, line by line.
 

@@ -15,7 +15,7 @@ from transfer.models.tuned import require_tunable
 from transfer.sweep.choose.grid import EPOCHS, Room, frozen_epochs
 from transfer.sweep.choose.offer import offered, own_overrides
 from transfer.sweep.choose.tunings import Candidate, Tuning
-from transfer.sweep.choose.words import Words
+from transfer.sweep.choose.typed_overrides import TypedOverrides
 from transfer.sweep.compose import compose_jobs
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system.errors import ConfigError, first_line
@@ -35,7 +35,7 @@ class TypedEpochs:
 
 
 def check_typed(
-    config: DictConfig, words: Words, candidates: Sequence[Candidate], room: Room
+    config: DictConfig, typed: TypedOverrides, candidates: Sequence[Candidate], room: Room
 ) -> TypedEpochs:
     """Compose and check a job for every typed value, and the images that it asks for.
 
@@ -47,51 +47,51 @@ def check_typed(
     Raises:
         ConfigError: a value cannot work.
     """
-    require_tunings(candidates, config, words)
-    if several := words.swept.get("epochs"):
+    require_tunings(candidates, config, typed)
+    if several := typed.swept.get("epochs"):
         values = ",".join(each.partition("=")[2] for each in several)
         problem = "jobs are dropped by comparing them half way; give all of them the same"
         raise ConfigError("epochs", values, problem)
-    typed_epochs = words.types("epochs")
+    typed_epochs = typed.has("epochs")
     epochs = int(OmegaConf.select(config, "epochs")) if typed_epochs else EPOCHS[0]
     sorts = {each.pretrained: each for each in reversed(candidates)}
     split = list[list[str]]()
     for candidate in sorts.values():
         # All tunings of a kind use the same keys.
-        kinds = {_chosen(each): each for each in reversed(offered(candidate, config, words))}
+        kinds = {_chosen(each): each for each in reversed(offered(candidate, config, typed))}
         for tuning in kinds.values():
             frozen = frozen_epochs(candidate, tuning, room, max(epochs, 1))
-            own = own_overrides(tuning, words, epochs, frozen)
+            own = own_overrides(tuning, typed, epochs, frozen)
             split += [
-                [*words.fixed, *candidate.overrides, *own, *of_user]
-                for of_user in words.products(tuning.kind)
+                [*typed.fixed, *candidate.overrides, *own, *of_user]
+                for of_user in typed.products(tuning.kind)
             ]
-    jobs = [(typed_config(composed), typed) for typed, composed in compose_jobs(config, split)]
-    found = _epochs([job for job, _ in jobs], words)
+    jobs = [(typed_config(composed), own) for own, composed in compose_jobs(config, split)]
+    found = _epochs([job for job, _ in jobs], typed)
     refuse_overruled(jobs)
     refuse_unused(jobs)
     plan_halving(config.hydra.sweeper, [job for job, _ in jobs])
-    by_images = {repr(job.data): (job, typed) for job, typed in jobs}
+    by_images = {repr(job.data): (job, own) for job, own in jobs}
     for _ in prepare_in_turn(list(by_images.values())):
         pass
     return found
 
 
 def require_tunings(
-    candidates: Sequence[Candidate], config: DictConfig, words: Words
+    candidates: Sequence[Candidate], config: DictConfig, typed: TypedOverrides
 ) -> list[Candidate]:
     """Those of the candidates that can be tuned in a way that was typed, or in any.
 
     Raises:
         ConfigError: none can.
     """
-    found = [each for each in candidates if offered(each, config, words)]
+    found = [each for each in candidates if offered(each, config, typed)]
     if not found:
         problem = (
             "no candidate can be tuned like that: all trains of one without weights (tune=all), and"
             " last:<k> takes a network that can be cut there; tune=all suits every network"
         )
-        raise ConfigError("tune", ",".join(words.tunes), problem)
+        raise ConfigError("tune", ",".join(typed.tunes), problem)
     return found
 
 
@@ -123,10 +123,10 @@ def _chosen(tuning: Tuning) -> tuple[str, ...]:
     return tuple(each for each in tuning.overrides if each.startswith(groups))
 
 
-def _epochs(jobs: Sequence[Config], words: Words) -> TypedEpochs:
-    counts = [jobs[0].epochs] if words.types("epochs") else EPOCHS
+def _epochs(jobs: Sequence[Config], typed: TypedOverrides) -> TypedEpochs:
+    counts = [jobs[0].epochs] if typed.has("epochs") else EPOCHS
     frozen = list[int]()
-    if words.types("freeze_epochs"):
+    if typed.has("freeze_epochs"):
         frozen = sorted({job.freeze_epochs for job in jobs if job.tune != "head"})
     if frozen and frozen[-1] >= counts[0]:
         problem = f"must be below epochs={counts[0]} here: the head alone is tried by tune=head"

@@ -10,7 +10,7 @@ from transfer.sweep.pace import Pace
 
 
 @dataclass(frozen=True)
-class Means:
+class Resources:
     """What a race may spend, and how fast it is.
 
     Attributes:
@@ -50,7 +50,7 @@ class Means:
         return max(seconds / self.at_once, alone) <= self.budget.left
 
 
-def count_kept(costs: Sequence[Sequence[float]], means: Means) -> int:
+def count_kept(costs: Sequence[Sequence[float]], resources: Resources) -> int:
     """How many configurations can go on from a rung: as many as there is time for where one of
     `eta` goes on from each later one.
 
@@ -61,24 +61,24 @@ def count_kept(costs: Sequence[Sequence[float]], means: Means) -> int:
         0 where there is not even time for the first.
     """
     return max(
-        (kept for kept in range(len(costs) + 1) if kept == 0 or _fits(costs[:kept], means)),
+        (kept for kept in range(len(costs) + 1) if kept == 0 or _fits(costs[:kept], resources)),
         default=0,
     )
 
 
-def _fits(costs: Sequence[Sequence[float]], means: Means) -> bool:
+def _fits(costs: Sequence[Sequence[float]], resources: Resources) -> bool:
     seconds, going = 0.0, len(costs)
     for stretch in range(len(costs[0])):
         seconds += sum(each[stretch] for each in costs[:going])
-        going = max(math.ceil(going / means.eta), 1)
-    return means.fits(seconds, max(sum(each) for each in costs[:1]))
+        going = max(math.ceil(going / resources.eta), 1)
+    return resources.fits(seconds, max(sum(each) for each in costs[:1]))
 
 
 def may_start(
     job: Sequence[float],
     beside: Sequence[Sequence[float]],
     begun: Sequence[Sequence[float]],
-    means: Means,
+    resources: Resources,
 ) -> bool:
     """Whether one more job can go on to a rung, where nobody knows yet which will go on from there.
 
@@ -87,11 +87,11 @@ def may_start(
         beside: likewise of those that start with it.
         begun: likewise of those that have come to that rung already.
     """
-    if not means.fits(0.0, sum(job)):
+    if not resources.fits(0.0, sum(job)):
         return False
     seconds = sum(each[0] for each in (job, *beside))
     going = len(later := [each[1:] for each in (job, *beside, *begun)])
     for stretch in zip(*later, strict=True):
-        going = max(math.ceil(going / means.eta), 1)
+        going = max(math.ceil(going / resources.eta), 1)
         seconds += going * sum(stretch) / len(stretch)
-    return means.fits(seconds, 0.0)
+    return resources.fits(seconds, 0.0)

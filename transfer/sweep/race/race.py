@@ -99,9 +99,9 @@ class Race:
         if strange := outcomes.keys() - set(range(len(self._sweep.jobs))):
             raise RuntimeError(f"the launcher has given jobs numbers of its own: {sorted(strange)}")
         self._interrupted = "interrupted" in {each.status for each in outcomes.values()}
-        if (means := self._work.means) is not None and self._batch:
-            means.pace.learn_batch(self._sweep.expected.jobs, outcomes, self._batch)
-            state.note(self._sweep.folder, means.pace)
+        if (resources := self._work.resources) is not None and self._batch:
+            resources.pace.learn_batch(self._sweep.expected.jobs, outcomes, self._batch)
+            state.note(self._sweep.folder, resources.pace)
 
     def _take(self) -> list[int]:
         """The next of those that wait, as far as there is time for them."""
@@ -213,7 +213,7 @@ class Race:
                     self._drop(number)
             if numbers := [number for number, each in told.items() if each.why == "time"]:
                 going.append(numbers)
-        if self._work.means is not None:
+        if self._work.resources is not None:
             self._afford(going)
 
     def _afford(self, going: Sequence[list[int]]) -> None:

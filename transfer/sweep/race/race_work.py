@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from transfer.sweep.choose.choice import FOR_SEEDS
 from transfer.sweep.expected import ExpectedJob, duration
-from transfer.sweep.race.affordable import Means, count_kept, may_start
+from transfer.sweep.race.affordable import Resources, count_kept, may_start
 
 if TYPE_CHECKING:
     from transfer.sweep.driver import Sweep
@@ -28,7 +28,7 @@ class RaceWork:
         stops: the epochs at which jobs pause, and that of their end.
         rung: the number of the stop that they train to now, from 0.
         late: jobs that came into the race in this rung: they train to it from their start.
-        means: what the race may spend; None without a budget.
+        resources: what the race may spend; None without a budget.
     """
 
     def __init__(self, sweep: Sweep, at_once: int) -> None:
@@ -37,13 +37,13 @@ class RaceWork:
         self.stops = [*sweep.halving.rungs, sweep.halving.epochs]
         self.rung = 0
         self.late = set[int]()
-        self.means: Means | None = None
+        self.resources: Resources | None = None
         if sweep.budget is not None:
             eta, budget = sweep.halving.options.eta, sweep.budget
             if sweep.choice is not None:
                 kept = budget.report + FOR_SEEDS * budget.seconds
                 budget = replace(budget, report=kept)
-            self.means = Means(budget, sweep.pace, self.stops, eta, at_once)
+            self.resources = Resources(budget, sweep.pace, self.stops, eta, at_once)
 
     @property
     def stop(self) -> int:
@@ -58,8 +58,8 @@ class RaceWork:
     def go_to_the_end(self) -> None:
         """Let what comes into the race now train from its start to its end."""
         self.stops, self.rung = self.stops[-1:], 0
-        if self.means is not None:
-            self.means = replace(self.means, stops=self.stops)
+        if self.resources is not None:
+            self.resources = replace(self.resources, stops=self.stops)
 
     def begins(self, number: int) -> bool:
         """Whether a job trains to this rung from its start."""
@@ -79,20 +79,20 @@ class RaceWork:
             begun: jobs that were launched in this rung before.
             is_last_hope: whether nothing would finish without it.
         """
-        means = self.means
-        if means is None or self._sweep.expected.jobs[str(number)].done >= self.stops[-1]:
+        resources = self.resources
+        if resources is None or self._sweep.expected.jobs[str(number)].done >= self.stops[-1]:
             # Of one that was trained to its end little is left, if anything.
             return True
         own = self._stretches(number, self.rung)
         if own is None:
             # Nothing has run yet: what runs first will tell.
-            return means.budget.left > 0
+            return resources.budget.left > 0
         if not any(own):
             # An earlier command has finished it.
             return True
         if is_last_hope and (budget := self._sweep.budget):
             return sum(own) <= budget.left + budget.slack
-        return may_start(own, self._known(beside), self._known(begun), means)
+        return may_start(own, self._known(beside), self._known(begun), resources)
 
     def affordable(self, going: Sequence[Sequence[int]]) -> list[int]:
         """Which configurations there is time for beyond this rung, by their places.
@@ -100,21 +100,21 @@ class RaceWork:
         Args:
             going: the jobs of each that could go on, the best first.
         """
-        assert self.means is not None
+        assert self.resources is not None
         costs = [self._cost(numbers) for numbers in going]
-        alone = [self.means.fits(sum(cost), 0.0) for cost in costs]
+        alone = [self.resources.fits(sum(cost), 0.0) for cost in costs]
         if any(alone):
             able = [at for at, fits in enumerate(alone) if fits]
         else:
             # Whatever is nearest to its end may still come there.
             able = [min(range(len(costs)), key=lambda at: sum(costs[at]))] if costs else []
-        kept = count_kept([costs[at] for at in able], self.means)
+        kept = count_kept([costs[at] for at in able], self.resources)
         chosen = able[: max(kept, 1)]
         if len(chosen) < len(going):
-            seconds = sum(map(sum, costs)) / self.means.at_once
+            seconds = sum(map(sum, costs)) / self.resources.at_once
             log.info(
                 "%s are left: of %d configurations %d go on; all would take %s",
-                duration(max(self.means.budget.left, 0.0)), len(going), len(chosen),
+                duration(max(self.resources.budget.left, 0.0)), len(going), len(chosen),
                 duration(seconds),
             )  # fmt: skip
         return chosen
@@ -134,11 +134,11 @@ class RaceWork:
 
     def _stretches(self, number: int, rung: int) -> list[float] | None:
         """Seconds of a job to a rung, and from each to the next; None where nobody knows."""
-        assert self.means is not None
+        assert self.resources is not None
         job = self._job(number, rung)
         if not self._is_late(number, rung):
-            return self.means.stretches(job, rung)
-        every = self.means.stretches(job, 0)
+            return self.resources.stretches(job, rung)
+        every = self.resources.stretches(job, 0)
         return every and [sum(every[: rung + 1]), *every[rung + 1 :]]
 
     def _cost(self, numbers: Sequence[int]) -> list[float]:

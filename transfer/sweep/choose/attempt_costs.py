@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from transfer.sweep.choose.choice import Try
+from transfer.sweep.choose.choice import Attempt
 from transfer.sweep.choose.grid import frozen_epochs, passes
 from transfer.sweep.choose.menu import Menu
 from transfer.sweep.choose.outlook import tuning_of
 from transfer.sweep.choose.tunings import Tuning
-from transfer.sweep.choose.words import Words
+from transfer.sweep.choose.typed_overrides import TypedOverrides
 from transfer.sweep.expected import ExpectedJob
 from transfer.sweep.pace import Pace
 
@@ -23,7 +23,7 @@ _MEASURED, _PLANNED = 1.1, 1.25
 _MOST_SLOWER = 5.0
 
 
-class TryCosts:
+class AttemptCosts:
     """Seconds of what is on the menu.
 
     Args:
@@ -34,9 +34,9 @@ class TryCosts:
         stored: what was trained, and has stored its features.
     """
 
-    def __init__(self, pace: Pace, menu: Menu, config: DictConfig, words: Words) -> None:
-        self._pace, self._menu, self._config, self._words = pace, menu, config, words
-        self.stored: Sequence[Try] = ()
+    def __init__(self, pace: Pace, menu: Menu, config: DictConfig, typed: TypedOverrides) -> None:
+        self._pace, self._menu, self._config, self._typed = pace, menu, config, typed
+        self.stored: Sequence[Attempt] = ()
         found = [
             statistics.median(took) / pace.planned[kind][0]
             for kind, took in pace.epochs.items()
@@ -61,17 +61,17 @@ class TryCosts:
         }
         own = passes(candidate, tuning, room, epochs)
         once = sum(took for name, took in own.items() if name not in stored) * self._slower
-        count = max(len(self._words.products(tuning.kind)), 1)
+        count = max(len(self._typed.products(tuning.kind)), 1)
         return once * _PLANNED + count * self._training(place, tuning, epochs)
 
-    def again(self, attempt: Try) -> float:
+    def again(self, attempt: Attempt) -> float:
         """What another seed of a configuration takes."""
         return self._training(attempt.candidate, tuning_of(attempt), attempt.epochs)
 
     def _training(self, place: int, tuning: Tuning, epochs: int) -> float:
         """A training whose features are stored."""
         candidate, room = self._menu.candidates[place], self._menu.room
-        kind = self._menu.kind(place, tuning, self._config, self._words)
+        kind = self._menu.kind(place, tuning, self._config, self._typed)
         frozen = min(frozen_epochs(candidate, tuning, room, epochs))
         job = ExpectedJob(kind, epochs, 0, frozen, 0.0, 0.0)
         if frozen == epochs:

@@ -23,7 +23,7 @@ _CANDIDATE = ("model", "weights", "image_size")
 
 
 @dataclass(frozen=True)
-class Words:
+class TypedOverrides:
     """What was typed, by what it is for.
 
     Attributes:
@@ -42,7 +42,7 @@ class Words:
     tunes: Sequence[str]
     optimizers: Sequence[str]
 
-    def types(self, key: str) -> bool:
+    def has(self, key: str) -> bool:
         """Whether a key was typed, with one value or several."""
         own = {_key(each) for each in self.meant}
         return key in own
@@ -52,13 +52,13 @@ class Words:
         found = dict[tuple[str, ...], Tuning]()
         for each in tunings:
             for kind, own in self._tuned(each):
-                left = tuple(one for one in own if not self.types(_key(one)) or _key(one) == "tune")
+                left = tuple(one for one in own if not self.has(_key(one)) or _key(one) == "tune")
                 found.setdefault(left, each._replace(kind=kind, overrides=left))
         return list(found.values())
 
     def _tuned(self, tuning: Tuning) -> list[tuple[str, tuple[str, ...]]]:
         """A tuning with each value of `tune` that was typed and is of its kind."""
-        if not self.types("tune"):
+        if not self.has("tune"):
             return [(tuning.kind, tuning.overrides)]
         others = tuple(each for each in tuning.overrides if _key(each) != "tune")
         return [
@@ -78,7 +78,7 @@ class Words:
         return len(self.products(""))
 
 
-def sort_words(config: DictConfig) -> Words:
+def sort_overrides(config: DictConfig) -> TypedOverrides:
     """Sort what was typed.
 
     Args:
@@ -113,7 +113,7 @@ def sort_words(config: DictConfig) -> Words:
             fixed.append(line)
     if not any(_key(each) in ("model", "model.name") for each in of_screen):
         of_screen.insert(0, "model=all")
-    return Words(meant, of_screen, fixed, swept, tunes, optimizers)
+    return TypedOverrides(meant, of_screen, fixed, swept, tunes, optimizers)
 
 
 def _key(override: str) -> str:

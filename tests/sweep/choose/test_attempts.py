@@ -16,14 +16,14 @@ from transfer.evaluate.speed import Speed
 from transfer.sweep import state
 from transfer.sweep.budget import Budget
 from transfer.sweep.choose.after_race import AfterRace
-from transfer.sweep.choose.choice import Choice, Try
+from transfer.sweep.choose.attempts import Attempts
+from transfer.sweep.choose.choice import Attempt, Choice
 from transfer.sweep.choose.grid import Images, Room
 from transfer.sweep.choose.halfway import Halfway
 from transfer.sweep.choose.menu import Menu
 from transfer.sweep.choose.option import name_of
-from transfer.sweep.choose.tries import Tries
 from transfer.sweep.choose.tunings import Candidate
-from transfer.sweep.choose.words import sort_words
+from transfer.sweep.choose.typed_overrides import sort_overrides
 from transfer.sweep.choose.worth import merit_of
 from transfer.sweep.driver import Sweep
 from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
@@ -55,18 +55,18 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DictConfig]:
         yield composed
 
 
-def _attempts(config: DictConfig) -> list[Try]:
-    words = sort_words(config)
-    options = MENU.options(config, words)
-    return [MENU.attempt(place, tuning, 3, words) for place, tuning in options]
+def _attempts(config: DictConfig) -> list[Attempt]:
+    typed = sort_overrides(config)
+    options = MENU.options(config, typed)
+    return [MENU.attempt(place, tuning, 3, typed) for place, tuning in options]
 
 
 def _sweep(
-    config: DictConfig, folder: Path, grid: Sequence[Try], tried: Sequence[Try] = ()
+    config: DictConfig, folder: Path, grid: Sequence[Attempt], tried: Sequence[Attempt] = ()
 ) -> Sweep:
     """After its race between these; it goes on with what was tried where something was."""
-    words, client = sort_words(config), open_store(config.tracking.uri)
-    planned = MENU.planned(config, words)
+    typed, client = sort_overrides(config), open_store(config.tracking.uri)
+    planned = MENU.planned(config, typed)
     choice = Choice([], [], planned, grid, MENU.write(), tried=tried)
     lock = lock_of(folder)
     lock.acquire()
@@ -75,7 +75,7 @@ def _sweep(
         state.AutoWeights({}), resume=bool(tried), pace=Pace(planned=planned), choice=choice,
     )  # fmt: skip
     sweep.open()
-    add_jobs(sweep, config, [[*words.fixed, *job] for each in grid for job in each.jobs])
+    add_jobs(sweep, config, [[*typed.fixed, *job] for each in grid for job in each.jobs])
     return sweep
 
 
@@ -113,14 +113,14 @@ def test_time_is_kept_for_seeds_of_two_until_these_have_had_theirs(
     _finish(sweep, 0, 0.9)
     _give(sweep, 70)
     # Of one alone a rival says more than another seed does.
-    assert Tries(sweep, config).next_batch(seeds_follow=True) == [2]
+    assert Attempts(sweep, config).next_batch(seeds_follow=True) == [2]
     sweep.choice = replace(sweep.choice, tried=[]) if sweep.choice else None
     _finish(sweep, 1, 0.88)
-    tries = Tries(sweep, config)
-    assert tries.next_batch(seeds_follow=True) == [] and not _tags(sweep)
-    assert tries.next_batch(seeds_follow=False) == [3]
+    attempts = Attempts(sweep, config)
+    assert attempts.next_batch(seeds_follow=True) == [] and not _tags(sweep)
+    assert attempts.next_batch(seeds_follow=False) == [3]
     _give(sweep, 20)
-    assert tries.next_batch(seeds_follow=False) == []
+    assert attempts.next_batch(seeds_follow=False) == []
     told = _tags(sweep)
     assert told[TRIES_TAG] == "0", "what failed was not trained"
     assert told[f"{TRIES_TAG}_next"].startswith("lenet none")
@@ -129,7 +129,7 @@ def test_time_is_kept_for_seeds_of_two_until_these_have_had_theirs(
     seconds = read_duration("budget", told[f"{TRIES_TAG}_budget"])
     assert 1000 < seconds < 1300
     sweep.budget = replace(sweep.budget, seconds=seconds)
-    assert tries.next_batch(seeds_follow=True) == [4]
+    assert attempts.next_batch(seeds_follow=True) == [4]
 
 
 def test_what_was_tried_before_counts_where_there_is_no_time_to_go_on(
@@ -139,16 +139,16 @@ def test_what_was_tried_before_counts_where_there_is_no_time_to_go_on(
     before = _sweep(config, tmp_path, [second], [first, third])
     _finish(before, 0, 0.9)
     _give(before, 1000)
-    tries = Tries(before, config)
-    assert tries.next_batch(seeds_follow=True) == [1]
+    attempts = Attempts(before, config)
+    assert attempts.next_batch(seeds_follow=True) == [1]
     _finish(before, 1, 0.91)
     _give(before, -1)
     # The other one was never begun, and is what comes next.
-    assert tries.next_batch(seeds_follow=True) == []
+    assert attempts.next_batch(seeds_follow=True) == []
     assert read_outcomes(tmp_path)[2].status == "left out"
-    assert tries.next_batch(seeds_follow=False) == []
+    assert attempts.next_batch(seeds_follow=False) == []
     assert _tags(before)[TRIES_TAG] == "1"
-    later = Tries(before, config)
+    later = Attempts(before, config)
     # Once more, without time from the start: what has finished is launched to end at once.
     before.jobs, before.split = before.jobs[:1], before.split[:1]
     assert later.next_batch(seeds_follow=True) == [1]
@@ -171,7 +171,7 @@ def test_one_of_several_seeds_tells_what_a_configuration_comes_to(
         note_outcome(tmp_path, number, Outcome("", status))
     _give(sweep, 1000)
     # A rate beside its own follows; nothing that was dropped goes on.
-    assert Tries(sweep, config).next_batch(seeds_follow=True) == [4]
+    assert Attempts(sweep, config).next_batch(seeds_follow=True) == [4]
     # Twice a rate of 1e-3 is the 2e-3 of the grid.
     assert name_of(0, ["augment=none", "optimizer.lr=0.002"]) == (
         name_of(0, ["augment=none", "optimizer.lr=2e-3"])
@@ -199,15 +199,15 @@ def test_what_led_and_had_no_time_goes_on_first(
     assert Halfway.of(sweep, [0, 1]) is None, "one of them has come to its end"
     _give(sweep, 1)
     with caplog.at_level("INFO"):
-        assert Tries(sweep, config).next_batch(seeds_follow=False) == []
+        assert Attempts(sweep, config).next_batch(seeds_follow=False) == []
     assert "3 epochs, on from epoch 2, about " in caplog.text
     _give(sweep, 25)
-    tries = Tries(sweep, config)
+    attempts = Attempts(sweep, config)
     # Of ten seconds an epoch there is time for its last, and for nothing that begins.
-    assert tries.next_batch(seeds_follow=True) == [1]
+    assert attempts.next_batch(seeds_follow=True) == [1]
     assert sweep.split[1][-1] == "resume=true"
     _finish(sweep, 1, 0.85)
-    assert tries.next_batch(seeds_follow=False) == [], "it is not taken up again"
+    assert attempts.next_batch(seeds_follow=False) == [], "it is not taken up again"
 
 
 def test_a_plan_of_an_earlier_version_has_no_others(
@@ -221,7 +221,7 @@ def test_a_plan_of_an_earlier_version_has_no_others(
     with caplog.at_level("INFO"):
         assert AfterRace(sweep, config).next_batch() == []
     assert "does not say what else may be tried" in caplog.text
-    # What a command said of its tries is no longer true of one that goes on.
+    # What a command said of its attempts is no longer true of one that goes on.
     for name, value in tries_tags(3, "a", "1 min", "2m").items():
         sweep.client.set_tag(sweep.run.run_id, name, value)
     assert _tags(sweep)

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from transfer.sweep import state
-from transfer.sweep.choose.choice import FOR_SEEDS, Try
+from transfer.sweep.choose.attempt_costs import AttemptCosts
+from transfer.sweep.choose.choice import FOR_SEEDS, Attempt
 from transfer.sweep.choose.halfway import Halfway
 from transfer.sweep.choose.menu import Menu
 from transfer.sweep.choose.option import Name, Option, There, name_of
 from transfer.sweep.choose.outlook import Outlook
 from transfer.sweep.choose.so_far import budget_for, merits_of
-from transfer.sweep.choose.try_costs import TryCosts
 from transfer.sweep.choose.tunings import neighbours
-from transfer.sweep.choose.words import sort_words
+from transfer.sweep.choose.typed_overrides import sort_overrides
 from transfer.sweep.choose.worth import Prospect, choose_worthy, expected_best
 from transfer.sweep.expected import duration
 from transfer.sweep.outcomes import read_outcomes
@@ -46,7 +46,7 @@ _STOPPED = {"paused", "dropped", "out of time"}
 log = logging.getLogger(__name__)
 
 
-class Tries:
+class Attempts:
     """Gives the jobs of what is tried after the race.
 
     Args:
@@ -57,10 +57,10 @@ class Tries:
     def __init__(self, sweep: Sweep, config: DictConfig) -> None:
         assert sweep.choice is not None and sweep.choice.menu is not None
         self._sweep, self._config, self._choice = sweep, config, sweep.choice
-        self._words, self._menu = sort_words(config), Menu.read(sweep.choice.menu)
+        self._typed, self._menu = sort_overrides(config), Menu.read(sweep.choice.menu)
         # What was begun, each with the numbers of its jobs; what an earlier command has tried and
         # this one has not taken up; and what all have tried that is no part of the grid.
-        self._begun = list[tuple[Try, Sequence[int]]]()
+        self._begun = list[tuple[Attempt, Sequence[int]]]()
         self._again, self._tried = list(sweep.choice.tried), list(sweep.choice.tried)
         self._waiting = dict[Name, There]()
         self._stopped = dict[Name, There]()
@@ -107,14 +107,14 @@ class Tries:
                 return self._batch
         while chosen := self._choose(seeds_follow=seeds_follow):
             for each in chosen:
-                attempt = self._menu.attempt(*each, self._words)
+                attempt = self._menu.attempt(*each, self._typed)
                 if (numbers := self._numbers(attempt)) is not None:
                     self._launch(attempt, numbers, numbers)
             if self._batch:
                 return self._batch
         return []
 
-    def _take_up(self, attempt: Try) -> bool:
+    def _take_up(self, attempt: Attempt) -> bool:
         """Go on with what an earlier command has tried; whether there is something to launch:
         whatever is finished ends at once, and whatever is not goes on where there is time."""
         sweep, numbers = self._sweep, self._numbers(attempt)
@@ -134,7 +134,7 @@ class Tries:
             self._waiting[name_of(attempt.candidate, attempt.overrides)] = there
         return bool(going)
 
-    def _numbers(self, attempt: Try) -> Sequence[int] | None:
+    def _numbers(self, attempt: Attempt) -> Sequence[int] | None:
         """Those of a configuration's jobs, which are made part of the sweep where they are not;
         None where they cannot run."""
         sweep, name = self._sweep, name_of(attempt.candidate, attempt.overrides)
@@ -150,14 +150,14 @@ class Tries:
             sweep.split = split
             return there.numbers
         try:
-            split = [[*self._words.fixed, *each] for each in attempt.jobs]
+            split = [[*self._typed.fixed, *each] for each in attempt.jobs]
             return add_jobs(sweep, self._config, split)
         except ConfigError as error:
             log.info("cannot be tried: %s", first_line(error))
             self._hopeless.add(name)
             return None
 
-    def _launch(self, attempt: Try, numbers: Sequence[int], going: Sequence[int]) -> None:
+    def _launch(self, attempt: Attempt, numbers: Sequence[int], going: Sequence[int]) -> None:
         """Make jobs of a configuration part of the next batch.
 
         Args:
@@ -186,7 +186,7 @@ class Tries:
         sweep = self._sweep
         assert sweep.budget is not None
         outlook = Outlook(self._menu.candidates, self._known())
-        costs_of = TryCosts(sweep.pace, self._menu, self._config, self._words)
+        costs_of = AttemptCosts(sweep.pace, self._menu, self._config, self._typed)
         costs_of.stored = [each for each, _ in self._begun]
         options = self._options(outlook.in_order)
         prospects, costs = list[Prospect](), list[float]()
@@ -223,7 +223,7 @@ class Tries:
             self._end()
         return []
 
-    def _known(self) -> list[tuple[Try, float]]:
+    def _known(self) -> list[tuple[Attempt, float]]:
         """What has finished, with its merit: the mean over its jobs, as far as they have. Of what
         is repeated one may race alone."""
         found, merits = [], merits_of(self._sweep)
@@ -233,7 +233,7 @@ class Tries:
                 found.append((each, statistics.mean(finished)))
         return found
 
-    def _options(self, finished: Sequence[Try]) -> list[Option]:
+    def _options(self, finished: Sequence[Attempt]) -> list[Option]:
         """All that was not begun, with each number of epochs; what of the grid had no time to go
         on; and where nothing has finished, all of it that has stopped on its way.
 
@@ -244,7 +244,7 @@ class Tries:
         begun -= self._halfway.keys()
         if not finished:
             begun -= self._stopped.keys()
-        offered = self._menu.options(self._config, self._words)
+        offered = self._menu.options(self._config, self._typed)
         for best in finished[:1]:
             offered += [(best.candidate, each) for each in neighbours(best.overrides, best.kind)]
         found = list[Option]()
@@ -256,7 +256,7 @@ class Tries:
                 found += [Option(place, tuning, count) for count in counts]
         return found
 
-    def _kept_for_seeds(self, outlook: Outlook, costs: TryCosts) -> float:
+    def _kept_for_seeds(self, outlook: Outlook, costs: AttemptCosts) -> float:
         """Seconds for another seed of the best two, or a part of the time where that is less; none
         for a single one, which a rival says more of."""
         assert self._sweep.budget is not None
