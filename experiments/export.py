@@ -33,8 +33,9 @@ from transfer.sweep.export.exporting import (
 from transfer.system import interrupt
 from transfer.system.disk import disk_fault
 from transfer.system.errors import ConfigError, printable
-from transfer.tracking.find import RunRecord, find_job_run
+from transfer.tracking.find import find_job_run
 from transfer.tracking.registry import register, require_name
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, open_store, store_uri
 

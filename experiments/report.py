@@ -13,8 +13,8 @@ from pathlib import Path
 from experiments.arguments import STORE, option, run
 from transfer.report.write import EQUIVALENT_WITHIN, write_report
 from transfer.system.errors import ConfigError, first_line
-from transfer.tracking.find import RunRecord
 from transfer.tracking.previous_run import folder_of
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import select
 from transfer.tracking.store import open_store, store_uri
 

@@ -31,7 +31,8 @@ from transfer.system.digest import state_digest
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.environment import without_places
 from transfer.tracking.fetch import fetch_artifact
-from transfer.tracking.find import RunRecord, find_job_run
+from transfer.tracking.find import find_job_run
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import open_store, store_uri
 
 

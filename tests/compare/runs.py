@@ -9,7 +9,7 @@ import pandas as pd
 
 from transfer.compare.rows import Row, build_rows
 from transfer.tracking.artifacts import History, Predictions, condense
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 def make_run(

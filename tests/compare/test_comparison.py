@@ -13,7 +13,7 @@ from tests.compare.runs import make_predictions, make_rows, make_run
 from transfer.compare.comparison import Comparison
 from transfer.compare.rows import Row
 from transfer.compare.statistics import pareto_front
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 def _sweep(

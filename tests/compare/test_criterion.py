@@ -13,7 +13,7 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.criterion import criterion_of
 from transfer.compare.statistics import random_signs_p_values
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 def _runs(select_by: str, seeds: int = 5) -> list[RunRecord]:

@@ -11,8 +11,8 @@ from tests.compare.runs import make_predictions, make_rows, make_run
 from transfer.compare.criterion import CRITERIA
 from transfer.compare.forms import accuracy_change, form_rows, form_verdicts
 from transfer.compare.networks_to_use import networks_to_use
-from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures
+from transfer.tracking.run_record import RunRecord
 
 
 def _change(lost: int, won: int, images: int = 1000) -> FormMeasures:

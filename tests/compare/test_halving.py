@@ -20,7 +20,7 @@ from transfer.compare.halving import (
     where_it_leads,
 )
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.standing import Standing
 
 IMAGES = 300

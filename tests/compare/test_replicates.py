@@ -12,7 +12,7 @@ from transfer.compare.comparison import Comparison
 from transfer.compare.intervals import overlap_of
 from transfer.compare.replicates import Replicate, by_test_set
 from transfer.compare.rows import Row, mean_scores
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 _POOL = {"data.digest": "all", "data.pool_digest": "all", "data.validation_fraction": "0.1"}
 

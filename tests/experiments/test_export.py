@@ -30,8 +30,8 @@ from transfer.sweep.export.export_words import fault_of
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures, forms_of, log_form
+from transfer.tracking.run_record import RunRecord
 
 
 @dataclass(frozen=True)

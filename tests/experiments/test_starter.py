@@ -11,7 +11,7 @@ from experiments.starter import StarterCard, _read_data
 from tests.conftest import Workplace, write_images
 from transfer.models.sources import read_card, read_starter
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 def test_a_finished_run_becomes_a_file_and_its_card(

@@ -6,7 +6,7 @@ import numpy as np
 
 from transfer.compare.rows import Row, build_rows
 from transfer.tracking.artifacts import NO_HISTORY, Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # Five folds of all images, or two, five drawn test sets of a fifth, and five drawn validation sets
 # of a tenth with one test set that stays.

@@ -20,8 +20,8 @@ from experiments.arguments import STORE, option, run
 from transfer.compare.statistics import Floats
 from transfer.tracking.archive import keep_run
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
 from transfer.tracking.previous_run import folder_of
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import select
 from transfer.tracking.standing import Standing, read_standing
 from transfer.tracking.store import open_store, store_uri

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 
 from transfer.compare.rows import Row, build_rows
 from transfer.tracking.artifacts import NO_HISTORY, Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 RECORDED = Path(__file__).resolve().parents[2] / "experiments/results/cifar10/runs"
 CLASSES = 10

@@ -12,14 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.proofs.log_runs import POINTS, log_run
-from transfer.tracking.find import (
-    RunRecord,
-    find_all_of,
-    find_job_runs,
-    find_similar,
-    find_sweep_run,
-)
+from transfer.tracking.find import find_all_of, find_job_runs, find_similar, find_sweep_run
 from transfer.tracking.previous_run import find_previous_run
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import open_store
 from transfer.tracking.sweep_run import open_sweep
 

@@ -27,7 +27,7 @@ from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document
 from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 from transfer.tracking.sweep_run import (
     HOPELESS_TAG,

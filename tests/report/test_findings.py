@@ -19,7 +19,7 @@ from transfer.report.frame import rows_frame
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document
 from transfer.tracking.artifacts import NO_HISTORY, History, Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 
 WORDS = Words()

@@ -18,7 +18,7 @@ from transfer.report.gallery import build_galleries
 from transfer.report.language import LANGUAGES, Words
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.examples import Example, read_examples, write_examples
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 NAMES = ["cat", "<script>alert(1)</script>", "$x_1$ | *dog*"]
 RUNS = [make_run("a", 0, 0, 0.9), make_run("a", 0, 1, 0.9), make_run("b", 0, 0, 0.8)]

@@ -15,7 +15,7 @@ from transfer.report.document import Bullets, Paragraph, Table, to_html, to_mark
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document
 from transfer.system.markdown import literal
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 
 NAMES = ("$$", r"$\frac$", "<b>x", "a|b", "*x*", "**x**", "`x`", "``", "100 %", "{x}", "_x_", r"\x")

@@ -15,8 +15,8 @@ from transfer.report.figures.style import save_png
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.phone import phone_blocks, reported_forms
 from transfer.report.sections import Part, build_document
-from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 
 

@@ -15,7 +15,7 @@ from transfer.report.front import front
 from transfer.report.language import LANGUAGES, Words
 from transfer.report.sections import Part, build_document, build_summary
 from transfer.report.tables import outcome_table
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 
 WORDS = Words()

@@ -9,7 +9,8 @@ from mlflow.entities import Run
 
 from tests.conftest import FASTEST, ROOT, TINY, Workplace, children
 from transfer.sweep.best_weights import may_go
-from transfer.tracking.find import KEPT_FOR, RunRecord
+from transfer.tracking.find import KEPT_FOR
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.run_state import WEIGHTS, is_in_store
 
 PICTURE = str(ROOT / "docs" / "accuracy_and_loss.png")

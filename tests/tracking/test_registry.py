@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import Workplace
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import RunRecord
 from transfer.tracking.registry import Registered, register, require_name
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import experiment_id
 
 CARD = {

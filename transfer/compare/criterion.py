@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from transfer.compare.statistics import Interval, Over
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 @dataclass(frozen=True)

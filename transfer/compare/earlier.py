@@ -8,7 +8,7 @@ from functools import cache
 from transfer.compare.replicates import drawn_from
 from transfer.config.key import leaves
 from transfer.config.schema import GROUPS, AugmentConfig, Config, ProtocolConfig
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # A new key's default is what was done before it, but for these.
 _OTHERWISE = {

@@ -14,8 +14,8 @@ from transfer.compare.rows import Row
 from transfer.compare.statistics import CONFIDENCE, pareto_front
 from transfer.compare.verdicts import Verdict, Verdicts
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures, forms_of
+from transfer.tracking.run_record import RunRecord
 
 _NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 

@@ -36,7 +36,7 @@ from transfer.compare.rows import Row, mean_scores
 from transfer.compare.statistics import Floats
 from transfer.config.halving import share_of
 from transfer.tracking.artifacts import NO_HISTORY
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.standing import Standing
 
 _CONFIGURATION = "transfer.configuration"

@@ -20,7 +20,7 @@ from transfer.compare.statistics import (
 )
 from transfer.compare.uncertain import Variance, half_width
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # Of the normal distribution, what lies this far out on either side is not within an interval.
 _NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transfer.config.schema import KEYS
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # What a run's parameters tell beside its configuration: what was found, and on what it ran.
 FOUND = (

@@ -6,7 +6,7 @@ from transfer.compare.criterion import criterion_of
 from transfer.compare.rows import Row, build_rows, mean_scores
 from transfer.compare.statistics import pareto_front
 from transfer.tracking.artifacts import NO_HISTORY
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 def networks_to_use(runs: Sequence[RunRecord], which: str) -> list[RunRecord]:

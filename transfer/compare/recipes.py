@@ -22,7 +22,7 @@ from transfer.compare.scores import Scores, has_scores, image_scores
 from transfer.compare.statistics import CONFIDENCE, Floats, Interval
 from transfer.compare.uncertain import Variance, half_width, p_values
 from transfer.tracking.artifacts import Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # A replicate, and the test images that it was tested on.
 Trial = tuple[Replicate, int]

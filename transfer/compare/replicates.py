@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from transfer.compare.groups import join
 from transfer.compare.keys import is_compared
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # Where images lie is no choice; which ones are trained on is.
 _FOLDERS = ("data.train_folder", "data.val_folder", "data.test_folder")

@@ -19,7 +19,7 @@ from transfer.compare.replicates import Replicate, configurations, test_images_o
 from transfer.compare.statistics import Floats, Interval
 from transfer.config.uneven import UNEVEN
 from transfer.tracking.artifacts import History, Predictions
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from transfer.report.language import Words
 from transfer.report.verdicts import chance
 from transfer.system.markdown import literal
 from transfer.tracking.dropped import Dropped
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 from transfer.tracking.sweep_run import (
     BUDGET_TAG,

@@ -6,7 +6,7 @@ from transfer.compare.replicates import replicate_of
 from transfer.config.schema import KEYS
 from transfer.report.language import Words
 from transfer.system.markdown import literal
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import Selection
 
 

@@ -17,7 +17,7 @@ from transfer.report.language import Words
 from transfer.system.markdown import literal
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.examples import Example
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 
 # Titles, words and files are named by them.
 GALLERIES = ("mistakes", "differences")

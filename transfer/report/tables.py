@@ -30,7 +30,7 @@ from transfer.report.verdicts import (
     verdict_of_second,
 )
 from transfer.system.markdown import literal
-from transfer.tracking.find import PAUSED, PAUSED_TAG, RunRecord
+from transfer.tracking.run_record import PAUSED, PAUSED_TAG, RunRecord
 
 # Nobody reads a longer table; report.csv has all.
 MOST_ROWS = 100

@@ -41,7 +41,7 @@ from transfer.tracking.artifacts import (
 )
 from transfer.tracking.examples import read_examples
 from transfer.tracking.fetch import fetch_artifact, read_curve
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.screens import TABLE, find_screens, join_screens, read_screen
 from transfer.tracking.searches import SEARCH, read_search
 from transfer.tracking.selection import Selection

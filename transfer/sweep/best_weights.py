@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from transfer.compare.criterion import criterion_of
 from transfer.compare.replicates import configurations, replicate_of
 from transfer.system.errors import root_cause
-from transfer.tracking.find import KEPT_FOR, RunRecord, find_sweep_jobs, find_sweep_run
+from transfer.tracking.find import KEPT_FOR, find_sweep_jobs, find_sweep_run
 from transfer.tracking.kept_weights import has_weights, remove_weights
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from transfer.system.disk import DiskError, disk_fault
 from transfer.system.errors import ConfigError, first_line, is_for_people
 from transfer.system.lock import Lock
 from transfer.tracking.delivery import EXIT_CODE, deliver_noted, delivery_command
-from transfer.tracking.find import PAUSED
+from transfer.tracking.run_record import PAUSED
 from transfer.tracking.selection import select
 from transfer.tracking.store import Client, answering
 from transfer.tracking.sweep_run import (

@@ -22,9 +22,10 @@ from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.race.replicates import recipe_of
 from transfer.system.checkpoints import Checkpoints
 from transfer.tracking.dropped import Dropped
-from transfer.tracking.find import RunRecord, find_all_of, find_similar
+from transfer.tracking.find import find_all_of, find_similar
 from transfer.tracking.near_run import why_anew
 from transfer.tracking.previous_run import PreviousRun, find_previous_run
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client, answering
 from transfer.tracking.sweep_run import PlannedJob, find_former_folder
 

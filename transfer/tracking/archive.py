@@ -14,7 +14,8 @@ from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.artifacts import condense, read_predictions
 from transfer.tracking.environment import without_folder, without_places
 from transfer.tracking.fetch import fetch_artifact
-from transfer.tracking.find import KEPT_FOR, SURPASSED_BY, RunRecord, find_by_fingerprint
+from transfer.tracking.find import KEPT_FOR, SURPASSED_BY, find_by_fingerprint
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.run_state import Point, RunState
 from transfer.tracking.store import Client, answering
 from transfer.tracking.stored_run import create_run

@@ -9,8 +9,8 @@ from typing import Self
 from transfer.system.errors import ConfigError
 from transfer.system.lock import LockedError
 from transfer.tracking.delivery import deliver, note_undelivered
-from transfer.tracking.find import PAUSED_TAG
 from transfer.tracking.previous_run import lock_of
+from transfer.tracking.run_record import PAUSED_TAG
 from transfer.tracking.run_state import RunState, is_in_store
 from transfer.tracking.store import Client
 

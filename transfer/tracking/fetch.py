@@ -1,9 +1,6 @@
 """Fetches what the store keeps of a run that was found: its artifacts and its curves."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +8,8 @@ from numpy.typing import NDArray
 from transfer.system.errors import ConfigError
 from transfer.tracking.moved_store import ARTIFACTS
 from transfer.tracking.places import local_path
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client
-
-if TYPE_CHECKING:
-    from transfer.tracking.find import RunRecord
 
 
 def fetch_artifact(client: Client, run: RunRecord, name: str, folder: Path) -> Path:

@@ -5,12 +5,12 @@ import logging
 import tempfile
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
 
 from transfer.system.errors import ConfigError
 from transfer.tracking.fetch import fetch_artifact
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client, experiment_id
 
 log = logging.getLogger(__name__)
@@ -18,53 +18,12 @@ log = logging.getLogger(__name__)
 _PAGE = 1000
 # MLflow gives no more in one answer.
 _MOST_AT_ONCE = 50_000
-# What MLflow calls a run that is to go on later; it has no word for one that paused.
-PAUSED = "SCHEDULED"
-# The number of epochs after which it did.
-PAUSED_TAG = "transfer.paused"
 # A sweep's tag: the names of the folders of all commands that went on with it.
 RESUMED_AS = "transfer.resumed_as"
 # A run's tag: the id of the one that kept its weights in its place, by `tracking.weights=best`.
 SURPASSED_BY = "transfer.surpassed_by"
 # Of a run whose weights another sweep counts on: the one that asked last.
 KEPT_FOR = "transfer.kept_for"
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """A run as the store has it; metrics are the last logged values.
-
-    Attributes:
-        artifacts: address of its artifacts' folder.
-        deleted: whether somebody deleted it in the store, which keeps it hidden.
-    """
-
-    id: str
-    name: str
-    status: str
-    params: dict[str, str]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    artifacts: str = ""
-    deleted: bool = False
-
-    @classmethod
-    def of(cls, run: Any) -> Self:
-        """The record of MLflow's Run."""
-        info, data = run.info, run.data
-        texts = (dict(data.params), dict(data.metrics), dict(data.tags))
-        deleted = info.lifecycle_stage == "deleted"
-        return cls(info.run_id, info.run_name, info.status, *texts, info.artifact_uri, deleted)
-
-    @property
-    def finished(self) -> bool:
-        return self.status == "FINISHED"
-
-    @property
-    def state(self) -> str:
-        """Its status for people, who are told after which epoch a run paused."""
-        paused = self.status == PAUSED and self.tags.get(PAUSED_TAG)
-        return f"paused after epoch {paused}" if paused else self.status
 
 
 def find_sweep_run(client: Client, choice: str) -> RunRecord:

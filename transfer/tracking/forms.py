@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client, answering
 
 PREFIX = "export/"

@@ -27,7 +27,7 @@ from transfer.system.disk import DiskError, writing
 from transfer.system.errors import without_password
 from transfer.tracking.artifacts import Predictions
 from transfer.tracking.examples import write_examples
-from transfer.tracking.find import PAUSED_TAG
+from transfer.tracking.run_record import PAUSED_TAG
 from transfer.tracking.run_state import WEIGHTS, Point, RunState
 from transfer.tracking.standing import Standing, standing_file, write_standing
 from transfer.tracking.store import Client

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from transfer.system.errors import ConfigError
 from transfer.tracking.fetch import fetch_artifact
-from transfer.tracking.find import KEPT_FOR, SURPASSED_BY, RunRecord, last_in_place_of
+from transfer.tracking.find import KEPT_FOR, SURPASSED_BY, last_in_place_of
 from transfer.tracking.previous_run import folder_of, lock_of
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.run_state import WEIGHTS, RunState, is_in_store, mark_of, note_in_store
 from transfer.tracking.store import Client, answering
 

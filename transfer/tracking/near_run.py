@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from transfer.config.schema import KEYS
-from transfer.tracking.find import RunRecord, find_named, find_planned_jobs, find_sweep_run
+from transfer.tracking.find import find_named, find_planned_jobs, find_sweep_run
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client
 from transfer.tracking.sweep_run import SweepRun
 

@@ -12,7 +12,8 @@ from typing import Literal
 
 from transfer.system.lock import Lock, LockedError
 from transfer.system.process import Process
-from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
+from transfer.tracking.find import find_by_fingerprint
+from transfer.tracking.run_record import PAUSED, RunRecord
 from transfer.tracking.run_state import RunState
 from transfer.tracking.store import Client
 

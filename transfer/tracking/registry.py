@@ -8,7 +8,7 @@ from typing import Any
 
 from transfer.system.errors import ConfigError
 from transfer.system.markdown import escape_markdown
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client, answering
 
 CHAMPION = "champion"

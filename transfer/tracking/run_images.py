@@ -10,7 +10,7 @@ from transfer.config.schema import GROUPS, DataConfig
 from transfer.data import ImageData, process_data_sets
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.fetch import fetch_artifact
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from transfer.system.errors import without_password
 from transfer.tracking.environment import environment_tags
-from transfer.tracking.find import RunRecord, find_tagged
+from transfer.tracking.find import find_tagged
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client, answering, experiment_id
 
 KIND = "screen"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import RunRecord, find_job_runs, find_sweep_jobs, find_sweep_run
+from transfer.tracking.find import find_job_runs, find_sweep_jobs, find_sweep_run
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

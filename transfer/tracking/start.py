@@ -19,7 +19,7 @@ from transfer.system.markdown import escape_markdown
 from transfer.tracking.delivery import deliver, delivery_command, note_undelivered
 from transfer.tracking.dropped import PAST_TAGS
 from transfer.tracking.environment import environment_tags
-from transfer.tracking.find import PAUSED, RunRecord, find_by_fingerprint
+from transfer.tracking.find import find_by_fingerprint
 from transfer.tracking.job_run import JobRun
 from transfer.tracking.kept_weights import has_weights, keep_for
 from transfer.tracking.near_run import why_anew
@@ -31,6 +31,7 @@ from transfer.tracking.previous_run import (
     process_tags,
     working,
 )
+from transfer.tracking.run_record import PAUSED, RunRecord
 from transfer.tracking.run_state import RunState, is_in_store
 from transfer.tracking.standing import Standing, read_standing
 from transfer.tracking.store import Client, answering, open_store, store_uri

@@ -18,8 +18,8 @@ from transfer.sweep.export.deployment import (
     take_as_one_value,
 )
 from transfer.system.errors import ConfigError
-from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import forms_of
+from transfer.tracking.run_record import RunRecord
 
 
 @pytest.fixture

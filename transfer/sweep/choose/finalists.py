@@ -26,7 +26,7 @@ from transfer.sweep.race.more_jobs import add_jobs
 from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
 from transfer.tracking.fetch import fetch_artifact
-from transfer.tracking.find import RunRecord
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.selection import select
 from transfer.tracking.store import answering
 from transfer.tracking.sweep_run import FURTHER_SEEDS_TAG, tag_sweep

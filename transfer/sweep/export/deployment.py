@@ -19,7 +19,7 @@ from transfer.sweep.endings import resume_command
 from transfer.system.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transfer.tracking.find import RunRecord
+    from transfer.tracking.run_record import RunRecord
     from transfer.tracking.store import Client
 
 # As experiments/export.py has it.

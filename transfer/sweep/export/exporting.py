@@ -27,10 +27,10 @@ from transfer.system.errors import ConfigError, first_line, is_for_people, print
 from transfer.system.other_jobs import OtherJobs
 from transfer.tracking.artifacts import Predictions, read_predictions
 from transfer.tracking.fetch import fetch_artifact
-from transfer.tracking.find import RunRecord
 from transfer.tracking.forms import FormMeasures, log_form
 from transfer.tracking.kept_weights import fetch_weights
 from transfer.tracking.run_images import fetch_images
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.store import Client
 
 

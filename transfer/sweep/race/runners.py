@@ -14,8 +14,8 @@ from transfer.sweep.outcomes import Outcome, note_outcome, read_outcomes
 from transfer.system.checkpoints import Checkpoints
 from transfer.system.lock import LockedError
 from transfer.tracking.dropped import DROPPED_TAG, Dropped, drop_run
-from transfer.tracking.find import RunRecord
 from transfer.tracking.previous_run import find_previous_run, lock_of, run_folder
+from transfer.tracking.run_record import RunRecord
 from transfer.tracking.run_state import RunState
 from transfer.tracking.standing import Standing, read_scores, read_standing
 
