@@ -73,17 +73,9 @@ def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear"
     ends = torch.searchsorted(index["shard"], torch.tensor(_ends(parts), dtype=torch.int32))
     bounds = dict(zip(parts, pairwise([0, *ends.tolist()]), strict=True))
     words = {part: index["label"][begin:end] for part, (begin, end) in bounds.items()}
-    bad = _by_part(parts, about["bad"])
-    bad_words = {part: torch.tensor([word for *_, word in bad[part]]).long() for part in parts}
-    used = {part: torch.cat([words[part], bad_words[part]]) for part in parts}
-    classes, number_of = classes_and_labels(config, about["words"], used)
-    for part in parts:
-        lost = set(number_of[bad_words[part]].tolist()) - set(number_of[words[part]].tolist())
-        if lost:
-            number = min(lost)
-            of_class = [each for each in bad[part] if number_of[each[3]] == number]
-            what = f"images of {classes[number]} in the {part} shards"
-            _refuse_all_bad(config, shards, of_class, what)
+    classes, number_of = _classes(
+        config, shards, about["words"], words, _by_part(parts, about["bad"])
+    )
     labels = number_of[index["label"]]
     # As a folder's: all as they are, if they are squares of one size, and no larger.
     edge = about["edge"]
@@ -98,17 +90,7 @@ def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear"
         fit=config.fit,
         interpolation=interpolation,
     )
-    splits: dict[str, Split] = {}
-    for part, (begin, end) in bounds.items():
-        splits[part] = Split(
-            stored,
-            labels[begin:end],
-            rows=torch.arange(begin, end),
-            files=index["hash"][begin:end],
-            names=index["names"],
-            thumbnails=index["thumbnails"][begin:end],
-            shards=index["shard"][begin:end],
-        )
+    splits = {part: _split(stored, labels, index, *each) for part, each in bounds.items()}
     skipped = tuple(f"{names[shard]}/{name}: {problem}" for shard, name, problem, _ in about["bad"])
     remarks = (
         *about["remarks"],
@@ -118,6 +100,51 @@ def read_shards(config: ShardsConfig, side: int, interpolation: str = "bilinear"
     )
     digest = hex_digest(_content(classes, splits, stored))
     return Source(classes, **splits, skipped=skipped, remarks=remarks, known_digest=digest)
+
+
+def _classes(
+    config: ShardsConfig,
+    shards: Sequence[Path],
+    listed: Sequence[str],
+    words: Mapping[str, Tensor],
+    bad: Mapping[str, Sequence[_Bad]],
+) -> tuple[tuple[str, ...], Tensor]:
+    """The names of the classes, and for the number of each word that of its class.
+
+    Args:
+        listed: the words that label pictures.
+        words: the numbers of those of each part's pictures, int64 [N].
+        bad: the pictures of each part that cannot be read.
+
+    Raises:
+        ConfigError: the parts' classes differ, or one has no other pictures in some part.
+    """
+    bad_words = {part: torch.tensor([word for *_, word in bad[part]]).long() for part in words}
+    used = {part: torch.cat([words[part], bad_words[part]]) for part in words}
+    classes, number_of = classes_and_labels(config, listed, used)
+    for part in words:
+        lost = set(number_of[bad_words[part]].tolist()) - set(number_of[words[part]].tolist())
+        if lost:
+            number = min(lost)
+            of_class = [each for each in bad[part] if number_of[each[3]] == number]
+            what = f"images of {classes[number]} in the {part} shards"
+            _refuse_all_bad(config, shards, of_class, what)
+    return classes, number_of
+
+
+def _split(
+    stored: EncodedImages, labels: Tensor, index: Mapping[str, Tensor], begin: int, end: int
+) -> Split:
+    """The pictures from number `begin` to the one before `end`."""
+    return Split(
+        stored,
+        labels[begin:end],
+        rows=torch.arange(begin, end),
+        files=index["hash"][begin:end],
+        names=index["names"],
+        thumbnails=index["thumbnails"][begin:end],
+        shards=index["shard"][begin:end],
+    )
 
 
 def decoded(source: Source) -> Source:
