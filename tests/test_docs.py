@@ -192,7 +192,7 @@ def test_mlflow_knows_the_command(command: Command) -> None:
         subcommand = subcommand.get_command(click.Context(subcommand), next(words))
     assert subcommand is not None
     known = {name for parameter in subcommand.params for name in parameter.opts}
-    assert {each for each in words if each.startswith("-")} <= known
+    assert {each.partition("=")[0] for each in words if each.startswith("-")} <= known
 
 
 def test_what_pip_installs_is_this_project_or_a_package_that_it_names() -> None:
