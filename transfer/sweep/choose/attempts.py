@@ -21,7 +21,7 @@ from transfer.sweep.choose.attempt_costs import AttemptCosts
 from transfer.sweep.choose.choice import FOR_SEEDS, Attempt
 from transfer.sweep.choose.halfway import Halfway
 from transfer.sweep.choose.menu import Menu
-from transfer.sweep.choose.option import Name, Option, There, name_of
+from transfer.sweep.choose.option import Name, Option, Unfinished, name_of
 from transfer.sweep.choose.outlook import Outlook
 from transfer.sweep.choose.so_far import budget_for, merits_of
 from transfer.sweep.choose.tunings import neighbours
@@ -62,8 +62,8 @@ class Attempts:
         # this one has not taken up; and what all have tried that is no part of the grid.
         self._begun = list[tuple[Attempt, Sequence[int]]]()
         self._again, self._tried = list(sweep.choice.tried), list(sweep.choice.tried)
-        self._waiting = dict[Name, There]()
-        self._stopped = dict[Name, There]()
+        self._waiting = dict[Name, Unfinished]()
+        self._stopped = dict[Name, Unfinished]()
         # Those of them that had no time, each with where it waits.
         self._halfway = dict[Name, Halfway]()
         # The numbers of the jobs that were launched last, and of all that followed the race.
@@ -77,7 +77,7 @@ class Attempts:
             trained = [number for number in numbers if str(number) not in sweep.repeats.of]
             ends = {outcomes[number].status for number in trained if number in outcomes}
             ends.discard("not repeated")
-            there = There(each.epochs, trained)
+            there = Unfinished(each.epochs, trained)
             if ends == {"left out"}:
                 self._waiting[name_of(each.candidate, each.overrides)] = there
             else:
@@ -130,7 +130,7 @@ class Attempts:
         if going:
             self._launch(attempt, numbers, going)
         else:
-            there = There(attempt.epochs, numbers)
+            there = Unfinished(attempt.epochs, numbers)
             self._waiting[name_of(attempt.candidate, attempt.overrides)] = there
         return bool(going)
 

@@ -23,7 +23,7 @@ class Option(NamedTuple):
         return name_of(self.place, self.tuning.overrides)
 
 
-class There(NamedTuple):
+class Unfinished(NamedTuple):
     """Jobs of a configuration that are part of the sweep, and were not trained to their end."""
 
     epochs: int
