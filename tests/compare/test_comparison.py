@@ -139,19 +139,6 @@ def test_rows_come_in_order_of_validation_and_ranks_follow_the_test_images() -> 
     assert (decision.chosen, decision.favourite) == (0, 1)
 
 
-def test_the_test_images_break_no_tie_of_validation() -> None:
-    """Of twenty validation images two rows mostly get as many right."""
-    runs, _ = _sweep({"a": [0.6, 0.6], "b": [0.9, 0.9]})
-    for run in runs:
-        run.metrics["best/val_acc"] = 0.8
-        run.metrics["best/val_loss"] = 0.5 if run.params["model.name"] == "a" else 0.6
-    assert [row.label for row in make_rows(runs)] == ["a", "b"]
-    # Without any validation there is nothing else.
-    for run in runs:
-        del run.metrics["best/val_acc"]
-    assert [row.label for row in make_rows(runs)] == ["b", "a"]
-
-
 @pytest.mark.parametrize(
     "flaw", [{"protocol.validation": "test"}, {"protocol.augment_evaluation_of": "['b']"}]
 )
