@@ -20,7 +20,7 @@ def test_seeds_are_folded_and_the_best_comes_first() -> None:
 
 
 def test_of_equals_on_validation_none_is_chosen_by_its_test_images() -> None:
-    """Of twenty validation images two rows mostly get as many right."""
+    """Two rows mostly get as many of twenty validation images right."""
     runs = [make_run(model, 0, 0, accuracy) for model, accuracy in {"b": 0.9, "a": 0.8}.items()]
     for run in runs:
         del run.metrics["best/val_acc"]

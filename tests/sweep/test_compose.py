@@ -57,8 +57,8 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         claim_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/file/x"), "hydra.sweep.dir")
     # A sweep that chooses asks before it measures anything, and makes none.
     with pytest.raises(ConfigError, match=r"^hydra\.sweep\.dir=.*is no folder"):
-        require_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/file/run"), "hydra.sweep.dir")
-    require_folder(hydra_config_of(f"hydra.sweep.dir={tmp_path}/new/run"), "hydra.sweep.dir")
+        require_folder("hydra.sweep.dir", f"{tmp_path}/file/run")
+    require_folder("hydra.sweep.dir", f"{tmp_path}/new/run")
     assert not (tmp_path / "new").exists()
 
 

@@ -62,7 +62,7 @@ class SweepCallback(Callback):
             share_files()
             choice = None
             if chooses(config):
-                require_folder(config, "hydra.sweep.dir")
+                require_folder("hydra.sweep.dir", config.hydra.sweep.dir)
                 from transfer.sweep.choose.choosing import plan_choice
 
                 choice, jobs = plan_choice(config)

@@ -269,16 +269,16 @@ def claim_folder(config: DictConfig, key: str) -> Path:
     return made.absolute()
 
 
-def require_folder(config: DictConfig, key: str) -> None:
+def require_folder(key: str, folder: str) -> None:
     """Refuse a folder that could not be made, before anything takes time; makes none.
 
     Args:
-        config, key: as of `claim_folder`.
+        key: that names it.
 
     Raises:
         ConfigError: what is there of its path is no folder, or cannot be written.
     """
-    asked = Path(OmegaConf.select(config, key)).absolute()
+    asked = Path(folder).absolute()
     there = next(each for each in (asked, *asked.parents) if os.path.lexists(each))
     if not there.is_dir():
         raise ConfigError(key, asked, f"cannot be made ({there} is no folder)")

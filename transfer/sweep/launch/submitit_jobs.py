@@ -13,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import submitit
 from hydra.core.utils import JobReturn
 
+from transfer.sweep.compose import require_folder
 from transfer.sweep.launch.cluster_jobs import ClusterJob, ClusterSweep
 from transfer.sweep.launch.slurm_room import require_job, require_partition
 from transfer.system import interrupt
@@ -126,7 +126,7 @@ def require_accepted(where: Where, params: Mapping[str, Any]) -> None:
             _executor(where, {**params, "submitit_folder": folder})
     except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError("hydra/launcher", f"submitit_{where}", first_line(error)) from error
-    _require_room_for(Path(params["submitit_folder"]))
+    require_folder("hydra.launcher.submitit_folder", params["submitit_folder"])
     if where == "slurm":
         require_partition(params.get("partition"), params.get("additional_parameters") or {})
         require_job(params)
@@ -137,13 +137,6 @@ def require_accepted(where: Where, params: Mapping[str, Any]) -> None:
         if asked > (gpus := cuda.device_count()):
             problem = f"this machine has {gpus} GPUs; leave it null, or give at most {gpus}"
             raise ConfigError("hydra.launcher.gpus_per_node", asked, problem)
-
-
-def _require_room_for(folder: Path) -> None:
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        problem = f"no folder can be made in {there}"
-        raise ConfigError("hydra.launcher.submitit_folder", folder, problem)
 
 
 def _executor(where: Where, params: Mapping[str, Any]) -> submitit.AutoExecutor:
