@@ -117,9 +117,13 @@ def test_published_weights_outside_the_hub_are_unwrapped_as_timm_does(
     folder.mkdir(parents=True)
     state = build_model(name, 1000, 64).state_dict()
     wrapped = {"epoch": 3, "state_dict": {f"module.{key}": each for key, each in state.items()}}
-    torch.save(wrapped, folder / Path(published.url).name)
+    cached = folder / Path(published.url).name
+    torch.save(wrapped, cached)
     read = read_weights("imagenet", name).state
     assert read is not None and all(torch.equal(each, state[key]) for key, each in read.items())
+    cached.write_bytes(b"half")
+    with pytest.raises(ConfigError, match=rf"{cached} could not be read .*; remove it"):
+        read_weights("imagenet", name)
 
 
 def test_without_a_network_one_line_says_what_works(

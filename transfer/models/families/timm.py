@@ -101,7 +101,10 @@ class Timm(Family):
                 tagged, pretrained=True, pretrained_cfg_overlay={"file": path}
             )
         except Exception as error:
-            problem = f"{weights.url} could not be fetched or read ({first_line(error)})"
+            reason = first_line(error)
+            problem = f"{weights.url} could not be fetched ({reason})"
+            if path is not None:
+                problem = f"{path} could not be read ({reason}); remove it and try again"
             raise ConfigError("weights", source, problem) from error
         state: Mapping[str, Tensor] = model.state_dict()
         return state
