@@ -87,6 +87,13 @@ def test_without_predictions_there_is_no_figure_of_them() -> None:
     assert plot_reliability(rows, WORDS) is None
 
 
+def test_of_a_fold_of_a_few_images_no_empty_axes_of_confidence_are_drawn() -> None:
+    few = {run.id: make_predictions([True] * 7) for run in RUNS}
+    assert plot_reliability(make_rows(RUNS, predictions=few), WORDS) is None
+    chart = plot_reliability(make_rows(RUNS, predictions=few | dict([*ANSWERS.items()][:1])), WORDS)
+    assert chart is not None and len(chart.axes[0].lines) == 2
+
+
 @pytest.mark.parametrize(
     "plot", [plot_classes, plot_confusion, plot_reliability, plot_accuracy_against_cost]
 )

@@ -96,26 +96,27 @@ def plot_confusion(rows: Sequence[Row], words: Words) -> Chart | None:
 
 def plot_reliability(rows: Sequence[Row], words: Words) -> Chart | None:
     """Accuracy against confidence in 15 bins, of the best configurations; on the diagonal, 80 %
-    sure means right in 80 of 100."""
-    compared = _alike(rows)[:_COMPARED]
+    sure means right in 80 of 100.
+
+    None where no bin of any has enough test images.
+    """
+    upper = enumerate(_alike(rows)[:_COMPARED])
+    # Each in the colour that it has elsewhere.
+    compared = [(index, row) for index, row in upper if _bins(row)[1].any()]
     if not compared:
         return None
     figure, [axes] = new_figure(4.6)
     diagonal = [0, 100]
     axes.plot(diagonal, diagonal, "--", color=GREY, linewidth=1, label=words("plot.ideal"))
-    for index, row in enumerate(compared):
-        predictions = row.answers[0]
-        confidence, accuracy, count = predictions.reliability()
-        # A bin of a few images says nothing.
-        enough = count >= max(10, len(predictions.labels) // 1000)
+    for index, row in compared:
+        places, enough = _bins(row)
+        places = places[enough]
         axes.plot(
-            100 * confidence[enough],
-            100 * accuracy[enough],
+            *places.T,
             marker=MARKERS[index % len(MARKERS)],
             color=color_of(index),
             label=row.label,
         )
-        places = 100 * np.stack([confidence, accuracy], axis=1)[enough]
         texts = [[f"{value:.1f}" for value in each] for each in places.T]
         names = (words("plot.confidence"), words("plot.test_accuracy"))
         figure.mark(axes, row.label, dict(zip(names, texts, strict=True)), places)
@@ -124,6 +125,15 @@ def plot_reliability(rows: Sequence[Row], words: Words) -> Chart | None:
     note_some(axes, len(compared), len(rows), words)
     legend_below(figure, axes)
     return figure
+
+
+def _bins(row: Row) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Mean confidence and accuracy in each bin, in %, [B, 2], and which bins, [B], tell something:
+    a few images do not."""
+    predictions = row.answers[0]
+    confidence, accuracy, count = predictions.reliability()
+    enough = count >= max(10, len(predictions.labels) // 1000)
+    return 100 * np.stack([confidence, accuracy], axis=1), enough
 
 
 def _alike(rows: Sequence[Row]) -> list[Row]:
