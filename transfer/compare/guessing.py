@@ -17,9 +17,10 @@ _ERRORS = 3
 _FALLEN = 0.03
 
 # What is wrong with a row at chance: it answers otherwise in evaluation than in training; nothing
-# but its head was trained, on random features; its loss does not fall, or does so too slowly; it
-# knows validation images but no test images; it knows its training images alone; or nobody knows.
-Fault = Literal["evaluation", "frozen", "flat", "slow", "test", "memorised", "unknown"]
+# but its head was trained, on random features; it had one epoch only; its loss does not fall, or
+# does so too slowly; it knows validation images but no test images; it knows its training images
+# alone; or nobody knows.
+Fault = Literal["evaluation", "frozen", "short", "flat", "slow", "test", "memorised", "unknown"]
 
 
 def chance_of(row: Row) -> float:
@@ -73,6 +74,8 @@ def fault_of(row: Row) -> Fault:
         if row.params.get("weights") == "none" and row.freeze_epochs >= _number(row, "epochs"):
             return "frozen"
         loss = row.curve("train/loss")
+        if len(loss) == 1:
+            return "short"
         return "flat" if len(loss) < 2 or loss.iloc[-1] > (1 - _FALLEN) * loss.iloc[0] else "slow"
     return "test" if _knows(validation, chance) else "memorised"
 
