@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 
-from transfer.sweep.launch.ray_room import require_room, require_room_here
+from transfer.sweep.launch.ray_room import require_answer, require_room, require_room_here
 from transfer.system.errors import ConfigError
 
 _NODES = [
@@ -63,3 +64,17 @@ def test_a_machine_without_a_gpu_is_known_before_its_cluster_is_begun(
             require_room_here(wanted, {"num_cpus": None})
         # Ray counts what it is told to count.
         require_room_here(wanted, {"num_cpus": 8, "num_gpus": 1})
+
+
+def test_a_head_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would try for many minutes."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        there = f"127.0.0.1:{head.getsockname()[1]}"
+        for address in (there, f"ray://{there}", "auto", "local", "nonsense"):
+            require_answer(address)
+    words = rf"no cluster answers at {there} \(Connection refused\); .*: ray start --head --port="
+    for address in (there, "auto"):
+        monkeypatch.setenv("RAY_ADDRESS", there)
+        with pytest.raises(ConfigError, match=rf"ray\.init\.address={address}: {words}"):
+            require_answer(address)

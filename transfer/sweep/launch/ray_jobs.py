@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from transfer.sweep.launch.cluster_jobs import ClusterJob, ClusterSweep, variables_to_pass_on
-from transfer.sweep.launch.ray_room import require_room, require_room_here
+from transfer.sweep.launch.ray_room import ADDRESS, require_answer, require_room, require_room_here
 from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 
@@ -62,6 +62,7 @@ def require_cluster(params: Mapping[str, Any]) -> None:
         _task(params["remote"])
         require_room_here(params["remote"], init)
         return
+    require_answer(init["address"])
     try:
         _connected_task(params, {**init, "log_to_driver": False, "logging_level": "ERROR"})
     finally:
@@ -105,9 +106,9 @@ def _connect(init: Mapping[str, Any]) -> None:
     try:
         # Without an address Ray would look for a cluster that runs already.
         ray.init(**{**init, "address": init["address"] or "local"})
-    except (ConnectionError, RuntimeError) as error:
+    except (ConnectionError, RuntimeError, ValueError) as error:
         problem = f"{first_line(error)}; to begin a cluster: ray start --head"
-        raise ConfigError("hydra.launcher.ray.init.address", init["address"], problem) from error
+        raise ConfigError(ADDRESS, init["address"], problem) from error
     finally:
         # Ray has handlers of its own.
         for number, handler in heeded.items():

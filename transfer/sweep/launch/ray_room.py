@@ -1,16 +1,42 @@
-"""Whether a node of a Ray cluster could ever run a job: Ray would wait for such a node without
-end."""
+"""Whether a Ray cluster answers, and a node of it could ever run a job: Ray would wait for either
+without end."""
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transfer.system.errors import ConfigError
+from transfer.system.errors import ConfigError, root_cause
 
+ADDRESS = "hydra.launcher.ray.init.address"
 _PREFIX = "hydra.launcher.ray.remote"
+_PATIENCE_S = 5.0
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+
+
+def require_answer(address: str) -> None:
+    """Refuse the address of a head where nothing answers.
+
+    Args:
+        address: as Ray takes it; "auto" is asked where RAY_ADDRESS says what it is.
+
+    Raises:
+        ConfigError: nothing answers there.
+    """
+    place = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = place.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        # Ray itself looks for it, or refuses it.
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        option = "ray-client-server-port" if place.startswith("ray://") else "port"
+        begin = f"to begin one there: ray start --head --{option}={port}"
+        problem = f"no cluster answers at {place} ({root_cause(error)}); {begin}"
+        raise ConfigError(ADDRESS, address, problem) from error
 
 
 def require_room(wanted: Mapping[str, Any], nodes: Sequence[Mapping[str, float]]) -> None:
