@@ -193,7 +193,8 @@ def test_a_cluster_of_slurms_is_asked_whether_it_would_take_a_job(
     # Another cluster is not asked.
     require_job(params | {"additional_parameters": {"clusters": "other"}})
     # A node that is drained may come again.
-    answer("allocation failure: Requested node configuration is not available", 1)
+    remark = "sbatch: your account has 9 hours left"
+    answer(f"{remark}\nallocation failure: Requested node configuration is not available", 1)
     sinfo = tmp_path / "sinfo"
     sinfo.write_text("#!/bin/sh\nprintf '4 64000\\n8 2048\\n'\n")
     sinfo.chmod(0o755)

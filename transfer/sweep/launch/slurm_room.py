@@ -72,7 +72,9 @@ def require_job(params: Mapping[str, Any]) -> None:
     if not asked.returncode:
         return
     lines = asked.stderr.strip().splitlines() or [f"sbatch ended with {asked.returncode}"]
-    said = lines[0].rpartition(": ")[2]
+    # A cluster may have remarks of its own before them.
+    faults = [each for each in lines if "error: " in each or "failure: " in each] or lines
+    said = faults[0].rpartition(": ")[2]
     if said == _NOT_NOW:
         _require_size(params)
         log.warning(
