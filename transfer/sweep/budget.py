@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of the budget; so much over it is promised at most.
 TOLERANCE = 0.1
+# Of its time, what a sweep that chooses keeps for further seeds of its finalists, at most.
+FOR_SEEDS = 0.2
 _KEEP_TO_ONE = (".HalvingSweeper", ".ChooseSweeper", ".SearchSweeper")
 # What a report takes, and the end of a sweep with it: imports, by what those at the start took, and
 # of each job its part.

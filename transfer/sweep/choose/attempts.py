@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from transfer.sweep import state
+from transfer.sweep.budget import FOR_SEEDS
 from transfer.sweep.choose.attempt_costs import AttemptCosts
-from transfer.sweep.choose.choice import FOR_SEEDS, Attempt
+from transfer.sweep.choose.choice import Attempt
 from transfer.sweep.choose.halfway import Halfway
 from transfer.sweep.choose.menu import Menu
 from transfer.sweep.choose.option import Name, Option, Unfinished, name_of

@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-# Of its time, what a sweep that chooses keeps for further seeds of its finalists, at most.
-FOR_SEEDS = 0.2
-
 
 class Attempt(NamedTuple):
     """A configuration that is trained.

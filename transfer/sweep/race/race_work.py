@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from transfer.sweep.choose.choice import FOR_SEEDS
+from transfer.sweep.budget import FOR_SEEDS
 from transfer.sweep.expected import ExpectedJob, duration
 from transfer.sweep.race.affordable import Resources, count_kept, may_start
 
