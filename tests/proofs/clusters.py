@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -124,7 +125,11 @@ def ray_cluster() -> Iterator[RayCluster]:
     with (
         TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
         loopback() as inside,
+        pytest.MonkeyPatch.context() as environment,
     ):
+        # Where a user has a token of another cluster, the head asks for it, and nodes have none.
+        environment.setenv("RAY_AUTH_MODE", "token")
+        environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         cluster = RayCluster(Path(folder), inside)
         try:
             yield cluster
