@@ -14,7 +14,7 @@ from tests.compare.runs import make_predictions, make_rows, make_run
 from tests.conftest import Workplace, config_of
 from transfer.evaluate.speed import Speed
 from transfer.sweep.choose.choice import Choice
-from transfer.sweep.choose.finalists import by_validation, counts_of_finalists, is_decided
+from transfer.sweep.choose.finalists import counts_of_finalists, is_decided
 from transfer.sweep.choose.grid import (
     EPOCHS,
     Images,
@@ -132,7 +132,7 @@ def test_validation_names_the_finalists_and_the_test_images_only_when_it_is_enou
             answers[run.id] = make_predictions(
                 right[name][seed + place :] + right[name][: seed + place]
             )
-    rows = by_validation(make_rows(runs, predictions=answers))
+    rows = make_rows(runs, predictions=answers)
     # Equal ones by name, though the test images prefer another.
     assert [row.runs[0].params["model.name"] for row in rows] == ["a", "b", "c", "d"]
     assert counts_of_finalists(len(rows), 3) == [3, 2]
@@ -140,7 +140,7 @@ def test_validation_names_the_finalists_and_the_test_images_only_when_it_is_enou
     alone = [row.runs[0].id for row in rows if not is_decided([row], 5)]
     assert alone == [rows[3].runs[0].id], "three seeds tell how far it scatters"
     # Without further seeds nothing is known of recipes.
-    assert not is_decided(by_validation(make_rows(runs[:1] + runs[1:2], predictions=answers)), 5)
+    assert not is_decided(make_rows(runs[:1] + runs[1:2], predictions=answers), 5)
 
 
 def _kill_in_the_first_after_the_race(workplace: Workplace, *arguments: str) -> tuple[int, str]:

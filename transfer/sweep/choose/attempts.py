@@ -24,7 +24,7 @@ from transfer.sweep.choose.halfway import Halfway
 from transfer.sweep.choose.menu import Menu
 from transfer.sweep.choose.option import Name, Option, Unfinished, name_of
 from transfer.sweep.choose.outlook import Outlook
-from transfer.sweep.choose.so_far import budget_for, merits_of
+from transfer.sweep.choose.so_far import budget_for, may_go_on, merits_of
 from transfer.sweep.choose.tunings import neighbours
 from transfer.sweep.choose.typed_overrides import sort_overrides
 from transfer.sweep.choose.worth import Prospect, choose_worthy, expected_best
@@ -32,7 +32,6 @@ from transfer.sweep.expected import duration
 from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.race.more_jobs import add_jobs, launch_to_the_end
 from transfer.sweep.race.runners import Runners
-from transfer.system import interrupt
 from transfer.system.errors import ConfigError, first_line
 from transfer.tracking.sweep_run import tag_sweep, tries_tags
 
@@ -97,11 +96,8 @@ class Attempts:
             seeds_follow: whether time is kept for further seeds. Where none is, for these have had
                 theirs, it is told why there is nothing, here and in the report.
         """
-        sweep, outcomes = self._sweep, read_outcomes(self._sweep.folder)
-        sweep.pace.learn_batch(sweep.expected.jobs, outcomes, self._batch)
-        self._batch = []
-        ends = {each.status for each in outcomes.values()}
-        if interrupt.requested() or "interrupted" in ends or sweep.budget is None:
+        ended, self._batch = self._batch, []
+        if not may_go_on(self._sweep, ended):
             return []
         while self._again:
             if self._take_up(self._again.pop(0)):

@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from omegaconf import DictConfig
 
 from transfer.compare.comparison import Comparison
-from transfer.compare.criterion import criterion_of
-from transfer.compare.rows import Row, build_rows, mean_scores
+from transfer.compare.rows import Row, build_rows
 from transfer.config.halving import ChooseConfig, sweeper_options
+from transfer.sweep.choose.so_far import may_go_on
 from transfer.sweep.expected import duration
-from transfer.sweep.outcomes import read_outcomes
 from transfer.sweep.race.more_jobs import add_jobs
-from transfer.system import interrupt
 from transfer.tracking.artifacts import NO_HISTORY, Predictions, read_predictions
 from transfer.tracking.fetch import fetch_artifact
 from transfer.tracking.run_record import RunRecord
@@ -62,11 +60,8 @@ class Finalists:
     def next_batch(self) -> list[int]:
         """The numbers of the jobs to launch next: one more seed of each finalist; none where the
         verdict is in, the time is up, or the sweep was interrupted."""
-        sweep, outcomes = self._sweep, read_outcomes(self._sweep.folder)
-        sweep.pace.learn_batch(sweep.expected.jobs, outcomes, self._batch)
-        self._batch = []
-        ends = {each.status for each in outcomes.values()}
-        if interrupt.requested() or "interrupted" in ends or sweep.budget is None:
+        ended, self._batch = self._batch, []
+        if not may_go_on(self._sweep, ended):
             return []
         rows = self._rows()
         for count in counts_of_finalists(len(rows), self._options.finalists):
@@ -92,7 +87,7 @@ class Finalists:
 
         with answering(client.tracking_uri, "read"):
             rows = build_rows(select(client, run.run_id).runs, lambda _: NO_HISTORY, answers)
-        return by_validation([row for row in rows if row.sound])
+        return [row for row in rows if row.sound]
 
     def _further(self, rows: Sequence[Row]) -> list[_Further]:
         """The next seed of each finalist that has the fewest."""
@@ -160,18 +155,6 @@ class Finalists:
             duration(max(sweep.budget.left, 0.0)),
         )  # fmt: skip
         return numbers
-
-
-def by_validation(rows: Sequence[Row]) -> list[Row]:
-    """These rows in the order that the report has: the best on validation first, and where they are
-    equal by its tie-break and by name, for test images may not tell."""
-    criterion = criterion_of(run for row in rows for run in row.runs)
-    means, ties = (
-        mean_scores(rows, each.validation, each.sign) for each in (criterion, criterion.tie_break)
-    )
-    names = [row.runs[0].tags["transfer.configuration"] for row in rows]
-    order = sorted(range(len(rows)), key=lambda at: (-means[at], -ties[at], names[at]))
-    return [rows[at] for at in order]
 
 
 def counts_of_finalists(rows: int, most: int) -> list[int]:

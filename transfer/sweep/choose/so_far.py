@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from transfer.compare.criterion import criterion_of
 from transfer.config.duration import write_duration
 from transfer.sweep.choose.worth import merit_of
 from transfer.sweep.outcomes import read_outcomes
+from transfer.system import interrupt
 from transfer.tracking.find import find_sweep_jobs, find_sweep_run
 from transfer.tracking.store import answering
 
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 _SHORT = {"paused", "out of time", "left out"}
 # A command that goes on has to start, and to look at what there is.
 _MORE = 1.1
+
+
+def may_go_on(sweep: Sweep, batch: Iterable[int]) -> bool:
+    """Whether another batch may follow: not after an interruption, nor without a budget. Takes note
+    of what the jobs of the one that has ended took."""
+    outcomes = read_outcomes(sweep.folder)
+    sweep.pace.learn_batch(sweep.expected.jobs, outcomes, batch)
+    interrupted = any(each.status == "interrupted" for each in outcomes.values())
+    return not (interrupted or interrupt.requested()) and sweep.budget is not None
 
 
 def merits_of(sweep: Sweep) -> dict[str, float]:
