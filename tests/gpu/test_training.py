@@ -34,6 +34,31 @@ def test_every_augmentation(augment: str) -> None:
     assert epochs[-1].train_loss < epochs[0].train_loss
 
 
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ("class_weights=balanced", "schedule=plateau", "select_by=balanced_acc"),
+        ("optimizer=adamw", "optimizer.layer_decay=0.7", "schedule=one_cycle", "select_by=loss"),
+        ("optimizer=sgd", "optimizer.lr=0.05", "tune=norm", "label_smoothing=0.1"),
+        ("tune=last:1", "frozen_features=cache", "feature_views=2", "augment=crop_flip"),
+        ("batchnorm_momentum=published", "protocol.frozen_batchnorm=drifting", "freeze_epochs=2"),
+        (
+            "augment=article",
+            "protocol.augment_evaluation_of=[mobilenet_v3_small]",
+            "protocol.validation=test",
+            "protocol.result=last",
+        ),
+    ],
+)
+def test_every_choice(choices: tuple[str, ...]) -> None:
+    trainer = on_device(*choices)
+    epochs = list(trainer.epochs())
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    logits, labels = trainer.test_logits()
+    assert logits.isfinite().all()
+    assert len(logits) == len(labels) == len(trainer.data.test)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_streamed_images_train_as_resident_ones(precision: str) -> None:
     """They come through pinned memory."""

@@ -44,7 +44,7 @@ def steering_loss(
     """
     if weights is None:
         return validation.loss
-    return training_loss(logits.double(), labels, weights.cpu().double()).item()
+    return training_loss(logits.double(), labels, weights.double()).item()
 
 
 def class_weights(kind: str, labels: Tensor, classes: int) -> Tensor | None:
@@ -54,16 +54,15 @@ def class_weights(kind: str, labels: Tensor, classes: int) -> Tensor | None:
         kind: "none", or "balanced", by which all classes count alike: scikit-learn's
             N / (K x images of the class), whose mean over images is 1 (King and Zeng 2001, Logistic
             Regression in Rare Events Data, section 4.2).
-        labels: int64 [N], of the training images.
+        labels: int64 [N], of the training images, on the CPU.
 
     Returns:
-        float32 [classes], on the device of the labels; 0 for a class without images, of which K
-        counts none. None where all images count alike.
+        float32 [classes], on the CPU; 0 for a class without images, of which K counts none. None
+        where all images count alike.
     """
     if kind == "none":
         return None
-    # Not on the device: MPS has no float64.
-    sizes = torch.bincount(labels.cpu(), minlength=classes).double()
+    sizes = torch.bincount(labels, minlength=classes).double()
     present = sizes > 0
     weights = len(labels) / (present.sum() * sizes.clamp(min=1))
     return (weights * present).float()

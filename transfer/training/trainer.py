@@ -82,7 +82,7 @@ class Trainer:
         iterations = self.train.training_batches()
         self._momentum = BatchNormMomentum(model, config.batchnorm_momentum, iterations)
         self.class_weights = class_weights(
-            config.class_weights, self.train.labels, len(data.classes)
+            config.class_weights, data.train.labels, len(data.classes)
         )
         self.history: list[Epoch] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -183,11 +183,12 @@ class Trainer:
             schedule.scheduler.load_state_dict(self._restored["schedule"])
         self._restored = None
         part = self._trained_part(phase)
+        weights = self.class_weights
         batch_pass = BatchPass(
             part.network,
             self.preprocess if part.features is None else None,
             len(self.data.classes),
-            weights=self.class_weights,
+            weights=weights if weights is None else weights.to(self.device),
             smoothing=config.label_smoothing,
             autocast=self.autocast,
         )
