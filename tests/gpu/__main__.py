@@ -1,4 +1,4 @@
-"""`python -m tests.gpu`: the tests of this folder, then `benchmark.py what=gpu`."""
+"""`python -m tests.gpu`: the tests of this folder, then `benchmark.py what=gpu models=resnet18`."""
 
 import subprocess
 import sys
@@ -14,8 +14,10 @@ def main() -> int:
         print(f"no GPU: torch {torch.__version__} finds none on this machine; nothing was tried")
         return 0
     failed = pytest.main(["-v", str(ROOT / "tests" / "gpu")])
-    benchmark = [sys.executable, "experiments/benchmark.py", "what=gpu", *sys.argv[1:]]
-    return int(failed) or subprocess.run(benchmark, cwd=ROOT, check=False).returncode
+    question = ["what=gpu", "models=resnet18", *sys.argv[1:]]
+    benchmark = [sys.executable, "experiments/benchmark.py", *question]
+    measured = subprocess.run(benchmark, cwd=ROOT, check=False)
+    return int(failed) or measured.returncode
 
 
 if __name__ == "__main__":
