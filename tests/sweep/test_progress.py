@@ -19,6 +19,7 @@ from tests.conftest import FASTEST, TINY, Sweep, Workplace
 from transfer.sweep.budget import Budget
 from transfer.sweep.checking import Checking
 from transfer.sweep.expected import Expected, ExpectedJob, Running, duration
+from transfer.sweep.outcomes import Outcome
 from transfer.sweep.pace import Pace
 from transfer.sweep.progress import JobProgress
 from transfer.sweep.state import Rung, note, read_expected
@@ -28,38 +29,51 @@ def _job(kind: str = "small", done: int = 0, size: float = 100.0) -> ExpectedJob
     return ExpectedJob(kind, 10, done, head_epochs=4, head_share=0.25, size=size)
 
 
-def test_work_counts_what_the_head_alone_takes() -> None:
-    assert _job().work(0, 10) == 700
-    assert _job().work(0, 4) == 100 and _job().work(3, 5) == 125 and _job().work(5, 10) == 500
+def _ended(*jobs: ExpectedJob, head: float, full: float) -> Pace:
+    """The pace of jobs that trained four epochs of the head and six more, and took a second to
+    start and four beside their epochs in all."""
+    pace = Pace(starts=[1.0])
+    for job in jobs:
+        epoch_s = [head] * 4 + [full] * 6
+        pace.learn(job, Outcome("", "finished", "", "", sum(epoch_s) + 4, 1, epoch_s))
+    return pace
 
 
 def test_time_left_is_that_of_jobs_of_the_same_kind(tmp_path: Path) -> None:
     jobs = {"0": _job(), "1": _job(), "2": _job("large", size=1000), "4": _job(done=8)}
     expected = Expected(jobs)
-    assert expected.seconds_left({}) is None
-    # 70 s for 700: a tenth a unit. Of the large kind, nothing else is known.
-    assert expected.seconds_left({0: 70.0}) == pytest.approx(70 + 700 + 20)
-    # It turns out to be faster than its size tells; and what ran before says nothing.
-    both = {0: 70.0, 2: 350.0, 4: None}
-    assert expected.seconds_left(both) == pytest.approx(70)
-    assert expected.seconds_left({0: None}) is None
-    # Within a job: 4 of 10 epochs, 100 of 700.
-    half = expected.seconds_left({}, Running(0, 4, 20.0))
-    assert half == pytest.approx(0.2 * (600 + 700 + 7000 + 200))
-    # One that goes on after 8 epochs, and has done 1.
-    assert expected.seconds_left({0: 70.0, 1: 70.0, 2: 1.0}, Running(4, 9, 10.0)) == 10
+    assert expected.seconds_left([], Pace()) is None
+    small = _ended(jobs["0"], head=2.5, full=10.0)
+    # Of the large kind nothing but its size is known: an epoch takes ten times as long.
+    assert expected.seconds_left([0], small) == pytest.approx(74 + 704 + 24)
+    # It turns out to be faster than its size tells.
+    small.learn_epochs(jobs["2"], 1, [1.0] * 4 + [20.0] * 6)
+    assert expected.seconds_left([0], small) == pytest.approx(74 + 128 + 24)
+    assert expected.seconds_left([0, 2, 4], small) == pytest.approx(74)
+    # Of one that runs, what is left of its epochs, and its end.
+    assert expected.seconds_left([0, 1, 2], small, Running(4, 9)) == pytest.approx(10 + 3)
     note(tmp_path, expected)
     assert read_expected(tmp_path) == expected
     assert read_expected(tmp_path / "none") == Expected({})
 
 
+def test_a_head_on_features_does_not_stretch_what_trains_more() -> None:
+    """Its epochs are short beside its start and end."""
+    head = _job("head cache")._replace(head_epochs=10, head_share=0.02)
+    pace = Pace(starts=[1.0])
+    pace.learn(head, Outcome("", "finished", "", "", 4.2, 1, [0.02] * 10))
+    left = Expected({"0": head, "1": _job("all cache")}).seconds_left([0], pace)
+    # An epoch of all is fifty times that of the head, one of its own heads a quarter of it.
+    assert left == pytest.approx(4 + 4 * 0.25 + 6 * 1.0)
+
+
 def test_time_left_of_jobs_that_run_beside_each_other() -> None:
     jobs = {str(number): _job() for number in range(6)}
-    assert Expected(jobs, at_once=0).seconds_left({0: 70.0}) is None
+    pace = _ended(jobs["0"], head=2.5, full=10.0)
+    assert Expected(jobs, at_once=0).seconds_left([0], pace) is None
     # Four are left, two of which run and are half done: three are, for two at a time.
-    assert Expected(jobs, at_once=2).seconds_left({0: 70.0, 1: 70.0}) == pytest.approx(105)
-    ended = dict.fromkeys(range(5), 70.0)
-    assert Expected(jobs, at_once=4).seconds_left(ended) == pytest.approx(35)
+    assert Expected(jobs, at_once=2).seconds_left([0, 1], pace) == pytest.approx(111)
+    assert Expected(jobs, at_once=4).seconds_left(range(5), pace) == pytest.approx(37)
 
 
 def test_durations() -> None:

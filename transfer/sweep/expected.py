@@ -3,7 +3,7 @@ took that have ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +12,7 @@ from transfer.config.tune import head_epochs
 if TYPE_CHECKING:
     from transfer.config import Config
     from transfer.job import Job
+    from transfer.sweep.pace import Pace
 
 # A backward pass takes twice a forward pass, and a frozen backbone needs none.
 _HEAD_ALONE = 1 / 3
@@ -41,18 +42,12 @@ class ExpectedJob(NamedTuple):
     size: float
     views: int = 1
 
-    def work(self, first: int, last: int) -> float:
-        """What the epochs after `first` take, up to `last`."""
-        head = min(last, self.head_epochs) - min(first, self.head_epochs)
-        return self.size * (last - first - head * (1 - self.head_share))
-
 
 class Running(NamedTuple):
-    """A job that is not over: its number, its epochs so far, and seconds since its start."""
+    """A job that is not over: its number, and the epochs that are done."""
 
     number: int
     epochs: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -68,41 +63,27 @@ class Expected:
     at_once: int = 1
 
     def seconds_left(
-        self, ended: Mapping[int, float | None], running: Running | None = None
+        self, ended: Collection[int], pace: Pace, running: Running | None = None
     ) -> float | None:
         """Until the sweep is over; None where there is nothing to go by.
 
         Args:
-            ended: of each job that is over, by number, the seconds it took; None where they say
-                nothing, for it failed.
+            ended: the jobs that are over, by number.
+            pace: what those took that have ended, and what that which runs has taken so far.
             running: one that is not over, where it alone runs.
         """
-        spent = dict[str, tuple[float, float]]()
-
-        def learn(job: ExpectedJob, last: int, seconds: float) -> None:
-            before, work = spent.get(job.kind, (0.0, 0.0))
-            spent[job.kind] = (before + seconds, work + job.work(job.done, last))
-
-        for number, seconds in ended.items():
-            job = self.jobs.get(str(number))
-            if job is not None and seconds is not None and job.done < job.epochs:
-                learn(job, job.epochs, seconds)
-        if running is not None:
-            learn(self.jobs[str(running.number)], running.epochs, running.seconds)
-        rates = {kind: seconds / work for kind, (seconds, work) in spent.items() if work}
-        if not rates or not self.at_once:
+        if not self.at_once:
             return None
-        # Of a kind that none has ended of, the mean over the others.
-        other = sum(rates.values()) / len(rates)
-        left = [
-            job.work(
-                running.epochs if running and number == str(running.number) else job.done,
-                job.epochs,
-            )
-            * rates.get(job.kind, other)
-            for number, job in self.jobs.items()
-            if int(number) not in ended
-        ]
+        left = list[float]()
+        for number, job in self.jobs.items():
+            if int(number) in ended:
+                continue
+            runs = running is not None and number == str(running.number)
+            done = running.epochs if running is not None and runs else job.done
+            seconds = pace.seconds(job, done, job.epochs, begun=runs)
+            if seconds is None:
+                return None
+            left.append(seconds)
         if self.at_once == 1 or not left:
             return sum(left)
         # Those that run now are half done, by and large.

@@ -32,7 +32,7 @@ class Pace:
     Attributes:
         epochs: seconds of an epoch that trains more than the head, a list by the job's kind.
         head_epochs: likewise of one that trains the head alone.
-        sizes: the work of one of the former, by kind.
+        sizes, head_sizes: the work of one of either, by kind.
         starts: seconds that jobs took beside their epochs until they paused.
         ends: likewise, of those that finished, by kind.
         planned: until they are measured, what an epoch of either sort and an end were planned to
@@ -42,6 +42,7 @@ class Pace:
     epochs: dict[str, list[float]] = field(default_factory=dict)
     head_epochs: dict[str, list[float]] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
+    head_sizes: dict[str, float] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
     ends: dict[str, list[float]] = field(default_factory=dict)
     planned: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -51,18 +52,23 @@ class Pace:
         took = list(outcome.epoch_s)
         if not took or outcome.status not in ("paused", "finished"):
             return
+        self.learn_epochs(job, outcome.first_epoch, took)
+        paused = outcome.status == "paused"
+        beside = self.starts if paused else self.ends.setdefault(job.kind, [])
+        beside.append(max(outcome.seconds - sum(took), 0.0))
+        del beside[:-_MOST_KEPT]
+
+    def learn_epochs(self, job: ExpectedJob, first: int, took: Sequence[float]) -> None:
+        """Take note of the seconds of a job's epochs, from its epoch `first` on."""
         self.sizes[job.kind] = job.size
-        alone = max(min(job.head_epochs - outcome.first_epoch + 1, len(took)), 0)
+        self.head_sizes[job.kind] = job.size * job.head_share
+        alone = max(min(job.head_epochs - first + 1, len(took)), 0)
         for seconds, known in ((took[:alone], self.head_epochs), (took[alone:], self.epochs)):
             # The first are slow, of either phase; where there is no other, a plan knows better.
             if len(seconds) > job.views or (seconds and job.kind not in self.planned):
                 others = seconds[job.views :] or seconds
                 known.setdefault(job.kind, []).append(statistics.median(others))
                 del known[job.kind][:-_MOST_KEPT]
-        paused = outcome.status == "paused"
-        beside = self.starts if paused else self.ends.setdefault(job.kind, [])
-        beside.append(max(outcome.seconds - sum(took), 0.0))
-        del beside[:-_MOST_KEPT]
 
     def learn_batch(
         self,
@@ -79,9 +85,12 @@ class Pace:
         for number in sorted(outcomes.keys() & set(numbers)):
             self.learn(jobs[str(number)], outcomes[number])
 
-    def seconds(self, job: ExpectedJob, first: int, last: int) -> float | None:
+    def seconds(
+        self, job: ExpectedJob, first: int, last: int, *, begun: bool = False
+    ) -> float | None:
         """What a job is going to take from the end of its epoch `first` to that of `last`, with its
-        start, and its end where that is its last; None where nothing is known of any job."""
+        start unless it has begun, and its end where that is its last; None where nothing is known
+        of any job."""
         if first >= last:
             return 0.0
         known = self.epoch(job)
@@ -90,6 +99,8 @@ class Pace:
         ends = last >= job.epochs
         start = _median(self.starts) or _START_S
         beside = self._end(job.kind, start) if ends else start
+        if begun:
+            beside = max(beside - start, 0.0)
         alone = max(min(last, job.head_epochs) - first, 0)
         full, head = known
         return beside + alone * head + (last - first - alone) * full
@@ -121,20 +132,18 @@ class Pace:
             head = planned[1] if head is None else head
         if full is None:
             # By its work, from others that were measured.
-            rates = [
-                (_median(taken) or 0.0) / self.sizes[kind]
-                for kind, taken in self.epochs.items()
-                if self.sizes.get(kind)
-            ]
-            rates = rates or [
-                (_median(taken) or 0.0) / (self.sizes[kind] * job.head_share)
-                for kind, taken in self.head_epochs.items()
-                if self.sizes.get(kind)
-            ]
+            rates = _rates(self.epochs, self.sizes) or _rates(self.head_epochs, self.head_sizes)
             if not rates:
                 return None
             full = max(rates) * job.size
         return full, full * job.head_share if head is None else head
+
+
+def _rates(epochs: Mapping[str, list[float]], sizes: Mapping[str, float]) -> list[float]:
+    """Seconds of an epoch for a unit of its work, of each kind that was measured."""
+    return [
+        (_median(taken) or 0.0) / sizes[kind] for kind, taken in epochs.items() if sizes.get(kind)
+    ]
 
 
 def _median(values: list[float]) -> float | None:

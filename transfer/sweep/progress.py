@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from transfer.sweep.expected import ExpectedJob, Running, duration
 from transfer.sweep.outcomes import read_outcomes
+from transfer.sweep.pace import Pace
 from transfer.sweep.state import read_budget, read_expected, read_pace, read_rung, show_life
 from transfer.system.bars import bar, lines_above
 
@@ -51,7 +53,7 @@ class JobProgress:
 
     def _show(self) -> None:
         jobs, number = self._expected.jobs, str(self._number)
-        self._ended = self._read_ended()
+        self._ended, self._told = self._read_ended()
         # Each of the others as far as it is.
         self._before = sum(
             each.epochs if int(other) in self._ended else each.done
@@ -129,8 +131,10 @@ class JobProgress:
         """To the end of this epoch, counted from 1."""
         if self._bar is None:
             return
-        running = Running(self._number, number, self.seconds)
-        left = self._expected.seconds_left(self._ended, running)
+        pace = deepcopy(self._told)
+        pace.learn_epochs(self._expected.jobs[str(self._number)], self.first_epoch, self.epoch_s)
+        running = Running(self._number, number)
+        left = self._expected.seconds_left(self._ended, pace, running)
         if left is not None:
             text = f"{duration(left)} left"
             if self._budget is not None:
@@ -144,24 +148,25 @@ class JobProgress:
         job = self._expected.jobs.get(str(self._number))
         if job is None or job.done == job.epochs or self._bar is not None:
             return
-        ended = self._read_ended()
+        ended, told = self._read_ended()
         line = f"job {len(ended)} of {len(self._expected.jobs)} ended"
-        left = self._expected.seconds_left(ended)
+        left = self._expected.seconds_left(ended, told)
         if left:
             line += f", {duration(left)} left"
         if self._budget is not None:
             line += f"; of the budget {duration(max(self._budget.left, 0.0))}"
         print(line, file=sys.stderr, flush=True)
 
-    def _read_ended(self) -> dict[int, float | None]:
-        """The jobs that are over, with the seconds that those took which tell of others."""
-        ended: dict[int, float | None] = {
-            int(number): None
-            for number, job in self._expected.jobs.items()
+    def _read_ended(self) -> tuple[set[int], Pace]:
+        """The jobs that are over, and what is known of the pace with what those took."""
+        jobs, pace = self._expected.jobs, read_pace(self._folder)
+        ended = {
+            int(number)
+            for number, job in jobs.items()
             if job.done == job.epochs and int(number) != self._number
         }
         for number, outcome in read_outcomes(self._folder).items():
-            if str(number) in self._expected.jobs:
-                measured = outcome.status in ("finished", "paused")
-                ended[number] = outcome.seconds if measured else None
-        return ended
+            if str(number) in jobs:
+                ended.add(number)
+                pace.learn(jobs[str(number)], outcome)
+        return ended, pace
