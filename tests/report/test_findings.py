@@ -73,8 +73,8 @@ def test_training_below_validation_and_overfitting() -> None:
     }
     text = _findings(runs, histories=histories)
     assert "In 1 of 2 configurations, training accuracy lies below validation" in text
-    assert "most in `a` (2 of 3 epochs)" in text
-    assert "1 of 2 configurations overfits by more than 2 points, most of all `a`: 10.00" in text
+    assert "for a while, in `a` (2 of 3 epochs)" in text
+    assert "1 of 2 configurations overfits by more than 2 points, that is `a`: 10.00" in text
     close = {name: make_history([0.3, 0.41], [0.2, 0.4]) for name in ("a-0-0", "b-0-0")}
     assert "No configuration is seen to overfit" in _findings(runs, histories=close)
 
@@ -91,7 +91,7 @@ def test_lagging_statistics_are_no_overfitting() -> None:
     histories = {"a-0-0": make_history([0.8, 0.95, 0.97], [0.2, 0.3, 0.1])}
     lagging = _findings([_measured(0.3, 0.31)], histories)
     assert "1 of 1 configuration knows its training images less well in evaluation" in lagging
-    assert "most of all `a`, by 64.00 points. That is no overfitting" in lagging
+    assert "in training: `a`, by 64.00 points. That is no overfitting" in lagging
     assert "batchnorm_momentum=fitted" in lagging
     assert "No configuration is seen to overfit" in lagging
     # The same curves, and it does know the images that it was trained on.

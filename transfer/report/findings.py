@@ -165,10 +165,12 @@ def _lost_in_evaluation(rows: Sequence[Row], words: Words) -> Iterator[str]:
 def _overfitting(rows: Sequence[Row], words: Words) -> Iterator[str]:
     known = columns.GAP.known(rows)
     if known:
-        most = max(known, key=columns.GAP.mean)
-        over = sum(columns.GAP.mean(row) - _uncertainty(row) > _OVERFITTING for row in known)
-        sentence = "finding.overfits" if over else "finding.no_overfitting"
-        figures = {"gap": columns.GAP.text(most), "rows": over, "all": len(known)}
+        concerned = [
+            row for row in known if columns.GAP.mean(row) - _uncertainty(row) > _OVERFITTING
+        ]
+        most = max(concerned or known, key=columns.GAP.mean)
+        sentence = "finding.overfits" if concerned else "finding.no_overfitting"
+        figures = {"gap": columns.GAP.text(most), "rows": len(concerned), "all": len(known)}
         yield words(sentence, label=most.label, **figures)
 
 
@@ -189,6 +191,7 @@ def _stability(rows: Sequence[Row], words: Words) -> Iterator[str]:
         most = max(repeated, key=ACCURACY.spread)
         yield words(
             "finding.scatter",
+            rows=len(repeated),
             label=most.label,
             std=percent(ACCURACY.spread(most)),
             count=counted(len(most.runs), rows, words),
