@@ -15,7 +15,6 @@ from transfer.config.duration import read_duration
 from transfer.evaluate.speed import Speed
 from transfer.sweep import state
 from transfer.sweep.budget import Budget
-from transfer.sweep.choose.after_race import AfterRace
 from transfer.sweep.choose.attempts import Attempts
 from transfer.sweep.choose.choice import Attempt, Choice
 from transfer.sweep.choose.grid import Images, Room
@@ -210,18 +209,12 @@ def test_what_led_and_had_no_time_goes_on_first(
     assert attempts.next_batch(seeds_follow=False) == [], "it is not taken up again"
 
 
-def test_a_plan_of_an_earlier_version_has_no_others(
-    config: DictConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_command_that_goes_on_forgets_what_the_last_one_said(
+    config: DictConfig, tmp_path: Path
 ) -> None:
     first, *_ = _attempts(config)
-    sweep = _sweep(config, tmp_path, [first._replace(jobs=[[*first.jobs[0], "seed=7"]])])
-    assert sweep.choice is not None and sweep.run is not None
-    sweep.choice = replace(sweep.choice, grid=[], menu=None)
-    _give(sweep, -1)
-    with caplog.at_level("INFO"):
-        assert AfterRace(sweep, config).next_batch() == []
-    assert "does not say what else may be tried" in caplog.text
-    # What a command said of its attempts is no longer true of one that goes on.
+    sweep = _sweep(config, tmp_path, [first])
+    assert sweep.run is not None
     for name, value in tries_tags(3, "a", "1 min", "2m").items():
         sweep.client.set_tag(sweep.run.run_id, name, value)
     assert _tags(sweep)

@@ -55,7 +55,7 @@ class Attempts:
     """
 
     def __init__(self, sweep: Sweep, config: DictConfig) -> None:
-        assert sweep.choice is not None and sweep.choice.menu is not None
+        assert sweep.choice is not None
         self._sweep, self._config, self._choice = sweep, config, sweep.choice
         self._typed, self._menu = sort_overrides(config), Menu.read(sweep.choice.menu)
         # What was begun, each with the numbers of its jobs; what an earlier command has tried and

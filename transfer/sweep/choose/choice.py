@@ -45,7 +45,7 @@ class Choice:
     told: Sequence[str]
     planned: Mapping[str, Sequence[float]]
     grid: Sequence[Attempt] = field(default_factory=list)
-    menu: Mapping[str, Any] | None = None
+    menu: Mapping[str, Any] = field(default_factory=dict)
     first_rung: int | None = None
     tried: Sequence[Attempt] = field(default_factory=list)
     spent: float = 0.0
