@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -89,39 +89,34 @@ def preview(
 
     known = find_all_of(client, len(overrides))
     found = {number: _look(client, job, seconds_an_image, known) for number, job in jobs}
-    planned = {each.fingerprint: each.name for each in found.values()}
     unrepeated = set[int]()
     if halving is not None:
-        listed = [PlannedJob(name, "", fingerprint) for fingerprint, name in planned.items()]
+        names = {each.fingerprint: each.name for each in found.values()}
+        listed = [PlannedJob(name, "", fingerprint) for fingerprint, name in names.items()]
         former = find_former_folder(client, (), listed)
         if former is not None and resume:
             halving = kept_rule(halving, state.read_halving(former)) or halving
         if halving.options.keep == "forecast":
             unrepeated = _unrepeated(found, overrides, former)
-    rows, total_left, estimates = [], 0, []
-    seen, notes, sizes = set[str](), list[str](), Counter[tuple[str, ...]]()
+    first = {found[number].fingerprint: number for number in sorted(found, reverse=True)}
+    left_out = _left_out(found, first, unrepeated, in_rungs=halving is not None)
+    rows, total_left, estimates, notes = [], 0, [], list[str]()
     for number, each in sorted(found.items()):
         todo, epochs = each.todo, each.epochs_left
-        sizes[recipe_of(overrides[number])] += each.fingerprint not in seen
-        left_out = each.dropped if halving is not None else ""
-        if each.fingerprint in seen:
-            left_out = "as one above"
-        elif number in unrepeated and not left_out:
-            left_out = "not among the best"
-        if left_out:
-            todo, epochs = f"leave out: {left_out}", 0
+        if number in left_out:
+            todo, epochs = f"leave out: {left_out[number]}", 0
         elif each.anew is not None:
-            notes.append(why_anew(client, each.name, each.anew, planned=planned.keys()))
-        seen.add(each.fingerprint)
+            notes.append(why_anew(client, each.name, each.anew, planned=first.keys()))
         seconds = None if each.epoch_s is None else epochs * each.epoch_s
         rows.append([todo, epochs, *each.size, "unknown" if seconds is None else duration(seconds)])
         total_left += epochs
         estimates += [] if seconds is None else [seconds]
     if halving is not None:
+        sizes = Counter(recipe_of(overrides[number]) for number in first.values())
         least, most = halving.least_and_most(list(sizes.values()))
         notes += [f"{halving}\nfrom the start, at least {least} and at most {most} epochs"]
-    names = told_apart([found[number].name for number in sorted(found)], overrides)
-    lines = [[name, *row] for name, row in zip(names, rows, strict=True)]
+    labels = told_apart([found[number].name for number in sorted(found)], overrides)
+    lines = [[label, *row] for label, row in zip(labels, rows, strict=True)]
     table = tabulate(lines, _HEADERS, disable_numparse=True)
     print("\n".join([table, "", *filter(None, notes), _total(total_left, estimates)]))
     sys.exit(0)
@@ -138,6 +133,30 @@ def _total(epochs: int, estimates: Sequence[float]) -> str:
     if estimates:
         total += f", about {duration(sum(estimates))} for the runs with an estimate"
     return total
+
+
+def _left_out(
+    found: Mapping[int, _Found],
+    first: Mapping[str, int],
+    unrepeated: Collection[int],
+    *,
+    in_rungs: bool,
+) -> dict[int, str]:
+    """Why jobs are not begun, by their numbers.
+
+    Args:
+        first: the first job of each fingerprint.
+        unrepeated: the numbers of jobs whose configuration has lost.
+    """
+    reasons = dict[int, str]()
+    for number, each in found.items():
+        if first[each.fingerprint] != number:
+            reasons[number] = "as one above"
+        elif in_rungs and each.dropped:
+            reasons[number] = each.dropped
+        elif number in unrepeated:
+            reasons[number] = "not among the best"
+    return reasons
 
 
 def _unrepeated(
