@@ -1,6 +1,6 @@
 """Classify pictures with the model of a finished run, or with an exported one.
 
-    python experiments/predict.py run=<id> image.png folder … [top=3] [out=answers.csv]
+    python experiments/predict.py run=<id>|best|latest image.png folder … [top=3] [out=answers.csv]
     python experiments/predict.py run=exports/<run>/model.onnx image.png folder …
 
 Folders are searched with all that is below them. A file that cannot be read is told in one line;
@@ -47,7 +47,11 @@ _NO_READER = 141
 @dataclass
 class Options:
     images: list[str]
-    run: str = option("latest", "id of a finished run, or latest; or an exported file, .onnx")
+    run: str = option(
+        "latest",
+        "id of a finished run; latest, which started last; best, which the report on the latest"
+        " sweep says to take; or an exported file, .onnx",
+    )
     top: int = option(3, "classes of a picture, the most probable first")
     out: str | None = option(None, "file for the answers, .csv or .json; default: they are printed")
     draw: str = option(
@@ -169,7 +173,13 @@ def _fetch_classifier(options: Options) -> PictureClassifier:
     if Path(options.run).suffix.lower() in (".onnx", ".pt2"):
         return _read_exported(options)
     client = open_store(store_uri(options.tracking_uri))
-    found = find_job_run(client, options.run)
+    if options.run == "best":
+        # With scipy and pandas, which nothing else here needs.
+        from transfer.compare.networks_to_use import network_to_take
+
+        found = network_to_take(client, key="run", value="best")
+    else:
+        found = find_job_run(client, options.run)
     device = resolve_device(options.device)
     precision = options.precision
     if precision == "run":

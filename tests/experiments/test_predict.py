@@ -271,6 +271,24 @@ def test_what_cannot_be_is_one_line(
     assert (place / "there.csv").read_text() == "kept"
 
 
+def test_best_is_what_the_report_says_to_take(
+    predict_here: Predict, sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict_here("run=best", "digit.png", "draw=none") == 0
+    [used] = re.findall(r"^run \w+ \((\S+)-freeze(\d)-seed0\)", capsys.readouterr().err)
+    report = (sweep.folder / "report.md").read_text()
+    [taken] = re.findall(r"Take `(\S+) .*freeze_epochs=(\d)", report)
+    assert used == taken
+
+
+def test_a_store_without_a_sweep_has_no_best(
+    predict_here: Predict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict_here("run=best", "digit.png", f"tracking_uri=sqlite:///{tmp_path}/new.db") == 2
+    told = "run=best: there is no sweep in the store; take latest, or the id of a run\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_sweep_has_no_weights(
     predict_here: Predict, sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,8 +5,30 @@ from collections.abc import Sequence
 from transfer.compare.criterion import criterion_of
 from transfer.compare.rows import Row, build_rows, mean_scores
 from transfer.compare.statistics import pareto_front
+from transfer.system.errors import ConfigError
 from transfer.tracking.artifacts import NO_HISTORY
 from transfer.tracking.run_record import RunRecord
+from transfer.tracking.selection import select
+from transfer.tracking.store import Client
+
+
+def network_to_take(client: Client, *, key: str, value: str) -> RunRecord:
+    """The network that the report on the latest sweep says to take.
+
+    Args:
+        key, value: by which the user asked for it, for the message.
+
+    Raises:
+        ConfigError: there is no sweep, or none of its runs has finished.
+    """
+    try:
+        found = networks_to_use(select(client, "latest").runs, "best")
+    except ConfigError as error:
+        problem = "there is no sweep in the store; take latest, or the id of a run"
+        raise ConfigError(key, value, problem) from error
+    if not found:
+        raise ConfigError(key, value, "no run of the latest sweep has finished")
+    return found[0]
 
 
 def networks_to_use(runs: Sequence[RunRecord], which: str) -> list[RunRecord]:
