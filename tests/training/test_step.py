@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from tests.conftest import config_of
 from transfer.augment import Preprocess
+from transfer.augment.mixing import mix, random_mixtures
 from transfer.system.device import autocast
 from transfer.training.batch_pass import BatchPass
+from transfer.training.loss import training_loss
 from transfer.training.step import TrainingStep
 
 CPU = torch.device("cpu")
@@ -48,6 +50,19 @@ def test_a_pass_counts_what_was_right() -> None:
     logits = run._network(Preprocess(8, (0.5,) * 3, (0.25,) * 3, config_of().augment)(_images()))
     assert loss.item() == pytest.approx(F.cross_entropy(logits, LABELS).item())
     assert correct.item() == (logits.argmax(dim=1) == LABELS).sum()
+
+
+def test_class_weights_are_not_rounded_in_bfloat16() -> None:
+    """Of a mixture, too, whose classes' weights are multiplied by their shares."""
+    weights = torch.tensor([1.001, 0.999, 1.003])
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    run = BatchPass(network, None, 3, weights=weights, autocast=autocast(CPU, "bfloat16"))
+    images, labels = torch.randn(6, 3, 8, 8), LABELS
+    generator = torch.Generator().manual_seed(0)
+    mixtures = random_mixtures(6, 8, 8, config_of("augment.mixup=0.5").augment, generator)
+    inputs, targets = mix(images, labels, 3, mixtures)
+    loss, _ = run({"inputs": images, "labels": labels, **mixtures})
+    assert loss == training_loss(network(inputs), targets, weights)
 
 
 def test_a_step_updates_once_and_captures_nothing_on_a_cpu() -> None:

@@ -86,6 +86,6 @@ class BatchPass:
         inputs, targets = mix(inputs, targets, self._classes, batch)
         with self._autocast:
             logits = self._network(inputs).float()
-            loss = training_loss(logits, targets, self._weights, self._smoothing)
+        loss = training_loss(logits, targets, self._weights, self._smoothing)
         labels = targets.argmax(dim=1) if targets.ndim > 1 else targets
         return loss, (logits.detach().argmax(dim=1) == labels).sum()
