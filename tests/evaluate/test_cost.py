@@ -54,6 +54,22 @@ def test_latency_is_measured_a_few_times_where_it_is_long() -> None:
     assert 5 <= len(times) < 10_000
 
 
+class _Large(torch.nn.Module):
+    """A network whose activations of several images are a million gigabytes."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.empty(10**15) if len(images) > 1 else images
+
+
+def test_a_latency_that_does_not_fit_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = cost_metrics(_Large(), 8, CPU)
+    assert {name for name in metrics if "latency" in name} == {
+        "profile/latency_ms",
+        "profile/latency_p90_ms",
+    }
+    assert caplog.messages == ["no latency of 64 images of 8 px: out of memory"]
+
+
 def test_latency_is_that_of_torchs_own_layers() -> None:
     """What is timed is what another program gets that loads the weights: not the layers, the layout
     or the mode of training, which are as they were afterwards."""

@@ -1,6 +1,7 @@
 """What a classifier costs: parameters, multiply-accumulates, size, latency."""
 
 import copy
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transfer.models.head import head_parameters
 from transfer.models.matmul_convs import use_matmul_convs
 from transfer.models.tuned import tuned_backbone
-from transfer.system.device import synchronize
+from transfer.system.device import is_out_of_memory, synchronize
+
+log = logging.getLogger(__name__)
 
 # A median of passes that take this long together moves less than one machine differs from itself.
 _LONGEST_MS = 500
@@ -38,7 +41,14 @@ def cost_metrics(
     if peak_memory_mb is not None:
         metrics["profile/peak_memory_mb"] = peak_memory_mb
     for name, batch_size in (("latency", 1), ("latency_64", 64)):
-        times = latencies_ms(exported, image_size, device, batch_size=batch_size)
+        try:
+            times = latencies_ms(exported, image_size, device, batch_size=batch_size)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            images = f"{batch_size} images" if batch_size > 1 else "an image"
+            log.warning("no latency of %s of %d px: out of memory", images, image_size)
+            continue
         metrics[f"profile/{name}_ms"] = statistics.median(times)
         p90 = statistics.quantiles(times, n=10, method="inclusive")[-1]
         metrics[f"profile/{name}_p90_ms"] = p90
