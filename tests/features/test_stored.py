@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.trainings import trainer_of
-from transfer.features.stored import StoredFeatures
+from transfer.features.stored import StoredFeatures, _parts
 from transfer.models.cut import cut_at
 from transfer.models.families import family_of
 from transfer.system.cache import read_tensors, write_tensors
@@ -40,6 +40,12 @@ def _train(*overrides: str) -> tuple[list[list[object]], torch.Tensor]:
 
 def _numbers(epoch: Epoch) -> list[object]:
     return [getattr(epoch, name) for name in _NUMBERS]
+
+
+def test_a_gpu_takes_a_batch_of_photos_at_once_and_larger_images_in_parts() -> None:
+    for size, parts in ((224, {"cpu": 13, "cuda": 1}), (512, {"cpu": 16, "cuda": 4})):
+        batch = torch.empty(256, 3, size, size, device="meta")
+        assert {name: len(_parts(batch, torch.device(name))) for name in parts} == parts
 
 
 def test_runs_share_one_pass_and_are_what_they_are_alone(cache: Path) -> None:

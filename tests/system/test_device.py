@@ -14,6 +14,7 @@ from transfer.system import device
 from transfer.system.device import (
     assign_gpu,
     autocast,
+    is_out_of_memory,
     memory_format,
     resolve_device,
     resolve_precision,
@@ -45,6 +46,18 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     missing = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError, match=f"device={missing}: this machine has"):
         resolve_device(missing)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta", "xpu"])
+def test_what_is_no_device_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"device={name}: choose from auto, cpu, cuda, cuda:<nu"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize("library", ["CUBLAS", "CUDNN"])
+def test_what_libraries_say_of_a_full_gpu_is_known(library: str) -> None:
+    assert is_out_of_memory(RuntimeError(f"error: {library}_STATUS_ALLOC_FAILED when calling"))
+    assert not is_out_of_memory(RuntimeError(f"error: {library}_STATUS_EXECUTION_FAILED"))
 
 
 def test_jobs_at_the_same_time_share_the_gpus() -> None:

@@ -72,6 +72,16 @@ def test_a_system_that_does_not_tell_gives_none(monkeypatch: pytest.MonkeyPatch)
         assert watched.stop() is None
 
 
+def test_cuda_is_started_before_a_gpu_that_has_a_number_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[str]()
+    for name in ("init", "reset_peak_memory_stats", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, name=name: asked.append(name) or 0)
+    with PeakMemory(torch.device("cuda:1")):
+        assert asked == ["init", "reset_peak_memory_stats", "max_memory_allocated"]
+
+
 def test_the_thread_ends_with_a_job_that_fails() -> None:
     with pytest.raises(RuntimeError), PeakMemory(CPU) as watched:
         raise RuntimeError

@@ -62,7 +62,7 @@ def _require_room(config: Config, data: ImageData, device: torch.device, each: i
     sizes = [len(each) for each in passes(data, config)]
     images = max(len(data.train) + len(data.val) + len(data.test), *sizes)
     # While they are written to the disk, they are in memory twice.
-    memory = memory_size(device) / 2
+    memory = min(memory_size(device), memory_size(torch.device("cpu"))) / 2
     if images * each > memory:
         larger = f"more than half of the memory, {_gigabytes(memory)}"
         raise _too_large(images, each, larger, "take a smaller image_size or data.train_per_class")

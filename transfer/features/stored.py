@@ -29,10 +29,10 @@ from transfer.system.seeds import numbered_generator
 
 # The same for every batch size of training: a matmul may round by the size of its batch.
 _BATCH_SIZE = 256
-# What a network makes of more pixels than that takes gigabytes, for which a CPU waits: a batch of
-# photos goes through in parts. These are of so many images at least, for with fewer oneDNN takes
-# other convolutions, which round otherwise.
-_PIXELS, _FEWEST = 2**20, 16
+# What a network makes of more pixels than that takes gigabytes, for which a CPU waits, and which a
+# GPU may not have: a batch of photos goes through in parts. These are of so many images at least,
+# for with fewer oneDNN takes other convolutions, which round otherwise.
+_PIXELS, _GPU_PIXELS, _FEWEST = 2**20, 2**24, 16
 # Part of every key: to be raised when something else is kept under it.
 _VERSION = 3
 
@@ -141,7 +141,7 @@ class StoredFeatures:
             config.precision,
             # Sums are added up in another order elsewhere, so numbers differ in the last digits.
             self._device.type,
-            torch.get_num_threads(),
+            torch.get_num_threads() if self._device.type == "cpu" else 0,
             *(version(name) for name in ("torch", "torchvision", "timm")),
             split.digest,
             *augmented,
@@ -169,7 +169,7 @@ class StoredFeatures:
         with closing(batches.in_order()) as ordered:
             for images, _ in ordered:
                 whole = preprocess(images, preprocess.draw(images, generator))
-                for inputs in self._parts(whole):
+                for inputs in _parts(whole, self._device):
                     with autocast(self._device, config.precision):
                         part = self._cut.features(inputs)
                     if done == 0:
@@ -179,9 +179,9 @@ class StoredFeatures:
                     done += len(part)
         return features
 
-    def _parts(self, inputs: Tensor) -> Sequence[Tensor]:
-        """What of float [N, 3, H, W] goes through the network at a time. A GPU takes all."""
-        if self._device.type != "cpu":
-            return [inputs]
-        needed = math.ceil(inputs[:, 0].numel() / _PIXELS)
-        return inputs.tensor_split(max(1, min(needed, len(inputs) // _FEWEST)))
+
+def _parts(inputs: Tensor, device: torch.device) -> Sequence[Tensor]:
+    """What of float [N, 3, H, W] goes through a network on the device at a time."""
+    most = _PIXELS if device.type == "cpu" else _GPU_PIXELS
+    needed = math.ceil(inputs[:, 0].numel() / most)
+    return inputs.tensor_split(max(1, min(needed, len(inputs) // _FEWEST)))

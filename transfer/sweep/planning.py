@@ -33,6 +33,7 @@ from transfer.sweep.search.search_start import check_search
 from transfer.sweep.turns import prepare_in_turn
 from transfer.system.errors import ConfigError
 from transfer.system.lock import Lock, LockedError
+from transfer.system.memory import free_gpu_memory
 from transfer.tracking.find import find_all_of
 from transfer.tracking.previous_run import lock_of
 from transfer.tracking.store import Client, answering, open_store, store_uri
@@ -125,6 +126,8 @@ def _check_jobs(
         plan = PlannedJob(job.name, " ".join(split[number]), job.fingerprint)
         done = epochs_done(client, job, known) if resume else 0
         found[number] = plan, expected_job(job, done)
+    # Jobs may be other processes, which the screen, and what was tried here, would leave less.
+    free_gpu_memory()
     in_order = [each for _, each in sorted(found.items())]
     return [plan for plan, _ in in_order], [work for _, work in in_order]
 

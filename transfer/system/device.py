@@ -17,8 +17,9 @@ from transfer.system.errors import ConfigError
 # From glibc's malloc.h: no block of its own mapping (M_MMAP_MAX), up to 1 GiB kept
 # (M_TRIM_THRESHOLD), and 64 MiB asked for at a time (M_TOP_PAD).
 _MALLOC_OPTIONS = {-4: 0, -1: 2**30, -2: 2**26}
-# What torch's allocators say: that of a CPU, of Windows, of MPS. CUDA's has a class of its own.
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+# What torch's allocators say, on a CPU, on Windows, on MPS, and what CUDA's libraries say. For
+# CUDA's allocator torch has a class.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def resolve_device(choice: str, number: int = 0) -> torch.device:
@@ -28,14 +29,19 @@ def resolve_device(choice: str, number: int = 0) -> torch.device:
         number: of the job among those that run at the same time: "auto" deals out the GPUs.
 
     Raises:
-        ConfigError: this machine has no such device.
+        ConfigError: this machine has no such device, or there is none of this name.
     """
     if choice == "auto":
         if torch.cuda.is_available():
             return torch.device(assign_gpu(number, torch.cuda.device_count()))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device, gpus = torch.device(choice), torch.cuda.device_count()
-    problem = None
+    try:
+        device = torch.device(choice)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigError("device", choice, "choose from auto, cpu, cuda, cuda:<number>, mps")
+    gpus, problem = torch.cuda.device_count(), None
     if device.type == "cuda" and (device.index or 0) >= gpus:
         problem = f"this machine has {gpus} CUDA devices"
     if device.type == "mps" and not torch.backends.mps.is_available():
@@ -68,7 +74,8 @@ def resolve_precision(choice: str, device: torch.device, *, dense: bool) -> str:
         return choice
     if device.type == "cuda":
         # including_emulation=False: an older GPU emulates bfloat16 at a fraction of its speed.
-        faster = torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):
+            faster = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         faster = device.type == "cpu" and dense and cpu_computes_in_bfloat16()
     return "bfloat16" if faster else "float32"

@@ -47,7 +47,10 @@ class PeakMemory:
     def __enter__(self) -> Self:
         # What an earlier job has left would be counted, or freed in the midst of this one.
         gc.collect()
+        free_gpu_memory()
         if self._device.type == "cuda":
+            # Of a GPU that has a number, what follows does not start CUDA, and is refused.
+            torch.cuda.init()
             torch.cuda.reset_peak_memory_stats(self._device)
         self._look()
         self._start, self._start_of_rest = self._highest, self._rest()
@@ -190,6 +193,14 @@ def give_back() -> None:
     """Let the kernel have what earlier jobs have freed, where the C library can."""
     with suppress(AttributeError):
         _libc().malloc_trim(0)
+
+
+def free_gpu_memory() -> None:
+    """Let other processes have what torch keeps of GPUs' memory for later: what earlier jobs, or a
+    look at the candidates, had in use."""
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 @cache
