@@ -22,6 +22,7 @@ from transfer.report.tables import (
     ranking_table,
     unsound_table,
 )
+from transfer.tracking.run_record import DEVICE_TAG
 
 WORDS = Words()
 
@@ -158,6 +159,19 @@ def test_times_of_several_devices_name_theirs() -> None:
     other = replace(RUNS[2], params=RUNS[2].params | {"device": "cuda", "threads": "8"})
     table = to_markdown([cost_table(make_rows([*RUNS[:2], other]), WORDS)])
     assert "cuda, threads: 8" in table and "cpu, threads: –" in table
+    # Two GPUs of one name are one device, and two of one number are not.
+    first, second = (
+        replace(
+            run,
+            params=run.params | {"device": f"cuda:{number}"},
+            tags=run.tags | {DEVICE_TAG: "A"},
+        )
+        for number, run in enumerate((RUNS[0], RUNS[2]))
+    )
+    assert "device" not in to_markdown([cost_table(make_rows([first, second]), WORDS)])
+    other = replace(second, tags=second.tags | {DEVICE_TAG: "B"})
+    table = to_markdown([cost_table(make_rows([first, other]), WORDS)])
+    assert "A, threads: –" in table and "B, threads: –" in table
 
 
 def test_what_was_measured_otherwise_is_marked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from transfer.system import device
 from transfer.system.device import (
     assign_gpu,
     autocast,
+    device_name,
     is_out_of_memory,
     memory_format,
     resolve_device,
@@ -46,6 +48,17 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     missing = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError, match=f"device={missing}: this machine has"):
         resolve_device(missing)
+
+
+def test_a_device_has_its_makers_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = {"cuda:0": "NVIDIA A", "cuda:1": "NVIDIA B"}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda each: names[str(each)])
+    assert device_name(torch.device("cuda:1")) == "NVIDIA B"
+    cpus = tmp_path / "cpuinfo"
+    monkeypatch.setattr(device, "_CPUS", cpus)
+    assert device_name(CPU) == (platform.processor() or platform.machine())
+    cpus.write_text("processor\t: 0\nmodel name\t: A CPU @ 2 GHz\nmodel name\t: A CPU @ 2 GHz\n")
+    assert device_name(CPU) == "A CPU @ 2 GHz"
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta", "xpu"])

@@ -43,7 +43,9 @@ def facts(selection: Selection, words: Words) -> list[str]:
         key = f"data.{problem}_images"
         if any(run.params.get(key, "0") != "0" for run in runs):
             lines.append(words(f"fact.{problem}", count=of_runs(key)))
-    device = {key: of_runs(key) for key in ("device", "precision", "threads")}
+    names = literal(", ".join(dict.fromkeys(run.device for run in runs if run.device)))
+    device = {"device": names or words("unknown")}
+    device |= {key: of_runs(key) for key in ("precision", "threads")}
     lines += [
         words("fact.weights", name=of_runs("weights"), digest=of_runs("weights.digest")),
         *_kept_weights(runs, words),

@@ -221,7 +221,7 @@ def _table(columns: dict[str, list[str]], numbers_from: int, words: Collection[i
 
 def _devices(row: Row, words: Words) -> str:
     found = [
-        words("device", **{key: run.params.get(key, "–") for key in ("device", "threads")})
+        words("device", device=run.device or "–", threads=run.params.get("threads", "–"))
         for run in row.runs
     ]
     return "; ".join(dict.fromkeys(found))

@@ -7,13 +7,19 @@ its own are dense, as measured. Without the instructions bfloat16 is emulated, a
 """
 
 import ctypes
+import platform
+import re
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from transfer.system.errors import ConfigError
 
+# Where Linux tells of its processors.
+_CPUS = Path("/proc/cpuinfo")
 # From glibc's malloc.h: no block of its own mapping (M_MMAP_MAX), up to 1 GiB kept
 # (M_TRIM_THRESHOLD), and 64 MiB asked for at a time (M_TOP_PAD).
 _MALLOC_OPTIONS = {-4: 0, -1: 2**30, -2: 2**26}
@@ -49,6 +55,18 @@ def resolve_device(choice: str, number: int = 0) -> torch.device:
     if problem:
         raise ConfigError("device", choice, f"{problem}; try device=auto")
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """What its maker calls a device, such as "NVIDIA H200": times of one say nothing of another."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        with suppress(OSError):
+            found = re.search(r"^model name\s*:\s*(.+)$", _CPUS.read_text(), re.MULTILINE)
+            if found is not None:
+                return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def count_gpus(choice: str) -> int:

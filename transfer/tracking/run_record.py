@@ -7,6 +7,8 @@ from typing import Any, Self
 PAUSED = "SCHEDULED"
 # A run's tag: the number of epochs after which it paused.
 PAUSED_TAG = "transfer.paused"
+# And what the maker calls the device that it was trained on last.
+DEVICE_TAG = "transfer.device"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class RunRecord:
         texts = (dict(data.params), dict(data.metrics), dict(data.tags))
         deleted = info.lifecycle_stage == "deleted"
         return cls(info.run_id, info.run_name, info.status, *texts, info.artifact_uri, deleted)
+
+    @property
+    def device(self) -> str:
+        """What it was trained on: the name of the processor or GPU; where that was not noted yet,
+        the device's in torch; empty where not even that was."""
+        return self.tags.get(DEVICE_TAG) or self.params.get("device", "")
 
     @property
     def finished(self) -> bool:

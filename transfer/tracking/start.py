@@ -11,6 +11,7 @@ import torch
 
 from transfer.config import flatten
 from transfer.job import Job
+from transfer.system.device import device_name
 from transfer.system.disk import writing
 from transfer.system.errors import ConfigError, without_password
 from transfer.system.interrupt import deferred
@@ -31,7 +32,7 @@ from transfer.tracking.previous_run import (
     process_tags,
     working,
 )
-from transfer.tracking.run_record import PAUSED, RunRecord
+from transfer.tracking.run_record import DEVICE_TAG, PAUSED, RunRecord
 from transfer.tracking.run_state import RunState, is_in_store
 from transfer.tracking.standing import Standing, read_standing
 from transfer.tracking.store import Client, answering, open_store, store_uri
@@ -232,7 +233,7 @@ def _go_on(
     state = kept or RunState(folder, job.name, {}, run_id=record.id, data_set=_data_set(job))
     past = dict.fromkeys(("transfer.error", "transfer.traceback", *PAST_TAGS))
     # The folder is another one where the run's own is gone.
-    here = {"hydra.output_dir": str(folder), **process_tags()}
+    here = {"hydra.output_dir": str(folder), DEVICE_TAG: device_name(job.device), **process_tags()}
     state.write(
         uri=client.tracking_uri,
         tags=state.tags | past | here,
@@ -254,6 +255,7 @@ def _tags(job: Job, folder: Path, sweep: SweepRun | None) -> dict[str, str | Non
         "transfer.fingerprint": job.fingerprint,
         "transfer.configuration": job.configuration,
         "hydra.output_dir": str(folder),
+        DEVICE_TAG: device_name(job.device),
         # The run's description on MLflow's pages, in Markdown.
         "mlflow.note.content": "  \n".join(map(escape_markdown, str(job).splitlines())),
         **parent,
