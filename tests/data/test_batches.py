@@ -76,6 +76,26 @@ def test_on_a_cpu_resident_images_are_not_copied() -> None:
     assert all((images == 7).all() for images, _ in resident.shuffled(torch.Generator()))
 
 
+def test_a_device_gets_the_images_once_they_are_asked_for() -> None:
+    """Features, which take their place, are given without them."""
+    images, asked = torch.zeros(10, 3, 2, 2, dtype=torch.uint8), list[str]()
+
+    class Watched(Split):
+        @property
+        def images(self) -> torch.Tensor:
+            asked.append("images")
+            return super().images
+
+    split = Watched(images, torch.arange(10))
+    batches = Batches(split, 4, torch.device("meta"), resident=True)
+    features = torch.empty(10, 7, device="meta")
+    shapes = [tuple(each.shape) for each, _ in batches.with_inputs(features).in_order()]
+    assert shapes == [(4, 7), (4, 7), (2, 7)] and not asked
+    for _ in range(2):
+        assert [len(each) for each, _ in batches.in_order()] == [4, 4, 2]
+    assert asked == ["images"]
+
+
 def test_a_stream_that_is_left_early_leaves_no_thread() -> None:
     _, streamed = _both(1000)
     before = threading.active_count()

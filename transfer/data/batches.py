@@ -34,8 +34,9 @@ class Batches:
         split: the images and labels.
         batch_size: images a batch; the last batch of an epoch may be smaller.
         device: where the batches are.
-        resident: on a GPU, the split is copied there as a whole; on a CPU, each batch is taken from
-            where it is stored, in memory. Else threads do that, a few batches ahead.
+        resident: on a GPU, the split is copied there as a whole, at its first batch; on a CPU, each
+            batch is taken from where it is stored, in memory. Else threads do that, a few batches
+            ahead.
     """
 
     def __init__(
@@ -46,8 +47,8 @@ class Batches:
         self._split = split
         self._resident = resident
         # On a CPU it stays where it is: other splits of the data set are in the same tensor.
-        copied = resident and device.type != "cpu"
-        self._inputs = split.images.to(device) if copied else None
+        self._copied = resident and device.type != "cpu"
+        self._inputs: Tensor | None = None
 
     def with_inputs(self, inputs: Tensor) -> Self:
         """The same labels with other inputs [N, …], on the device, such as features."""
@@ -75,6 +76,9 @@ class Batches:
         return self._batches(order, slice(skip, self.training_batches()))
 
     def _batches(self, order: Tensor, chosen: slice) -> Generator[Batch, None, None]:
+        # Not before it is needed: whoever trains on features alone never does.
+        if self._inputs is None and self._copied:
+            self._inputs = self._split.images.to(self.labels.device)
         if self._inputs is not None:
             for each in order.to(self._inputs.device).split(self.batch_size)[chosen]:
                 yield self._inputs.index_select(0, each), self.labels[each]
