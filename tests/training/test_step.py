@@ -53,7 +53,7 @@ def test_a_pass_counts_what_was_right() -> None:
 
 
 def test_class_weights_are_not_rounded_in_bfloat16() -> None:
-    """Of a mixture, too, whose classes' weights are multiplied by their shares."""
+    """A mixture's loss is that of its classes' weights, multiplied by their shares in float32."""
     weights = torch.tensor([1.001, 0.999, 1.003])
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     run = BatchPass(network, None, 3, weights=weights, autocast=autocast(CPU, "bfloat16"))

@@ -1,7 +1,6 @@
 """Checks that types cannot make: what the schema declares, and keys that must agree."""
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from transfer.config.schema import (
     ShardsConfig,
 )
 from transfer.config.tune import CHOICES, is_tune
+from transfer.system.device_names import DEVICE_NAMES, is_device_name
 from transfer.system.errors import ConfigError
 
 
@@ -83,8 +83,8 @@ def _contradictions(config: Config) -> Iterator[tuple[str, object, str]]:
     if config.deploy is not None and config.tracking.weights == "none":
         made = "files are made of a run's weights, and tracking.weights=none would not keep them"
         yield "deploy", config.deploy, f"{made}; tracking.weights=all, or best"
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", config.device):
-        yield "device", config.device, "choose from auto, cpu, cuda, cuda:<number>, mps"
+    if not is_device_name(config.device):
+        yield "device", config.device, f"choose from {DEVICE_NAMES}"
     yield from _without_place(data)
     if data.fold is not None:
         yield from _unfoldable(config, data.fold)

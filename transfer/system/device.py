@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from transfer.system.device_names import DEVICE_NAMES, is_device_name
 from transfer.system.errors import ConfigError
 
 # Where Linux tells of its processors.
@@ -37,17 +38,14 @@ def resolve_device(choice: str, number: int = 0) -> torch.device:
     Raises:
         ConfigError: this machine has no such device, or there is none of this name.
     """
+    if not is_device_name(choice):
+        raise ConfigError("device", choice, f"choose from {DEVICE_NAMES}")
     if choice == "auto":
         if torch.cuda.is_available():
             return torch.device(assign_gpu(number, torch.cuda.device_count()))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(choice)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError("device", choice, "choose from auto, cpu, cuda, cuda:<number>, mps")
-    gpus, problem = torch.cuda.device_count(), None
+    device, gpus = torch.device(choice), torch.cuda.device_count()
+    problem = None
     if device.type == "cuda" and (device.index or 0) >= gpus:
         problem = f"this machine has {gpus} CUDA devices"
     if device.type == "mps" and not torch.backends.mps.is_available():
